@@ -1,0 +1,54 @@
+/* apus/request.h - requests and replies. */
+#ifndef APUS_REQUEST_H
+#define APUS_REQUEST_H
+
+#include <apus/base.h>
+#include <apus/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sends a request and goes on; its outcome arrives later as exactly one message whose ref is `*ref`: the reply, `apus_type_down` if
+ * the other process ends (or has ended) before it replied, or `apus_type_timeout`. A reply that comes later than that is dropped.
+ * ref:       receives the reference; must not be NULL.
+ * Errors:    as `apus_send`, but a dead receiver is not one: it gives a down message with `noproc`. -EDEADLK to oneself.
+ * Cost:      as a send, one more block, and a timer if timeout_ms is finite.
+ * OTP:       gen_server:send_request/2 with an alias. */
+APUS_API int apus_request(apus_process *self, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                          uint64_t timeout_ms, apus_ref *ref);
+
+/* Gives a request up: its outcome will not arrive any more; if it is in the mailbox already, it is taken out.
+ * Returns: 1 if the request was still open, 0 if not. */
+APUS_API int apus_request_abandon(apus_process *self, apus_ref ref);
+
+/* Answers a request. `request` may be the message being handled, or one that was kept.
+ * type:      of the reply; NULL for `apus_type_reply`.
+ * Errors:    -EINVAL the message is not a request; -EALREADY it has been answered; -ESRCH the caller has ended, as advice.
+ * OTP:       gen_server:reply/2. */
+APUS_API int apus_reply(const apus_message *request, const apus_type *type, const void *payload, size_t size);
+
+/* Answers a request known by its caller and reference, when the request itself is gone. Any process may do it; a request that has
+ * been answered, has timed out or was never made drops the reply silently. */
+APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size);
+
+/* Sends a request and waits for its reply: a process sets its stack aside and takes no other message meanwhile, a plain thread
+ * sleeps.
+ * reply:     receives the reply, now the caller's (`apus_message_release` it). May be NULL: then the reply is dropped.
+ * Errors:    -ETIMEDOUT no reply in time, and a late one will never be seen; -ESRCH there is no such process; -ECONNABORTED it
+ *            ended before it replied: `*reply`, if asked for, is then an `apus_type_down` message with its reason, to be released;
+ *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`. On other errors `*reply` is NULL.
+ * Cost:      between processes on one scheduler: two messages and two stack switches, no locked instruction. From a plain thread:
+ *            a wake-up in each direction.
+ * OTP:       gen_server:call/3. */
+APUS_API int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                       apus_message **reply);
+
+/* The type of a reply whose replier named none. */
+APUS_API extern const apus_type apus_type_reply;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

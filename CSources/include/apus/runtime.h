@@ -1,0 +1,63 @@
+/* apus/runtime.h - starting and stopping the runtime, one per OS process. */
+#ifndef APUS_RUNTIME_H
+#define APUS_RUNTIME_H
+
+#include <apus/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the threads that carry the schedulers may run. */
+typedef enum apus_binding {
+    APUS_BIND_AUTO = 0,  /* cores, unless the cgroup's CPU quota is smaller than the set of allowed CPUs: then none */
+    APUS_BIND_CORES = 1, /* one scheduler, one CPU */
+    APUS_BIND_NODES = 2, /* each scheduler on the CPUs of one NUMA node */
+    APUS_BIND_NONE = 3   /* wherever the system puts them */
+} apus_binding;
+
+/* Options for `apus_start`. Zero every field you do not set (`apus_options o = {.struct_size = sizeof o};`): zero is the default. */
+typedef struct apus_options {
+    size_t struct_size;           /* sizeof(apus_options) */
+    unsigned schedulers;          /* 0: one for each CPU allowed, fewer under a cgroup v2 CPU quota; at most 1024 */
+    apus_binding binding;         /* where they run */
+    uint32_t max_processes;       /* at once; 0: 4,194,304; rounded up to a power of two; at most 2^27. Costs address space only */
+    uint32_t max_timers;          /* at once; 0: 4,194,304; rounded up likewise; at most 2^27 */
+    uint32_t reductions;          /* messages a process may handle before others of its priority get a turn; 0: 200 */
+    size_t stack_size;            /* bytes of a stack for a process that waits inside a callback; 0: 256 KiB; at least 16 KiB */
+    const char *sysfs_root;       /* where to read the machine's topology; NULL: "/sys" (tests point it elsewhere) */
+    const char *cgroup_root;      /* where to read the CPU quota; NULL: "/sys/fs/cgroup" */
+} apus_options;
+
+/* Starts the runtime.
+ * options:   NULL for the defaults.
+ * Threads:   one caller at a time wins; a second gets -EALREADY. Not from inside a process (-EDEADLK).
+ * Errors:    -EALREADY it is running, or being stopped; -EINVAL an option is out of range; -ENOMEM; -EAGAIN a thread could not be
+ *            made; -ECHILD. On error nothing runs and nothing is held.
+ * Cost:      milliseconds: it reads the topology and makes one thread for each scheduler.
+ * OTP:       starting the emulator; `schedulers` is +S, `binding` is +sbt. */
+APUS_API int apus_start(const apus_options *options);
+
+/* Stops the runtime and gives back what it holds: exit `shutdown` to every process that was spawned by a plain thread and has no
+ * parent, then, as they end, to all others that are left, and `kill` to what remains at the time-out. Returns when the last
+ * process has ended and every thread of the runtime is gone. Then `apus_start` may be called again.
+ * timeout_ms: how long processes may take to end by themselves; 0 kills at once; APUS_INFINITY waits for the slowest.
+ * Threads:   any plain thread; from inside a process it is refused. While it runs, calls from other plain threads that would make
+ *            something new fail with -ESHUTDOWN; calls that are waiting return -ESHUTDOWN.
+ * Errors:    -EDEADLK called from inside a process; -ESHUTDOWN not running, or being stopped by another thread; -ETIMEDOUT a
+ *            process is inside a callback that has not returned 5 s after the kill: the runtime stays half stopped, call again.
+ * OTP:       init:stop/0. */
+APUS_API int apus_stop(uint64_t timeout_ms);
+
+/* Whether `apus_start` has returned and `apus_stop` has not been called since. A snapshot. */
+APUS_API bool apus_is_running(void);
+
+/* Milliseconds on the runtime's clock: monotonic, with an arbitrary start; virtual under the simulator.
+ * OTP: erlang:monotonic_time(millisecond). */
+APUS_API uint64_t apus_now_ms(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

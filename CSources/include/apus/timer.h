@@ -1,0 +1,42 @@
+/* apus/timer.h - messages that arrive later. */
+#ifndef APUS_TIMER_H
+#define APUS_TIMER_H
+
+#include <apus/base.h>
+#include <apus/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sends a message when at least delay_ms have passed. It never arrives early.
+ * delay_ms:  up to 2^40 (34 years).
+ * type:      NULL makes it an `apus_type_timeout` message, whose payload is yours all the same.
+ * ref:       receives the reference, which the message carries too; may be NULL.
+ * Order:     none against messages sent directly in the meantime.
+ * Errors:    -ERANGE delay_ms is too large; -EAGAIN the limit of timers is reached; -EMSGSIZE; -ESHUTDOWN. A receiver that has
+ *            ended is not an error: the message is dropped at expiry.
+ * Cost:      O(1): one 128-byte block; a second for a payload over 16 bytes.
+ * OTP:       erlang:send_after/3. Source: Varghese & Lauck, Hashed and hierarchical timing wheels, 1987. */
+APUS_API int apus_send_after(uint64_t delay_ms, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                             apus_ref *ref);
+
+/* As `apus_send_after`, to whoever has the name when the time has come. */
+APUS_API int apus_send_name_after(uint64_t delay_ms, const char *name, const apus_type *type, const void *payload, size_t size,
+                                  apus_ref *ref);
+
+/* Cancels a timer. Exactly one of expiry and cancel wins.
+ * left_ms:  receives what was left of its time; may be NULL.
+ * Errors:   -ENOENT the timer is not active: it has expired, been cancelled, or its receiver has ended.
+ * Cost:     O(1), one locked instruction; from another thread the block goes home to the timer's scheduler.
+ * OTP:      erlang:cancel_timer/1. */
+APUS_API int apus_cancel(apus_ref timer, uint64_t *left_ms);
+
+/* A time has come: the message of a timer without a type, or the outcome of a request that was not answered in time. */
+APUS_API extern const apus_type apus_type_timeout;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
