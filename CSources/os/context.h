@@ -1,0 +1,69 @@
+// os/context.h - switching stacks in user space.
+//
+// Idea:       a context that is not running is the address of its saved registers on its own stack. A switch pushes the registers
+//             that the calling convention makes the callee keep, stores the stack pointer, loads the other one, and pops.
+// Lives:      apus__context_adopt() makes a context for the stack a thread already runs on; apus__context_make() makes one for a new
+//             stack. Each is destroyed while it is not running (or, an adopted one, by its own thread).
+// Invariants: I1 one thread at a time runs a context. I2 a context is switched to only after the switch away from it has returned
+//             into another one: whoever publishes a context for another thread does so from the other side of the switch.
+//             I3 `entry` never returns; its last act is a switch away for good.
+// Threads:    a context may be continued by another thread than the one it stopped on. Code on it must not keep addresses of
+//             thread-local variables over a switch, and compilers do keep them: call a noinline function to find them again.
+// Ordering:   none. The hand-over between threads (I2) needs a release and an acquire of its own.
+// Kept:       the callee-saved registers, and the floating point control words (x86-64: mxcsr, x87 control; aarch64: d8-d15, fpcr).
+//             Not kept: the signal mask, thread-local storage, the C++ exception state of the thread.
+// Sanitizers: ThreadSanitizer and AddressSanitizer are told of each switch; the fields for that exist in those builds only.
+// Unwinding:  debuggers and unwinders see `entry` as the outermost frame but one, and stop there.
+#ifndef APUS_OS_CONTEXT_H
+#define APUS_OS_CONTEXT_H
+
+#include <stddef.h>
+
+#include "os/stack.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define APUS_CONTEXT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define APUS_CONTEXT_TSAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define APUS_CONTEXT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define APUS_CONTEXT_ASAN 1
+#endif
+#endif
+
+struct apus__context {
+    void *sp; // where the registers are saved; meaningless while the context runs
+#ifdef APUS_CONTEXT_TSAN
+    void *fiber;
+    void *owned; // the fiber to destroy; NULL for a thread's own
+#endif
+#ifdef APUS_CONTEXT_ASAN
+    const void *low; // bounds of the stack
+    size_t size;
+    void *fake; // AddressSanitizer's heap frames of this stack, while the context does not run
+#endif
+};
+
+// Makes `context` start with entry(argument) on `stack` at the first switch to it. The stack stays the caller's, and outlives it.
+void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
+                        void *argument);
+
+// Makes `native` stand for the stack that the calling thread was started with and runs on now, to be switched away from.
+void apus__context_adopt(struct apus__context *native);
+
+// Stops the caller here as `from`, and continues `to`. Returns when someone switches to `from`.
+void apus__context_switch(struct apus__context *from, struct apus__context *to);
+
+// As apus__context_switch(), for the last switch of `from`, which must never be continued: lets the sanitizers free what they keep.
+_Noreturn void apus__context_leave(struct apus__context *from, struct apus__context *to);
+
+// Ends a context that is not running; its stack may be unmapped or used for another context. `context` may be made again.
+void apus__context_destroy(struct apus__context *context);
+
+#endif

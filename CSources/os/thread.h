@@ -1,0 +1,31 @@
+// os/thread.h - what a thread may ask of Linux about itself: where it runs, what it is called, and whether fork() has happened.
+//
+// All functions act on the calling thread and may be called by any thread.
+#ifndef APUS_OS_THREAD_H
+#define APUS_OS_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "os/topology.h"
+
+// Restricts the calling thread to one CPU (the kernel's number). 0 or a negative errno.
+int apus__thread_pin_cpu(unsigned cpu);
+
+// Restricts the calling thread to the CPUs that `topology` lists on a node. -EINVAL if it lists none there.
+int apus__thread_pin_node(const struct apus__topology *topology, unsigned node);
+
+// Names the calling thread for debuggers and top; the kernel keeps 15 bytes, the rest is cut off.
+void apus__thread_name(const char *name);
+
+// The kernel's number of the calling thread (gettid), unique in the machine while the thread lives; never 0.
+uint32_t apus__thread_id(void);
+
+// Arms the detection of fork(): after this, apus__process_is_fork() is true in every child forked without exec, and in their
+// children. Arming again in such a child makes that child the original. 0 or a negative errno (-ENOMEM).
+int apus__fork_guard_arm(void);
+
+// Is this OS process a fork child of the one that armed the guard? One load of a plain flag; safe in signal handlers.
+bool apus__process_is_fork(void);
+
+#endif
