@@ -1,0 +1,171 @@
+# Apus for C: libapus.a, libapus.so.0, apus.pc, the tests and the checks. GNU make; everything is made under build/<variant>/.
+#
+#   make                 the library (VARIANT=release; also debug, tsan, asan)
+#   make install         PREFIX=/usr/local DESTDIR=; `make uninstall` takes it away again
+#   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
+#   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
+#   make bench           the benchmarks
+#   make deps            installs the packages that all of this needs (Debian and its like)
+
+VERSION = 0.1.0
+SOVERSION = 0
+VARIANT ?= release
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BUILD = build/$(VARIANT)
+comma = ,
+
+# cc and g++ here are GNU's: gcc's ThreadSanitizer works on plain C as it is.
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+ifeq ($(origin CXX),default)
+CXX = g++
+endif
+
+CPPFLAGS_APUS = -ICSources -ICSources/include
+CFLAGS_APUS = -std=gnu11 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+              -fno-semantic-interposition -fstack-clash-protection -pthread
+CFLAGS_release = -O2
+CFLAGS_debug = -O1 -DAPUS_DEBUG -DAPUS_INJECT
+CFLAGS_asan = -O1 -DAPUS_DEBUG -DAPUS_INJECT -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan = -O1 -DAPUS_DEBUG -DAPUS_INJECT -fsanitize=thread -fno-omit-frame-pointer
+ALL_CFLAGS = $(CPPFLAGS_APUS) $(CFLAGS_APUS) $(CFLAGS_$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
+LDLIBS_APUS = -lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread
+
+# The tree is read once; a folder that is not there yet adds nothing.
+SOURCES := $(sort $(shell find CSources -name '*.c' -o -name '*.S'))
+OBJECTS := $(patsubst CSources/%,$(BUILD)/obj/%.o,$(SOURCES))
+HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
+TEST_FOLDERS = unit conformance torture abi
+TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(sort $(foreach folder,$(TEST_FOLDERS),$(wildcard Tests/C/$(folder)/*_test.c))))
+
+.PHONY: all install uninstall test test-asan test-tsan test-numa test-models test-all tests bench bench-smoke deps check-layers \
+        check-abi abi-dump check-aarch64 examples gates swift clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/libapus.a $(BUILD)/libapus.so $(BUILD)/apus.pc
+
+# Packages. A stamp for each group of needs keeps the common case free of any look-up.
+build/deps/%: Tests/deps.sh
+	@Tests/deps.sh $*
+	@mkdir -p $(@D) && touch $@
+
+deps: build/deps/core build/deps/abi build/deps/gates build/deps/aarch64 build/deps/numa
+
+# The library. Compiler flags are part of what an object depends on, so changing this file builds anew.
+$(BUILD)/obj/%.o: CSources/% Makefile | build/deps/core
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libapus.a: $(OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# nodelete: carriers and thread-exit hooks run library code, so a dlclose must not unmap it.
+$(BUILD)/libapus.so.$(VERSION): $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libapus.so.$(SOVERSION) $(if $(filter release debug,$(VARIANT)),-Wl$(comma)-z$(comma)defs) \
+	    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now $(LDFLAGS) -o $@ $^ $(LDLIBS_APUS)
+
+$(BUILD)/libapus.so.$(SOVERSION): $(BUILD)/libapus.so.$(VERSION)
+	ln -sf $(<F) $@
+$(BUILD)/libapus.so: $(BUILD)/libapus.so.$(SOVERSION)
+	ln -sf $(<F) $@
+
+define APUS_PC
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: apus
+Description: Erlang-style processes, links and supervisors for C
+Version: $(VERSION)
+Requires.private: liburcu-memb liburcu-cds numa
+Libs: -L$${libdir} -lapus
+Libs.private: -lurcu-common -pthread
+Cflags: -I$${includedir}
+endef
+
+# Written each time, because PREFIX may differ from the last run.
+export APUS_PC
+.PHONY: $(BUILD)/apus.pc
+$(BUILD)/apus.pc:
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$APUS_PC" >$@
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)/apus
+	install -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/apus
+	install -m 644 $(BUILD)/libapus.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(BUILD)/libapus.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libapus.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libapus.so.$(SOVERSION)
+	ln -sf libapus.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libapus.so
+	install -m 644 $(BUILD)/apus.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libapus.a libapus.so libapus.so.$(SOVERSION) libapus.so.$(VERSION) pkgconfig/apus.pc)
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/apus
+
+# Tests. They link the archive, so that unit tests reach functions that are hidden in the shared library. `make -k test` builds and
+# runs what it can while part of the tree does not compile; `make test ONLY=unit/mpsc_test` runs one.
+ONLY ?=
+CHOSEN_TESTS = $(if $(ONLY),$(filter $(addprefix $(BUILD)/tests/,$(ONLY)),$(TESTS)),$(TESTS))
+
+$(BUILD)/tests/%: Tests/C/%.c $(BUILD)/libapus.a Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -ITests/C -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS) -lm
+
+tests: $(TESTS)
+
+test: $(CHOSEN_TESTS)
+	@Tests/run.sh $(VARIANT) $(CHOSEN_TESTS)
+
+# The sanitizers slow the code by 3 to 15 times: longer limits, smaller torture.
+test-asan:
+	@TEST_SLOW=4 TEST_SCALE=0.2 $(MAKE) --no-print-directory VARIANT=asan test
+test-tsan:
+	@TEST_SLOW=8 TEST_SCALE=0.05 $(MAKE) --no-print-directory VARIANT=tsan test
+
+# Protocols as small exhaustive models, next to the code they explain.
+test-models:
+	@if [ -x Tests/models/run.sh ]; then Tests/models/run.sh; fi
+
+# Four NUMA nodes on one machine: a static test set as the init of a kernel under emulation.
+test-numa: $(BUILD)/libapus.a | build/deps/numa
+	@CC='$(CC)' CFLAGS='$(ALL_CFLAGS)' Tests/numa/run.sh $(BUILD)
+
+# Checks of the sources.
+check-layers:
+	@Tests/layers.sh
+check-abi: all | build/deps/abi
+	@CC='$(CC)' CXX='$(CXX)' Tests/abi.sh check $(BUILD)/libapus.so.$(SOVERSION)
+abi-dump: all | build/deps/abi
+	@CC='$(CC)' CXX='$(CXX)' Tests/abi.sh dump $(BUILD)/libapus.so.$(SOVERSION)
+check-aarch64: | build/deps/core build/deps/aarch64
+	@Tests/aarch64.sh '$(CPPFLAGS_APUS) $(CFLAGS_APUS) -O2'
+gates: all tests | build/deps/gates
+	@Tests/gates.sh $(BUILD)
+
+# The examples are built as a stranger would: against an installed copy, by pkg-config.
+examples:
+	@rm -rf build/prefix
+	@$(MAKE) --no-print-directory VARIANT=release PREFIX=$(CURDIR)/build/prefix install >/dev/null
+	@CC='$(CC)' CXX='$(CXX)' Tests/examples.sh build/prefix
+
+swift:
+	@Tests/swift.sh
+
+bench: all
+	@Benchmarks/run.sh
+bench-smoke: all
+	@if [ -x Benchmarks/run.sh ]; then Benchmarks/run.sh --smoke; fi
+
+test-all:
+	@Tests/all.sh
+
+clean:
+	rm -rf build
+
+-include $(OBJECTS:.o=.d) $(addsuffix .d,$(TESTS))
