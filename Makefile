@@ -34,6 +34,10 @@ CFLAGS_tsan = -O1 -DAPUS_DEBUG -DAPUS_INJECT -fsanitize=thread -fno-omit-frame-p
 ALL_CFLAGS = $(CPPFLAGS_APUS) $(CFLAGS_APUS) $(CFLAGS_$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
 LDLIBS_APUS = -lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread
 
+# `make V=1` shows whole commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "$1 $@")
+
 # The tree is read once; a folder that is not there yet adds nothing.
 SOURCES := $(sort $(shell find CSources -name '*.c' -o -name '*.S'))
 OBJECTS := $(patsubst CSources/%,$(BUILD)/obj/%.o,$(SOURCES))
@@ -58,21 +62,24 @@ deps: build/deps/core build/deps/abi build/deps/gates build/deps/aarch64 build/d
 # The library. Compiler flags are part of what an object depends on, so changing this file builds anew.
 $(BUILD)/obj/%.o: CSources/% Makefile | build/deps/core
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libapus.a: $(OBJECTS)
+	$(call say,AR)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # nodelete: carriers and thread-exit hooks run library code, so a dlclose must not unmap it.
 $(BUILD)/libapus.so.$(VERSION): $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libapus.so.$(SOVERSION) $(if $(filter release debug,$(VARIANT)),-Wl$(comma)-z$(comma)defs) \
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libapus.so.$(SOVERSION) $(if $(filter release debug,$(VARIANT)),-Wl$(comma)-z$(comma)defs) \
 	    -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now $(LDFLAGS) -o $@ $^ $(LDLIBS_APUS)
 
 $(BUILD)/libapus.so.$(SOVERSION): $(BUILD)/libapus.so.$(VERSION)
-	ln -sf $(<F) $@
+	@ln -sf $(<F) $@
 $(BUILD)/libapus.so: $(BUILD)/libapus.so.$(SOVERSION)
-	ln -sf $(<F) $@
+	@ln -sf $(<F) $@
 
 define APUS_PC
 prefix=$(PREFIX)
@@ -115,7 +122,8 @@ CHOSEN_TESTS = $(if $(ONLY),$(filter $(addprefix $(BUILD)/tests/,$(ONLY)),$(TEST
 
 $(BUILD)/tests/%: Tests/C/%.c $(BUILD)/libapus.a Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -ITests/C -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS) -lm
+	$(call say,TEST)
+	$(Q)$(CC) $(ALL_CFLAGS) -ITests/C -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS) -lm
 
 tests: $(TESTS)
 

@@ -51,4 +51,4 @@ echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 # ${x[@]+...}: an empty array is unset to older shells.
 ${as_root[@]+"${as_root[@]}"} apt-get update -qq
-${as_root[@]+"${as_root[@]}"} apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+${as_root[@]+"${as_root[@]}"} apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null
