@@ -1,0 +1,31 @@
+// rcu/names.h - a lock-free table from names to numbers.
+//
+// Who:        init, destroy: one thread, before the first and after the last use, outside a read section; destroy leaves no memory
+//             and no thread behind. insert, find, remove: any thread registered with RCU, inside or outside a read section.
+// Progress:   find is wait-free but for the length of a chain, insert and remove are lock-free; an insert outside a read section
+//             may have to double the table.
+#ifndef APUS_RCU_NAMES_H
+#define APUS_RCU_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct apus__names;
+
+// Makes an empty table. Errors: -ENOMEM.
+int apus__names_init(struct apus__names **names);
+
+// Frees the table with everything in it. NULL is allowed.
+void apus__names_destroy(struct apus__names *names);
+
+// Maps the name of `length` bytes, which are copied, to `value`. Errors: -EEXIST the name is there; -ENOMEM.
+int apus__names_insert(struct apus__names *names, const char *name, size_t length, uint64_t value);
+
+// Whether the name is there; if so, *value is what it maps to.
+bool apus__names_find(struct apus__names *names, const char *name, size_t length, uint64_t *value);
+
+// Takes the name out if it maps to `value`: whether it did. Of several that try, one succeeds.
+bool apus__names_remove(struct apus__names *names, const char *name, size_t length, uint64_t value);
+
+#endif
