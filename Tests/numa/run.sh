@@ -43,7 +43,7 @@ if [ ! -s "$out/vmlinuz" ]; then
     }
     rm -rf "$out/kernel"
     mkdir -p "$out/kernel"
-    (cd "$out/kernel" && apt-get download -qq "$package" && dpkg -x ./*.deb . && cp boot/vmlinuz-* ../vmlinuz) || {
+    (cd "$out/kernel" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x ./*.deb . && cp boot/vmlinuz-* ../vmlinuz) || {
         echo "numa: could not download $package"
         exit 1
     }
