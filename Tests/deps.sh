@@ -27,7 +27,11 @@ for group in "$@"; do
         ;;
     abi) need dwarves pahole ;;
     gates) need valgrind valgrind ;;
-    aarch64) need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc && need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h ;;
+    aarch64)
+        need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+        need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/lib/libc.a
+        need qemu-user-static qemu-aarch64-static
+        ;;
     numa)
         need qemu-system-x86 qemu-system-x86_64
         need busybox-static /bin/busybox

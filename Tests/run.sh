@@ -26,7 +26,7 @@ trap 'rm -rf "$logs"' EXIT
 run_one() { # run_one LOGS BINARY
     local log
     log=$1/$(echo "$2" | tr / _)
-    "$2" >"$log" 2>&1
+    $RUNNER "$2" >"$log" 2>&1
     local status=$? closing
     closing=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
     if [ -z "$closing" ]; then
@@ -38,6 +38,7 @@ run_one() { # run_one LOGS BINARY
     echo "${2#build/}: $closing"
 }
 export -f run_one
+export RUNNER=${RUNNER:-} # what runs a binary of another machine
 
 printf '%s\0' "$@" | ${plain[@]+"${plain[@]}"} xargs -0 -n 1 -P "${JOBS:-2}" bash -c 'run_one "$0" "$1"' "$logs"
 
