@@ -5,7 +5,7 @@
 #ifndef APUS_PROCESS_REASON_H
 #define APUS_PROCESS_REASON_H
 
-#include "include/apus/reason.h"
+#include <apus/reason.h>
 
 #include <stddef.h>
 
