@@ -1,0 +1,355 @@
+// R70-R71: bounded mailboxes: which messages a bound counts, what it does with those over it, and what it never touches.
+//
+// The receivers trap exits and wait for an exit message before they read anything else: signals always fit, so that is how a test
+// can speak to a process whose mailbox is full.
+#include "../scene.h"
+
+#include <pthread.h>
+
+enum { BOUND = 4 };
+
+static const apus_type type_report = {"report", NULL, NULL};
+
+struct report {
+    int64_t count;
+    int64_t numbers[32];
+    int64_t signals;
+};
+
+// Waits for the exit message, then reads all there is and reports it to `argument`.
+static void read_when_told(apus_process *self, void *argument)
+{
+    apus_pid report_to = *(const apus_pid *)argument;
+    struct report report = {0};
+    apus_message *message = expect(self, &apus_type_exit);
+    apus_message_release(message);
+    while ((message = apus_receive(self, NULL, NULL, 0)) != NULL) {
+        if (apus_message_type(message) == &type_number && report.count < 32)
+            report.numbers[report.count++] = number_of(message);
+        else
+            report.signals++;
+        apus_message_release(message);
+    }
+    CHECK_EQ(apus_send(report_to, &type_report, &report, sizeof report), 0);
+}
+
+static apus_pid spawn_bounded(apus_process *self, apus_mailbox_policy policy, uint32_t messages, size_t bytes, apus_pid dead_letters)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS, .mailbox_messages = messages,
+                                  .mailbox_bytes = bytes, .mailbox_policy = policy, .dead_letters = dead_letters};
+    apus_pid pid, me = apus_pid_of(self);
+    CHECK_EQ(apus_spawn_blocking(read_when_told, &me, sizeof me, &options, &pid), 0);
+    return pid;
+}
+
+static struct report read_mailbox(apus_process *self, apus_pid pid)
+{
+    struct report report;
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_error(1, NULL)), 0);
+    apus_message *message = expect(self, &type_report);
+    memcpy(&report, apus_message_payload(message), sizeof report);
+    apus_message_release(message);
+    return report;
+}
+
+static int try_number(apus_pid to, int64_t number)
+{
+    return apus_send(to, &type_number, &number, sizeof number);
+}
+
+static void full_mailbox_fails(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_FAIL, BOUND, 0, APUS_NOBODY);
+    (void)scene;
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(try_number(pid, 100), -ENOBUFS);
+    apus_message *message = apus_message_new(&type_number, sizeof(int64_t));
+    CHECK(message != NULL);
+    CHECK_EQ(apus_send_message(pid, message), -ENOBUFS);
+    apus_message_release(message);
+    CHECK_EQ(info_of(pid).messages, BOUND);
+    struct report report = read_mailbox(self, pid);
+    CHECK_EQ(report.count, BOUND);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(report.numbers[i], i);
+}
+
+TEST(R70_fail, "R70: a full mailbox with the policy fail refuses the message")
+{
+    play(full_mailbox_fails, 50);
+}
+
+static void newest_are_dropped(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_DROP_NEWEST, BOUND, 0, APUS_NOBODY);
+    (void)scene;
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(info_of(pid).dropped, 10 - BOUND);
+    struct report report = read_mailbox(self, pid);
+    CHECK_EQ(report.count, BOUND);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(report.numbers[i], i);
+}
+
+TEST(R70_drop_newest, "R70: the policy drop newest keeps the first messages; R71: the others are counted")
+{
+    play(newest_are_dropped, 50);
+}
+
+static void oldest_are_dropped(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_DROP_OLDEST, BOUND, 0, APUS_NOBODY);
+    (void)scene;
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(info_of(pid).dropped, 10 - BOUND);
+    struct report report = read_mailbox(self, pid);
+    CHECK_EQ(report.count, BOUND);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(report.numbers[i], 10 - BOUND + i);
+}
+
+TEST(R70_drop_oldest, "R70: the policy drop oldest keeps the last messages; R71: the others are counted")
+{
+    play(oldest_are_dropped, 50);
+}
+
+static void bytes_are_counted(apus_process *self, const scene_t *scene)
+{
+    char payload[60] = {0};
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_FAIL, 0, 100, APUS_NOBODY);
+    (void)scene;
+    CHECK_EQ(apus_send(pid, &type_order, payload, 60), 0);
+    CHECK_EQ(apus_send(pid, &type_order, payload, 60), -ENOBUFS);
+    CHECK_EQ(apus_send(pid, &type_order, payload, 40), 0);
+    CHECK_EQ(apus_send(pid, &type_order, payload, 1), -ENOBUFS);
+    CHECK_EQ(read_mailbox(self, pid).signals, 2);
+}
+
+TEST(R70_bytes, "R70: a bound in bytes counts the payloads that wait")
+{
+    play(bytes_are_counted, 50);
+}
+
+static int do_reply(apus_process *self, const struct order *order)
+{
+    (void)self;
+    apus_reply_to(order->pid, (apus_ref){(uint64_t)order->number}, NULL, NULL, 0);
+    return APUS_OK;
+}
+
+// The receiver of the next test: asks and watches, then fills its own mailbox, then expects every kind of signal in it.
+static void get_signals_when_full(apus_process *self, void *argument)
+{
+    const scene_t *scene = argument;
+    apus_ref request, monitor, timer;
+    int pipe_ends[2];
+    int64_t number = 0;
+    apus_pid server = spawn_puppet(scene, 0, NULL), mortal = spawn_puppet(scene, 0, &monitor);
+    CHECK_EQ(pipe(pipe_ends), 0);
+    CHECK_EQ(apus_request(self, server, &type_number, &number, sizeof number, APUS_INFINITY, &request), 0);
+    CHECK_EQ(apus_watch(self, pipe_ends[0], APUS_IO_READ), 0);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(try_number(apus_pid_of(self), i), 0);
+    CHECK_EQ(try_number(apus_pid_of(self), 100), -ENOBUFS);
+
+    CHECK_EQ(apus_send_after(1, apus_pid_of(self), NULL, NULL, 0, &timer), 0);
+    apus_message_release(expect(self, &apus_type_timeout));
+    tell_exit(mortal, APUS_REASON_ERROR);
+    expect_down(self, monitor, mortal, APUS_REASON_ERROR);
+    tell(server, (struct order){.run = do_reply, .pid = apus_pid_of(self), .number = (int64_t)request.id});
+    apus_message_release(expect(self, &apus_type_reply));
+    CHECK_EQ(apus_exit_signal(apus_pid_of(self), apus_reason_error(1, NULL)), 0);
+    apus_message_release(expect(self, &apus_type_exit));
+    CHECK_EQ(write(pipe_ends[1], "x", 1), 1);
+    apus_message_release(expect(self, &apus_type_io));
+
+    CHECK_EQ(try_number(apus_pid_of(self), 100), -ENOBUFS);
+    settle(server);
+    for (int i = 0; i < BOUND; i++)
+        expect_number(self, i);
+    CHECK_EQ(try_number(apus_pid_of(self), 5), 0);
+    expect_number(self, 5);
+    apus_unwatch(self, pipe_ends[0]);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    dismiss(server);
+}
+
+static void signals_always_fit(apus_process *self, const scene_t *scene)
+{
+    apus_ref ref;
+    apus_pid pid;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_MONITOR,
+                                  .monitor = &ref, .mailbox_messages = BOUND};
+    CHECK_EQ(apus_spawn_blocking(get_signals_when_full, scene, sizeof *scene, &options, &pid), 0);
+    expect_down(self, ref, pid, APUS_REASON_NORMAL);
+}
+
+TEST(R70_signals, "R70: timer, DOWN, reply, EXIT, I/O and the reply of a call are admitted to a full mailbox")
+{
+    play(signals_always_fit, 50);
+}
+
+static void dropping_spares_signals(apus_process *self, const scene_t *scene)
+{
+    apus_mailbox_policy policy = scene->turn % 2 ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    apus_pid pid = spawn_bounded(self, policy, 1, 0, APUS_NOBODY);
+    struct order order = {.run = do_signal, .pid = pid, .reason = apus_reason_error(2, NULL)};
+    apus_pid other = spawn_puppet(scene, 0, NULL);
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ(try_number(pid, i), 0);
+        ask(other, order); // the first of these makes it read; so it reads while the others come
+    }
+    apus_message *message = expect(self, &type_report);
+    apus_message_release(message);
+    dismiss(other);
+}
+
+static void *send_while_blocked(void *argument)
+{
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(try_number(*(const apus_pid *)argument, i), 0);
+    return NULL;
+}
+
+static void take_slowly(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 20; i++) {
+        CHECK(info_of(apus_pid_of(self)).messages <= BOUND);
+        apus_sleep(self, 1);
+        expect_number(self, i);
+    }
+}
+
+static void block_sender(unsigned schedulers)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .mailbox_messages = BOUND, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    pthread_t thread;
+    apus_pid pid;
+    start_runtime(schedulers);
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(apus_spawn_blocking(take_slowly, NULL, 0, &options, &pid), 0);
+        CHECK_EQ(pthread_create(&thread, NULL, send_while_blocked, &pid), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    }
+    stop_runtime();
+}
+
+TEST(R70_block_thread, "R70: the policy block lets a plain thread wait until there is room, and loses nothing")
+{
+    block_sender(1);
+    block_sender(2);
+}
+
+static void block_process(apus_process *self, const scene_t *scene)
+{
+    apus_ref ref;
+    apus_pid pid;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_MONITOR, .monitor = &ref,
+                                  .mailbox_messages = BOUND, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    (void)scene;
+    CHECK_EQ(apus_spawn_blocking(take_slowly, NULL, 0, &options, &pid), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    expect_down(self, ref, pid, APUS_REASON_NORMAL);
+}
+
+TEST(R70_block_process, "R70: the policy block lets a process wait until there is room, and loses nothing")
+{
+    play(block_process, 50);
+}
+
+static int do_fill(apus_process *self, const struct order *order)
+{
+    int error = 0;
+    (void)self;
+    for (int i = 0; i < BOUND + 1 && error == 0; i++)
+        error = try_number(order->pid, i);
+    CHECK_EQ(error, -ESRCH);
+    return APUS_OK;
+}
+
+static void receiver_of_blocked_dies(apus_process *self, const scene_t *scene)
+{
+    apus_pid sender = spawn_puppet(scene, 0, NULL);
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_BLOCK, BOUND, 0, APUS_NOBODY);
+    apus_ref ref;
+    CHECK_EQ(apus_monitor(self, pid, &ref), 0);
+    tell(sender, (struct order){.run = do_fill, .pid = pid});
+    for (int wait = 0; wait < scene->turn % 8; wait++)
+        apus_yield(self);
+    dismiss(pid);
+    expect_down(self, ref, pid, APUS_REASON_KILLED);
+    settle(sender);
+    dismiss(sender);
+}
+
+TEST(R70_block_death, "R70: a sender that is blocked goes on with an error when the receiver dies")
+{
+    play(receiver_of_blocked_dies, 100);
+}
+
+TEST(R70_drop_spares_signals, "R70: dropping messages does not drop signals")
+{
+    play(dropping_spares_signals, 50);
+}
+
+static void dropped_go_to_dead_letters(apus_process *self, const scene_t *scene)
+{
+    bool oldest = scene->turn % 2;
+    apus_mailbox_policy policy = oldest ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    apus_pid pid = spawn_bounded(self, policy, BOUND, 0, apus_pid_of(self));
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(info_of(pid).dropped, 10 - BOUND);
+    for (int i = 0; i < 10 - BOUND; i++)
+        expect_number(self, oldest ? i : BOUND + i);
+    CHECK_EQ(read_mailbox(self, pid).count, BOUND);
+    expect_silence(self);
+}
+
+TEST(R71_dead_letters, "R71: dropped messages are counted and go to the dead-letter process")
+{
+    play(dropped_go_to_dead_letters, 50);
+}
+
+static atomic_int drops;
+
+static void count_drop(void *payload, size_t size)
+{
+    (void)payload, (void)size;
+    atomic_fetch_add(&drops, 1);
+}
+
+static const apus_type type_owned = {"owned", count_drop, NULL};
+
+static void dropped_payload_is_released(apus_process *self, const scene_t *scene)
+{
+    apus_mailbox_policy policy = scene->turn % 2 ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    apus_pid pid = spawn_bounded(self, policy, BOUND, 0, APUS_NOBODY);
+    atomic_store(&drops, 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(apus_send(pid, &type_owned, "x", 1), 0);
+    CHECK_EQ(info_of(pid).dropped, 10 - BOUND);
+    CHECK_EQ(atomic_load(&drops), 10 - BOUND);
+    CHECK_EQ(read_mailbox(self, pid).signals, BOUND);
+    CHECK_EQ(atomic_load(&drops), 10);
+}
+
+TEST(R71_drop, "R71: the payload of a dropped message is released once")
+{
+    for (int i = 0; i < 10; i++) {
+        play_on(1, dropped_payload_is_released, 1);
+        play_on(2, dropped_payload_is_released, 1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
