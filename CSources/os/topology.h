@@ -45,11 +45,4 @@ unsigned apus__topology_schedulers(const struct apus__topology *topology);
 // The distance from node to node; 10 is local.
 int apus__topology_distance(const struct apus__topology *topology, unsigned from_node, unsigned to_node);
 
-// How many memory nodes this machine has, at least 1, and the translation between our numbers and the kernel's; -1 if there is no
-// such node. For os/ itself, which places memory without a topology at hand. Read once, and valid for the machine only, not for a
-// tree that was given to apus__topology_read().
-unsigned apus__node_count(void);
-int apus__node_to_kernel(int node);
-int apus__node_from_kernel(int id);
-
 #endif

@@ -1,0 +1,89 @@
+// os/thread.c - see thread.h.
+//
+// The fork guard is a flag that a pthread_atfork handler sets in the child, so that asking costs one load and no system call. A child
+// made by clone() or vfork() directly runs no handlers and is not seen; such a child may only exec anyway.
+#define _GNU_SOURCE 1
+#include "os/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+
+// Sets the affinity of the calling thread to `set`, made by CPU_ALLOC for `count` CPUs, and frees it.
+static int thread_set_affinity(cpu_set_t *set, unsigned count)
+{
+    int failed = sched_setaffinity(0, CPU_ALLOC_SIZE(count), set) < 0 ? -errno : 0;
+    CPU_FREE(set);
+    return failed;
+}
+
+int apus__thread_pin_cpu(unsigned cpu)
+{
+    cpu_set_t *set = CPU_ALLOC(cpu + 1);
+    if (!set)
+        return -ENOMEM;
+    CPU_ZERO_S(CPU_ALLOC_SIZE(cpu + 1), set);
+    CPU_SET_S(cpu, CPU_ALLOC_SIZE(cpu + 1), set);
+    return thread_set_affinity(set, cpu + 1);
+}
+
+int apus__thread_pin_node(const struct apus__topology *topology, unsigned node)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < topology->cpu_count; i++)
+        if (topology->cpus[i].node == (int)node && topology->cpus[i].id >= count)
+            count = topology->cpus[i].id + 1;
+    if (count == 0)
+        return -EINVAL;
+    cpu_set_t *set = CPU_ALLOC(count);
+    if (!set)
+        return -ENOMEM;
+    CPU_ZERO_S(CPU_ALLOC_SIZE(count), set);
+    for (unsigned i = 0; i < topology->cpu_count; i++)
+        if (topology->cpus[i].node == (int)node)
+            CPU_SET_S(topology->cpus[i].id, CPU_ALLOC_SIZE(count), set);
+    return thread_set_affinity(set, count);
+}
+
+void apus__thread_name(const char *name)
+{
+    char cut[16];
+    snprintf(cut, sizeof cut, "%s", name);
+    pthread_setname_np(pthread_self(), cut);
+}
+
+uint32_t apus__thread_id(void)
+{
+    return (uint32_t)gettid();
+}
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_registered;    // 0 or a negative errno; written under fork_once
+static _Atomic bool fork_seen; // relaxed throughout: the child of fork() has one thread, and nothing else is read by its word
+
+static void fork_in_child(void)
+{
+    apus_store_relaxed(&fork_seen, true);
+}
+
+static void fork_register(void)
+{
+    fork_registered = -pthread_atfork(NULL, NULL, fork_in_child);
+}
+
+int apus__fork_guard_arm(void)
+{
+    pthread_once(&fork_once, fork_register);
+    apus_store_relaxed(&fork_seen, false);
+    return fork_registered;
+}
+
+bool apus__process_is_fork(void)
+{
+    return apus_load_relaxed(&fork_seen);
+}
