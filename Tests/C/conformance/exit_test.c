@@ -556,7 +556,8 @@ static void exit_in_callback(apus_reason_kind kind, apus_reason_kind seen)
     CHECK(reason.kind == seen || reason.kind == APUS_REASON_NOPROC);
 }
 
-TEST(R11_kill_in_callback, "R11: a process killed inside a long callback is exiting for everyone; its pid stays taken until it returns")
+TEST(R11_kill_in_callback, 
+     "R11: a process killed inside a long callback is exiting for everyone; its pid stays taken until it returns")
 {
     apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_processes = 8};
     CHECK_EQ(apus_start(&options), 0);

@@ -315,7 +315,7 @@ static int fail_at_once(apus_process *self, void *state, const void *argument)
     return -EIO;
 }
 
-static const apus_behaviour fails_at_once = {.name = "fails at once", .init = fail_at_once};
+static const apus_behaviour fails_at_once = {.name = "fails at once", .init = fail_at_once, .handle = puppet_handle};
 
 static void fail_in_body(apus_process *self, void *argument)
 {

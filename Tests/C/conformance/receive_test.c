@@ -157,7 +157,8 @@ static void calls_over_long_mailbox(apus_process *self, const scene_t *scene)
     dismiss(server);
 }
 
-TEST(R27_long_mailbox, "R27: 10,000 calls over a mailbox of 1,000,000 end within the time limit, which they would not if each looked through it")
+TEST(R27_long_mailbox, 
+     "R27: 10,000 calls over a mailbox of 1,000,000 end within the time limit, as they would not if each looked through it")
 {
     play_on(1, calls_over_long_mailbox, 1);
     play_on(2, calls_over_long_mailbox, 1);

@@ -1,0 +1,367 @@
+// Starting, stopping and what every function answers when the runtime does not run, is being stopped, or belongs to another OS
+// process (a fork).
+#include "../scene.h"
+
+#include <dirent.h>
+#include <pthread.h>
+
+static int start_with(apus_options options)
+{
+    int error = apus_start(&options);
+    if (error == 0)
+        CHECK_EQ(apus_stop(APUS_INFINITY), 0);
+    return error;
+}
+
+TEST(options_are_checked, "apus_start: options out of range are refused, and nothing is held")
+{
+    size_t size = sizeof(apus_options);
+    CHECK_EQ(start_with((apus_options){.struct_size = 0}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = 4}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .schedulers = 1025}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .binding = (apus_binding)4}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .binding = (apus_binding)-1}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .max_processes = (1u << 27) + 1}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .max_timers = (1u << 27) + 1}), -EINVAL);
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .stack_size = 16 * 1024 - 1}), -EINVAL);
+    CHECK(!apus_is_running());
+    CHECK_EQ(start_with((apus_options){.struct_size = size, .schedulers = 2, .stack_size = 16 * 1024}), 0);
+}
+
+TEST(defaults, "apus_start: NULL starts with the defaults, on each kind of binding")
+{
+    CHECK_EQ(apus_start(NULL), 0);
+    CHECK(apus_is_running());
+    CHECK(runtime_info().schedulers >= 1);
+    CHECK(runtime_info().nodes >= 1);
+    CHECK_EQ(apus_stop(APUS_INFINITY), 0);
+    for (int binding = APUS_BIND_AUTO; binding <= APUS_BIND_NONE; binding++)
+        CHECK_EQ(start_with((apus_options){.struct_size = sizeof(apus_options), .schedulers = 2,
+                                           .binding = (apus_binding)binding}), 0);
+}
+
+TEST(many_schedulers, "apus_start: 1024 schedulers start and stop")
+{
+    unsigned count = SANITIZED ? 64 : 1024;
+    CHECK_EQ(start_with((apus_options){.struct_size = sizeof(apus_options), .schedulers = count, .binding = APUS_BIND_NONE}), 0);
+}
+
+static atomic_int started, refused;
+
+static void *start_once(void *argument)
+{
+    (void)argument;
+    int error = apus_start(&(apus_options){.struct_size = sizeof(apus_options), .schedulers = 1, .binding = APUS_BIND_NONE});
+    CHECK(error == 0 || error == -EALREADY);
+    atomic_fetch_add(error == 0 ? &started : &refused, 1);
+    return NULL;
+}
+
+TEST(one_start_wins, "apus_start: of eight threads that start at once one wins, the others get -EALREADY")
+{
+    pthread_t threads[8];
+    for (int round = 0; round < 50; round++) {
+        atomic_store(&started, 0);
+        atomic_store(&refused, 0);
+        for (int i = 0; i < 8; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, start_once, NULL), 0);
+        for (int i = 0; i < 8; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ(atomic_load(&started), 1);
+        CHECK_EQ(atomic_load(&refused), 7);
+        CHECK_EQ(apus_start(NULL), -EALREADY);
+        stop_runtime();
+    }
+}
+
+static int entries_of(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+    CHECK(directory != NULL);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static long mapped_pages(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL);
+    CHECK_EQ(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    return pages;
+}
+
+TEST(restart, "apus_start: 300 times started and stopped, the runtime keeps no thread, descriptor or address space")
+{
+    int threads = 0, files = 0;
+    long pages = 0;
+    for (int i = 0; i < 300; i++) {
+        start_runtime(1 + (unsigned)i % 3);
+        for (int n = 0; n < 10; n++)
+            spawn_puppet_with(n % 2, NULL);
+        stop_runtime();
+        CHECK(!apus_is_running());
+        if (i == 20) {
+            threads = entries_of("/proc/self/task");
+            files = entries_of("/proc/self/fd");
+            pages = mapped_pages();
+        }
+    }
+    CHECK_EQ(entries_of("/proc/self/fd"), files);
+    if (!SANITIZED) {
+        CHECK_EQ(entries_of("/proc/self/task"), threads);
+        CHECK(mapped_pages() - pages < 16384);
+    }
+}
+
+static atomic_int answers[4];
+
+static void start_and_stop_inside(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    CHECK_EQ(apus_start(NULL), -EDEADLK);
+    CHECK_EQ(apus_stop(0), -EDEADLK);
+    CHECK_EQ(apus_stop(APUS_INFINITY), -EDEADLK);
+}
+
+TEST(from_a_process, "apus_start and apus_stop are refused inside a process")
+{
+    start_runtime(1);
+    run_process(start_and_stop_inside, NULL, 0);
+    stop_runtime();
+}
+
+// Every function that needs a running runtime and no `self`, called in a way that would succeed, or wait, if it ran.
+
+static bool see_none(apus_pid pid, void *context)
+{
+    (void)pid, (void)context;
+    return true;
+}
+
+static void check_all_refused(apus_pid pid, int error)
+{
+    apus_pid out = {7};
+    apus_ref ref = {7};
+    apus_reason reason;
+    apus_message *reply = (apus_message *)8;
+    apus_process_info_t info = {.struct_size = sizeof info};
+    CHECK_EQ(apus_spawn(&puppet, NULL, 0, NULL, &out), error);
+    CHECK_EQ(apus_spawn_blocking(puppet_body, NULL, 0, NULL, &out), error);
+    CHECK_EQ(apus_send(pid, &type_number, NULL, 0), error);
+    CHECK(apus_message_new(&type_number, 8) == NULL);
+    CHECK_EQ(apus_call(pid, &type_number, NULL, 0, APUS_INFINITY, &reply), error);
+    CHECK(reply == NULL);
+    CHECK_EQ(apus_reply_to(pid, ref, NULL, NULL, 0), error);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), error);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, &reason), error);
+    CHECK_EQ(apus_send_after(1, pid, NULL, NULL, 0, &ref), error);
+    CHECK_EQ(apus_send_name_after(1, "name", NULL, NULL, 0, &ref), error);
+    CHECK_EQ(apus_cancel((apus_ref){7}, NULL), error);
+    CHECK_EQ(apus_register("name", pid), error);
+    CHECK_EQ(apus_whereis("name", &out), error);
+    CHECK_EQ(apus_unregister("name"), error);
+    CHECK_EQ(apus_send_name("name", &type_number, NULL, 0), error);
+    CHECK_EQ(apus_process_info(pid, APUS_INFINITY, &info), error);
+    CHECK_EQ(apus_each_process(see_none, NULL), error);
+    CHECK_EQ(apus_stop(0), error);
+    CHECK(!apus_is_alive(pid));
+    CHECK(!apus_is_running());
+    CHECK(apus_self() == NULL);
+    apus_message_release(NULL);
+}
+
+TEST(not_started, "before the start every function answers -ESHUTDOWN")
+{
+    apus_runtime_info_t info = {.struct_size = sizeof info};
+    CHECK_EQ(apus_runtime_info(&info), -ESHUTDOWN);
+    check_all_refused((apus_pid){(1ull << 32) + 1}, -ESHUTDOWN);
+}
+
+TEST(stopped, "after the stop every function answers -ESHUTDOWN, but the counters can still be read")
+{
+    start_runtime(2);
+    apus_pid pid = spawn_puppet_with(false, NULL);
+    stop_runtime();
+    check_all_refused(pid, -ESHUTDOWN);
+    CHECK_EQ(runtime_info().spawned, 1);
+}
+
+TEST(pid_of_another_run, "a pid of an earlier run names nobody in the next")
+{
+    start_runtime(2);
+    apus_pid pid = spawn_puppet_with(false, NULL), again;
+    stop_runtime();
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&puppet, NULL, 0, NULL, &again), 0);
+    CHECK(!apus_pid_equal(pid, again));
+    CHECK(!apus_is_alive(pid));
+    stop_runtime();
+}
+
+TEST(forked, "in a fork every function answers -ECHILD, and the parent is not disturbed")
+{
+    start_runtime(2);
+    apus_pid pid = spawn_puppet_with(true, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        CHECK_EQ(apus_start(NULL), -ECHILD);
+        check_all_refused(pid, -ECHILD);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    settle(pid);
+    stop_runtime();
+}
+
+static atomic_bool is_stopping, may_stop;
+
+static void hold_the_stop(apus_process *self, void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    apus_message *message = expect(self, &apus_type_exit);
+    CHECK_EQ(((const apus_exit_message *)apus_message_payload(message))->reason.kind, APUS_REASON_SHUTDOWN);
+    apus_message_release(message);
+    atomic_store(&is_stopping, true);
+    while (!atomic_load(&may_stop))
+        apus_sleep(self, 1);
+}
+
+static void *stop_in_thread(void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_stop(APUS_INFINITY), 0);
+    return NULL;
+}
+
+static void *join_in_thread(void *argument)
+{
+    atomic_store(&answers[0], apus_join(*(const apus_pid *)argument, APUS_INFINITY, NULL));
+    return NULL;
+}
+
+static void *call_in_thread(void *argument)
+{
+    atomic_store(&answers[1], apus_call(*(const apus_pid *)argument, &type_number, NULL, 0, APUS_INFINITY, NULL));
+    return NULL;
+}
+
+TEST(during_stop, "while it is being stopped, plain threads make nothing new, and those that wait are woken with -ESHUTDOWN")
+{
+    pthread_t stopper, joiner, caller;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS};
+    apus_pid holder;
+    apus_ref ref;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn_blocking(hold_the_stop, NULL, 0, &options, &holder), 0);
+    CHECK_EQ(pthread_create(&joiner, NULL, join_in_thread, &holder), 0);
+    CHECK_EQ(pthread_create(&caller, NULL, call_in_thread, &holder), 0);
+    CHECK_EQ(pthread_create(&stopper, NULL, stop_in_thread, NULL), 0);
+    while (!atomic_load(&is_stopping))
+        usleep(1000);
+    CHECK(!apus_is_running());
+    CHECK_EQ(apus_start(NULL), -EALREADY);
+    CHECK_EQ(apus_stop(0), -ESHUTDOWN);
+    CHECK_EQ(apus_spawn(&puppet, NULL, 0, NULL, NULL), -ESHUTDOWN);
+    CHECK_EQ(apus_spawn_blocking(puppet_body, NULL, 0, NULL, NULL), -ESHUTDOWN);
+    CHECK_EQ(apus_send_after(1, holder, NULL, NULL, 0, &ref), -ESHUTDOWN);
+    CHECK_EQ(apus_call(holder, &type_number, NULL, 0, APUS_INFINITY, NULL), -ESHUTDOWN);
+    CHECK_EQ(apus_join(holder, APUS_INFINITY, NULL), -ESHUTDOWN);
+    CHECK_EQ(pthread_join(joiner, NULL), 0);
+    CHECK_EQ(pthread_join(caller, NULL), 0);
+    CHECK_EQ(atomic_load(&answers[0]), -ESHUTDOWN);
+    CHECK_EQ(atomic_load(&answers[1]), -ESHUTDOWN);
+    atomic_store(&may_stop, true);
+    CHECK_EQ(pthread_join(stopper, NULL), 0);
+    CHECK_EQ(runtime_info().processes, 0);
+    CHECK_EQ(runtime_info().blocks_in_use, 0);
+}
+
+static void never_end(apus_process *self, void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    while (true)
+        apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+}
+
+TEST(stop_kills, "apus_stop kills what has not ended by the time-out; with 0 at once")
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS};
+    for (uint64_t timeout_ms = 0; timeout_ms < 30; timeout_ms += 10) {
+        start_runtime(2);
+        for (int i = 0; i < 100; i++)
+            CHECK_EQ(apus_spawn_blocking(never_end, NULL, 0, &options, NULL), 0);
+        CHECK_EQ(apus_stop(timeout_ms), 0);
+        CHECK_EQ(runtime_info().processes, 0);
+        CHECK_EQ(runtime_info().blocks_in_use, 0);
+        CHECK_EQ(runtime_info().stacks_parked, 0);
+    }
+}
+
+static atomic_bool is_inside, may_return;
+
+static void stay_inside(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    atomic_store(&is_inside, true);
+    while (!atomic_load(&may_return))
+        usleep(1000);
+}
+
+TEST(stop_times_out, "apus_stop gives up on a callback that does not return, and can be called again when it has")
+{
+    start_runtime(2);
+    CHECK_EQ(apus_spawn_blocking(stay_inside, NULL, 0, NULL, NULL), 0);
+    while (!atomic_load(&is_inside))
+        usleep(1000);
+    CHECK_EQ(apus_stop(0), -ETIMEDOUT);
+    CHECK(!apus_is_running());
+    atomic_store(&may_return, true);
+    CHECK_EQ(apus_stop(APUS_INFINITY), 0);
+    CHECK_EQ(runtime_info().blocks_in_use, 0);
+}
+
+static void spawn_grandchildren(apus_process *self, void *argument)
+{
+    int depth = *(const int *)argument - 1;
+    (void)self;
+    for (int i = 0; depth > 0 && i < 3; i++)
+        CHECK_EQ(apus_spawn_blocking(spawn_grandchildren, &depth, sizeof depth, NULL, NULL), 0);
+    apus_receive(self, NULL, NULL, APUS_INFINITY);
+}
+
+TEST(stop_reaches_all, "apus_stop ends a tree of processes that are not linked")
+{
+    int depth = 6;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn_blocking(spawn_grandchildren, &depth, sizeof depth, NULL, NULL), 0);
+    while (runtime_info().spawned < 1 + 3 + 9 + 27 + 81 + 243)
+        usleep(1000);
+    stop_runtime();
+}
+
+TEST(clock, "apus_now_ms never goes back")
+{
+    start_runtime(1);
+    uint64_t last = apus_now_ms();
+    for (int i = 0; i < 100000; i++) {
+        uint64_t now = apus_now_ms();
+        CHECK(now >= last);
+        last = now;
+    }
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
