@@ -10,13 +10,15 @@
 // Threads:    a context may be continued by another thread than the one it stopped on. Code on it must not keep addresses of
 //             thread-local variables over a switch, and compilers do keep them: call a noinline function to find them again.
 // Ordering:   none. The hand-over between threads (I2) needs a release and an acquire of its own.
-// Kept:       the callee-saved registers, and the floating point control words (x86-64: mxcsr, x87 control; aarch64: d8-d15, fpcr).
+// Kept:       the callee-saved registers, and the floating point control words (x86-64: mxcsr, x87 control; aarch64: fpcr). A new
+//             context starts with the control words that a new program has.
 //             Not kept: the signal mask, thread-local storage, the C++ exception state of the thread.
 // Sanitizers: ThreadSanitizer and AddressSanitizer are told of each switch; the fields for that exist in those builds only.
-// Unwinding:  debuggers and unwinders see `entry` as the outermost frame but one, and stop there.
+// Unwinding:  debuggers and unwinders go up to `entry` and two frames of ours above it, and stop there.
 #ifndef APUS_OS_CONTEXT_H
 #define APUS_OS_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "os/stack.h"
@@ -46,7 +48,8 @@ struct apus__context {
 #ifdef APUS_CONTEXT_ASAN
     const void *low; // bounds of the stack
     size_t size;
-    void *fake; // AddressSanitizer's heap frames of this stack, while the context does not run
+    void *fake;  // AddressSanitizer's heap frames of this stack, while the context does not run
+    bool native; // a thread's own stack
 #endif
 };
 
