@@ -1,0 +1,371 @@
+// Goal: the stack switch keeps what the calling convention says it keeps, on every thread, and walkers stop at the root of a stack.
+//
+// Method: two or more contexts that switch to each other, with values in callee-saved registers and in the control words.
+#define _GNU_SOURCE 1
+#include "os/context.h"
+
+#include <fenv.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unwind.h>
+
+#include "../test.h"
+#include "base/atomic.h"
+#include "os/clock.h"
+
+// A register for floating point, in the words of gcc's constraints.
+#if defined(__x86_64__)
+#define FLOAT_REGISTER "+x"
+#else
+#define FLOAT_REGISTER "+w"
+#endif
+
+enum { STACK_SIZE = 256 * 1024, GUARD_SIZE = 64 * 1024 };
+
+// A context that was started by a test, and the one it returns to.
+struct pair {
+    struct apus__context native, other;
+    struct apus__stack stack;
+    long count;
+    bool done;
+};
+
+static void pair_start(struct pair *pair, void (*entry)(void *))
+{
+    memset(pair, 0, sizeof *pair);
+    CHECK_EQ(apus__stack_map(&pair->stack, STACK_SIZE, GUARD_SIZE, -1), 0);
+    apus__context_adopt(&pair->native);
+    apus__context_make(&pair->other, &pair->stack, entry, pair);
+}
+
+static void pair_go(struct pair *pair)
+{
+    apus__context_switch(&pair->native, &pair->other);
+}
+
+static void pair_back(struct pair *pair)
+{
+    apus__context_switch(&pair->other, &pair->native);
+}
+
+static _Noreturn void pair_leave(struct pair *pair)
+{
+    pair->done = true;
+    apus__context_leave(&pair->other, &pair->native);
+}
+
+static void pair_end(struct pair *pair)
+{
+    apus__context_destroy(&pair->other);
+    apus__context_destroy(&pair->native);
+    apus__stack_unmap(&pair->stack);
+}
+
+static void count_up(void *argument)
+{
+    struct pair *pair = argument;
+    for (;;) {
+        pair->count++;
+        pair_back(pair);
+    }
+}
+
+TEST(million, "a million switches return a million times")
+{
+    struct pair pair;
+    long rounds = test_scaled(500000);
+    pair_start(&pair, count_up);
+    uint64_t before = apus__clock_ns();
+    for (long i = 0; i < rounds; i++)
+        pair_go(&pair);
+    uint64_t after = apus__clock_ns();
+    CHECK_EQ(pair.count, rounds);
+    if (getenv("TEST_TIMES"))
+        printf("     %.2f ns per switch\n", (double)(after - before) / (double)(2 * rounds));
+    pair_end(&pair);
+}
+
+static void leave_at_once(void *argument)
+{
+    char local[64];
+    memset(local, 1, sizeof local);
+    __asm__ volatile("" ::"r"(local) : "memory");
+    pair_leave(argument);
+}
+
+TEST(leave, "a context that leaves can be made again on the same stack")
+{
+    struct pair pair;
+    pair_start(&pair, leave_at_once);
+    for (int i = 0; i < 1000; i++) {
+        pair.done = false;
+        pair_go(&pair);
+        CHECK(pair.done);
+        apus__context_destroy(&pair.other);
+        apus__context_make(&pair.other, &pair.stack, leave_at_once, &pair);
+    }
+    pair_end(&pair);
+}
+
+static void check_stack(void *argument)
+{
+    struct pair *pair = argument;
+    // An aligned vector on the stack faults if the entry's frame is not aligned as the calling convention says.
+    typedef double vector __attribute__((vector_size(16)));
+    volatile vector aligned = {1, 2};
+    char *here = __builtin_frame_address(0);
+    CHECK(here >= (char *)pair->stack.low && here < (char *)pair->stack.low + pair->stack.size);
+    CHECK_EQ((uintptr_t)&aligned % 16, 0);
+    CHECK(aligned[1] == 2);
+    char text[64];
+    snprintf(text, sizeof text, "%.3f %Lf", 1.5, 2.5L);
+    CHECK_STR(text, "1.500 2.500000");
+    pair_leave(pair);
+}
+
+TEST(stack, "the entry runs on the given stack, aligned")
+{
+    struct pair pair;
+    pair_start(&pair, check_stack);
+    pair_go(&pair);
+    CHECK(pair.done);
+    pair_end(&pair);
+}
+
+static __attribute__((noinline)) long recurse(struct pair *pair, long depth)
+{
+    volatile char frame[64];
+    frame[0] = (char)depth;
+    if (depth == 0) {
+        pair_back(pair);
+        return 0;
+    }
+    long below = recurse(pair, depth - 1);
+    CHECK_EQ(frame[0], (char)depth);
+    return below + 1;
+}
+
+static void recurse_deeply(void *argument)
+{
+    struct pair *pair = argument;
+    pair->count = recurse(pair, 500);
+    pair_leave(pair);
+}
+
+TEST(deep, "a context switches away from deep within a recursion and returns through it")
+{
+    struct pair pair;
+    pair_start(&pair, recurse_deeply);
+    pair_go(&pair);
+    CHECK_EQ(pair.count, 0);
+    pair_go(&pair);
+    CHECK_EQ(pair.count, 500);
+    pair_end(&pair);
+}
+
+static void recurse_forever(void *argument)
+{
+    struct pair *pair = argument;
+    pair->count = recurse(pair, INT64_MAX);
+    pair_leave(pair);
+}
+
+TEST(overflow, "a recursion without end faults in the guard")
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct pair pair;
+        fclose(stderr);
+        pair_start(&pair, recurse_forever);
+        pair_go(&pair);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+// Switches with known values in many registers at once; the compiler keeps some of them in callee-saved ones.
+static __attribute__((noinline)) void hold_registers(struct pair *pair, long base, void (*go)(struct pair *))
+{
+    long i[10];
+    double d[10];
+    for (int k = 0; k < 10; k++) {
+        i[k] = base + k;
+        d[k] = (double)base + k * 0.5;
+    }
+    long a = i[0], b = i[1], c = i[2], e = i[3], f = i[4], g = i[5];
+    double s = d[0], t = d[1], u = d[2], v = d[3], w = d[4], x = d[5], y = d[6], z = d[7];
+    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g));
+    __asm__ volatile("" : FLOAT_REGISTER(s), FLOAT_REGISTER(t), FLOAT_REGISTER(u), FLOAT_REGISTER(v), FLOAT_REGISTER(w), FLOAT_REGISTER(x), FLOAT_REGISTER(y), FLOAT_REGISTER(z));
+    go(pair);
+    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g));
+    __asm__ volatile("" : FLOAT_REGISTER(s), FLOAT_REGISTER(t), FLOAT_REGISTER(u), FLOAT_REGISTER(v), FLOAT_REGISTER(w), FLOAT_REGISTER(x), FLOAT_REGISTER(y), FLOAT_REGISTER(z));
+    CHECK(a == i[0] && b == i[1] && c == i[2] && e == i[3] && f == i[4] && g == i[5]);
+    CHECK(s == d[0] && t == d[1] && u == d[2] && v == d[3] && w == d[4] && x == d[5] && y == d[6] && z == d[7]);
+}
+
+static void hold_on_other(void *argument)
+{
+    struct pair *pair = argument;
+    for (long i = 0; i < 100; i++)
+        hold_registers(pair, 1000 * i, pair_back);
+    pair_leave(pair);
+}
+
+TEST(registers, "callee-saved registers survive a switch")
+{
+    struct pair pair;
+    pair_start(&pair, hold_on_other);
+    for (long i = 0; !pair.done; i++)
+        hold_registers(&pair, -77 * i, pair_go);
+    pair_end(&pair);
+}
+
+static void change_rounding(void *argument)
+{
+    struct pair *pair = argument;
+    CHECK_EQ(fegetround(), FE_TONEAREST);
+    for (int i = 0; i < 3; i++) {
+        fesetround(FE_DOWNWARD);
+        pair_back(pair);
+        CHECK_EQ(fegetround(), FE_DOWNWARD);
+    }
+    pair_leave(pair);
+}
+
+TEST(control_words, "each context keeps its own floating point control words, and starts with the default ones")
+{
+    struct pair pair;
+    volatile double one = 1, three = 3;
+    pair_start(&pair, change_rounding);
+    CHECK_EQ(fesetround(FE_UPWARD), 0);
+    double up = one / three;
+    while (!pair.done) {
+        pair_go(&pair);
+        CHECK_EQ(fegetround(), FE_UPWARD);
+        CHECK(one / three == up);
+    }
+    fesetround(FE_TONEAREST);
+    pair_end(&pair);
+}
+
+struct walk {
+    struct pair pair;
+    int frames;
+    bool stopped;
+};
+
+static _Unwind_Reason_Code walk_frame(struct _Unwind_Context *context, void *argument)
+{
+    (void)context;
+    int *frames = argument;
+    return ++*frames > 50 ? _URC_NORMAL_STOP : _URC_NO_REASON;
+}
+
+static void walk_stack(void *argument)
+{
+    struct walk *walk = argument;
+    walk->stopped = _Unwind_Backtrace(walk_frame, &walk->frames) == _URC_END_OF_STACK;
+    pair_leave(&walk->pair);
+}
+
+TEST(unwind, "an unwinder finds the entry and stops at the root")
+{
+    struct walk walk = {.frames = 0};
+    pair_start(&walk.pair, walk_stack);
+    apus__context_destroy(&walk.pair.other);
+    apus__context_make(&walk.pair.other, &walk.pair.stack, walk_stack, &walk);
+    pair_go(&walk.pair);
+    CHECK(walk.stopped);
+    // walk_stack, context_run, apus__context_begin; a sanitizer may add its own.
+    CHECK(walk.frames >= 3 && walk.frames < 10);
+    pair_end(&walk.pair);
+}
+
+// A ring of contexts that two threads carry in turn: thread 0 takes each even round, thread 1 each odd one.
+enum { WANDERERS = 8 };
+
+struct wanderer {
+    struct apus__context context;
+    struct apus__context *carrier;
+    struct apus__stack stack;
+    long steps;
+};
+
+static struct wanderer wanderers[WANDERERS];
+static _Atomic long wander_round;
+static long wander_rounds;
+
+static void wander(void *argument)
+{
+    struct wanderer *wanderer = argument;
+    for (;;) {
+        wanderer->steps++;
+        apus__context_switch(&wanderer->context, wanderer->carrier);
+    }
+}
+
+static void *carry(void *number)
+{
+    struct apus__context native;
+    apus__context_adopt(&native);
+    for (long round = (long)(intptr_t)number; round < wander_rounds; round += 2) {
+        // acquire: the other thread's contexts, published by its release below.
+        while (apus_load_acquire(&wander_round) != round)
+            sched_yield();
+        for (int i = 0; i < WANDERERS; i++) {
+            wanderers[i].carrier = &native;
+            apus__context_switch(&native, &wanderers[i].context);
+        }
+        apus_store_release(&wander_round, round + 1);
+    }
+    apus__context_destroy(&native);
+    return NULL;
+}
+
+TEST(threads, "a context continues on another thread than the one it stopped on")
+{
+    pthread_t threads[2];
+    wander_rounds = 2 * test_scaled(1000);
+    for (int i = 0; i < WANDERERS; i++) {
+        CHECK_EQ(apus__stack_map(&wanderers[i].stack, STACK_SIZE, GUARD_SIZE, -1), 0);
+        apus__context_make(&wanderers[i].context, &wanderers[i].stack, wander, &wanderers[i]);
+    }
+    for (intptr_t i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, carry, (void *)i), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < WANDERERS; i++) {
+        CHECK_EQ(wanderers[i].steps, wander_rounds);
+        apus__context_destroy(&wanderers[i].context);
+        apus__stack_unmap(&wanderers[i].stack);
+    }
+}
+
+static void return_from_entry(void *argument)
+{
+    (void)argument;
+}
+
+TEST(no_return, "an entry that returns is a defect and aborts")
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct pair pair;
+        fclose(stderr);
+        pair_start(&pair, return_from_entry);
+        pair_go(&pair);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
