@@ -76,6 +76,12 @@ struct apus__shelf {
     apus_cache_aligned _Atomic(struct apus__batch *) places[APUS__SHELF_PLACES];
 };
 
+struct apus__heap_counts {
+    uint64_t allocated; // blocks handed out
+    uint64_t freed;     // blocks taken back, wherever they came from
+    uint64_t freed_far; // of these, blocks of another node
+};
+
 struct apus__pool_node {
     struct apus__shelf shelves[APUS__HEAP_CLASSES];
     struct apus__shelf spans[APUS__HEAP_CLASSES]; // uncarved rests of spans, left by retired heaps
@@ -93,9 +99,8 @@ struct apus__pool {
     // Guarded by `lock`: the heaps that live, and the sums of those that have retired.
     pthread_mutex_t lock;
     struct apus__list heaps;
-    uint64_t allocated_retired;
-    uint64_t freed_retired;
-    uint64_t freed_far_retired;
+    unsigned heaps_made;
+    struct apus__heap_counts retired;
 };
 
 // Prepares `pool` for `node_count` nodes (1 ..= APUS__HEAP_NODES_MAX). `system_nodes[i]` is the number the system has for node i; NULL
@@ -110,12 +115,6 @@ int apus__pool_init(struct apus__pool *pool, unsigned node_count, const int *sys
 // Gives all memory back to the system, if no block is in use and no heap is alive. Otherwise keeps everything as it is, so that a late
 // release by a heap of this pool stays valid, and returns how many blocks and heaps hold it; a later init takes it up again.
 uint64_t apus__pool_destroy(struct apus__pool *pool);
-
-struct apus__heap_counts {
-    uint64_t allocated; // blocks handed out
-    uint64_t freed;     // blocks taken back, wherever they came from
-    uint64_t freed_far; // of these, blocks of another node
-};
 
 // Sums over all heaps of the pool, the retired ones included.
 void apus__pool_counts(struct apus__pool *pool, struct apus__heap_counts *counts);

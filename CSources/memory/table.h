@@ -5,8 +5,8 @@
 //             cells go to per-slot caches (a list through a link word in the cell) and, when the caller says so, in batches to the
 //             shelf of the node the cell lies on.
 // Invariants: I1 a cell below `limit` can always be read, in use or free: a stale index meets old content, never a fault.
-//             I2 the table writes nothing in a cell but its link word, and that only while the cell is free; it zeroes nothing after
-//                the first time, so that a generation kept in the cell survives.
+//             I2 the table writes nothing in a cell but its link word, and that only while the cell is free; cells are zero when
+//                carved and never zeroed again, so that a generation kept in the cell survives.
 //             I3 index 0 is never handed out.  I4 memory stays until destroy.  I5 `limit` only grows.
 // Who:        a cache is used by one thread at a time (its slot's). The `_shared` pair, at, limit, node_of: any thread.
 // Ordering:   see table.c; a cell that changes hands over a shelf carries everything written before its free with it.
@@ -25,24 +25,27 @@
 
 enum {
     APUS__TABLE_CAPACITY_BITS = 28, // the width of an index in a link word
-    APUS__TABLE_BATCH = 64,
-    APUS__TABLE_PLACES = 16
+    APUS__TABLE_BATCH = 64
 };
 
-// The word the table owns in a free cell: `next` cell of the same list (bits 0-27), next batch (bits 28-55) and size of the batch (bits
-// 56-63); the last two only in the first cell of a batch on a shelf. While the cell is in use the word is the caller's.
+// The word the table owns in a cell:
+//     bits 0-27    next cell of the same list, 0 at its end
+//     bits 28-55   first cell of the next batch    (only in the first cell of a batch)
+//     bits 56-63   cells in this batch             (likewise)
+// While the cell is in use the caller may store what it likes there, with relaxed atomic stores: a thread that loses a race for the
+// cell may still read the word, and then discards what it read.
 typedef _Atomic uint64_t apus__table_link;
 
 struct apus__table_extent {
     _Atomic uint32_t owner;  // 1 + node, or 0 while unclaimed
-    _Atomic uint32_t carved; // cells handed out so far; may run past the end
+    _Atomic uint32_t carved; // cells cut from it so far; may run past the end
     _Atomic uint32_t next;   // 1 + the next extent of the node's open list
 };
 
 struct apus__table_node {
-    apus_cache_aligned _Atomic uint32_t places[APUS__TABLE_PLACES]; // first cells of chains of batches, 0 when empty
-    apus_cache_aligned _Atomic uint32_t open;                       // 1 + the first extent that may have fresh cells
-    int system_node;
+    apus_cache_aligned _Atomic uint64_t shelf; // bits 0-27: first cell of the first batch, 0 if none; above: a tag, see table.c
+    _Atomic uint32_t open;                     // 1 + the first extent that may have fresh cells, 0 if none
+    int system_node;                           // for os/pages: -1 leaves the place to the system
 };
 
 struct apus__table {
