@@ -191,5 +191,8 @@ NOTES
     echo "Single results: $raw"
 } > "$report"
 cat "$report"
-(( failed == 0 )) || echo "bench: at least one run failed, see $log" >&2
+if (( failed )); then
+    echo "bench: at least one run failed; the end of $log:" >&2
+    tail -n 20 "$log" >&2
+fi
 exit "$failed"
