@@ -203,7 +203,7 @@ static apus_reason random_reason(uint64_t *random)
 
 static const char *random_name(uint64_t *random)
 {
-    static char names[NAMES][16];
+    static char names[NAMES][24];
     static atomic_bool made;
     if (!atomic_load(&made)) { // made first by main, before there are threads
         for (int i = 0; i < NAMES; i++)

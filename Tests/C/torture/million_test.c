@@ -139,7 +139,8 @@ static void watch_many(apus_process *self, void *argument)
     apus_ref ref;
     CHECK_EQ(apus_trap_exits(self, true), 0);
     for (long i = 0; i < count; i++) {
-        apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR, .monitor = &ref};
+        apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR,
+                                      .monitor = &ref};
         CHECK_EQ(apus_spawn(&cell, NULL, 0, &options, NULL), 0);
     }
     apus_process_info_t info = info_of(apus_pid_of(self));
