@@ -59,15 +59,13 @@ static void serve(apus_process *self, void *argument)
 static struct sockaddr_in address = {.sin_family = AF_INET};
 static int count, echoed;
 
-// The second thread of the self-test: opens all connections, then speaks on each, then listens to each.
+// The second thread of the self-test: opens all connections and speaks on each, then listens to each.
 static void *speak_and_listen(void *fds)
 {
     int *fd = fds, opened = 0, answer;
-    while (opened < count && (fd[opened] = socket(AF_INET, SOCK_STREAM, 0)) >= 0 &&
-           connect(fd[opened], (struct sockaddr *)&address, sizeof address) == 0)
-        opened++;
-    for (int i = 0; i < opened; i++)
-        send(fd[i], &i, sizeof i, MSG_NOSIGNAL);
+    for (; opened < count && (fd[opened] = socket(AF_INET, SOCK_STREAM, 0)) >= 0 &&
+           connect(fd[opened], (struct sockaddr *)&address, sizeof address) == 0; opened++)
+        send(fd[opened], &opened, sizeof opened, MSG_NOSIGNAL);
     for (int i = 0; i < opened; close(fd[i++]))
         echoed += recv(fd[i], &answer, sizeof answer, MSG_WAITALL) == sizeof answer && answer == i;
     return NULL;
