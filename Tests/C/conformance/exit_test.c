@@ -56,6 +56,32 @@ TEST(R1_thread_signals, "R1: an exit signal from a plain thread is trapped as a 
     stop_runtime();
 }
 
+static atomic_int exits_handled;
+
+static int count_exit(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    if (apus_message_type(message) != &apus_type_exit)
+        return APUS_DONE;
+    atomic_fetch_add(&exits_handled, 1);
+    return APUS_OK;
+}
+
+static const apus_behaviour exit_counter = {.name = "exit counter", .handle = count_exit};
+
+TEST(R1_thread_signals_callback, "R1: a plain thread is nobody's parent: its exit signal is a message to a callback process that traps")
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS};
+    apus_pid pid;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&exit_counter, NULL, 0, &options, &pid), 0);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_error(-EIO, NULL)), 0);
+    send_number(pid, 1);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(atomic_load(&exits_handled), 1);
+    stop_runtime();
+}
+
 static void own_normal_exit(apus_process *self, const scene_t *scene)
 {
     apus_ref exits, returns;
@@ -183,9 +209,9 @@ static void parents_exit_terminates(apus_process *self, void *argument)
     apus_ref ref;
     apus_pid pid;
     apus_spawn_options options = {.struct_size = sizeof options, .monitor = &ref,
-                                  .flags = APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS};
+                                  .flags = APUS_SPAWN_MONITOR | APUS_SPAWN_LINK | APUS_SPAWN_TRAP_EXITS};
     (void)argument;
-    atomic_store(&terminations, 0);
+    CHECK_EQ(apus_trap_exits(self, true), 0);
     CHECK_EQ(apus_spawn(&terminated, NULL, 0, &options, &pid), 0);
     CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_SHUTDOWN)), 0);
     expect_down(self, ref, pid, APUS_REASON_SHUTDOWN);

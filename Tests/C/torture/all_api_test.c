@@ -578,14 +578,12 @@ static uint64_t seed_of_run(void)
     return seed;
 }
 
-static void torture(unsigned schedulers, long operations)
+// Spawns the first cast, from a process, so that an exit signal of a thread is not one of a parent's. The first actors may look at
+// places that are still empty: nobody, to all functions.
+static void cast_all(apus_process *self, void *argument)
 {
-    uint64_t random = seed_of_run(), seeds[THREADS];
-    pthread_t threads[THREADS];
-    start_runtime(schedulers);
-    random_name(&random);
-    atomic_store(&operations_left, operations);
-    // The first actors may look at places that are still empty: nobody, to all functions.
+    uint64_t random = *(const uint64_t *)argument;
+    (void)self;
     for (int i = 0; i < ACTORS; i++) {
         struct casting casting = {random_next(&random), i};
         apus_pid pid;
@@ -596,6 +594,16 @@ static void torture(unsigned schedulers, long operations)
             CHECK_EQ(apus_spawn_blocking(actor_body, &casting, sizeof casting, &options, &pid), 0);
         atomic_store(&places[i], pid.id);
     }
+}
+
+static void torture(unsigned schedulers, long operations)
+{
+    uint64_t random = seed_of_run(), seeds[THREADS];
+    pthread_t threads[THREADS];
+    start_runtime(schedulers);
+    random_name(&random);
+    atomic_store(&operations_left, operations);
+    run_process(cast_all, &random, sizeof random);
     for (int i = 0; i < THREADS; i++) {
         seeds[i] = random_next(&random);
         CHECK_EQ(pthread_create(&threads[i], NULL, thread_run, &seeds[i]), 0);
