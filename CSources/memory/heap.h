@@ -220,8 +220,9 @@ apus_inline void *apus__heap_alloc_bytes(struct apus__heap *heap, size_t bytes, 
 // Takes back a block that any heap of the pool allocated with `class`.
 apus_inline void apus__heap_free(struct apus__heap *heap, void *block, unsigned class)
 {
-    // One comparison finds the large block and the machine of many nodes.
-    if (apus_unlikely(class >= heap->classes_near)) {
+    // One comparison finds the large block and the machine of many nodes. The second part is for a class the compiler knows: it cannot
+    // know that classes_near is at most APUS__HEAP_CLASSES.
+    if (apus_unlikely(class >= heap->classes_near) || (__builtin_constant_p(class) && class >= APUS__HEAP_CLASSES)) {
         apus__heap_free_slow(heap, block, class);
         return;
     }

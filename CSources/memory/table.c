@@ -29,8 +29,8 @@ enum {
 #define INDEX_MASK ((UINT64_C(1) << APUS__TABLE_CAPACITY_BITS) - 1)
 #define TAG_ONE (UINT64_C(1) << APUS__TABLE_CAPACITY_BITS)
 
-_Static_assert(CARVE_CELLS <= APUS__TABLE_BATCH, "what was carved may be put on a shelf as one batch");
-_Static_assert(APUS__TABLE_BATCH < 256, "the size of a batch has eight bits");
+_Static_assert((int)CARVE_CELLS <= (int)APUS__TABLE_BATCH, "what was carved may be put on a shelf as one batch");
+_Static_assert((int)APUS__TABLE_BATCH < 256, "the size of a batch has eight bits");
 
 static uint32_t link_next(uint64_t link)
 {
