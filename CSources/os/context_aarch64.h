@@ -4,8 +4,8 @@
 //
 //     [x19 ... x28][x29, x30][d8 ... d15][fpcr, unused]
 //
-// The control words are always saved, but loaded only if they differ from those in force: loading them holds up the pipeline, and
-// hardly any program changes them.
+// The control word is loaded only if it differs from the one in force: writing it holds up the pipeline, and hardly any program
+// changes it. The switch ends with `ret`, as branch target identification allows no other jump to the place after a call.
 #ifndef APUS_OS_CONTEXT_AARCH64_H
 #define APUS_OS_CONTEXT_AARCH64_H
 
@@ -25,94 +25,97 @@ struct context_frame {
 };
 _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly");
 
+// The code of a switch, under the name given; void name(struct apus__context *from, struct apus__context *to).
+#define CONTEXT_SWITCH(name)                                                                             \
+    ".text\n"                                                                                            \
+    ".p2align 4\n"                                                                                       \
+    ".globl " name "\n"                                                                                  \
+    ".hidden " name "\n"                                                                                 \
+    ".type " name ", %function\n"                                                                        \
+    name ":\n"                                                                                           \
+    "    .cfi_startproc\n"                                                                               \
+    CONTEXT_LANDING                                                                                      \
+    "    sub sp, sp, #176\n"                                                                             \
+    "    .cfi_adjust_cfa_offset 176\n"                                                                   \
+    "    stp x19, x20, [sp, #0]\n"                                                                       \
+    "    stp x21, x22, [sp, #16]\n"                                                                      \
+    "    stp x23, x24, [sp, #32]\n"                                                                      \
+    "    stp x25, x26, [sp, #48]\n"                                                                      \
+    "    stp x27, x28, [sp, #64]\n"                                                                      \
+    "    stp x29, x30, [sp, #80]\n"                                                                      \
+    "    .cfi_rel_offset x19, 0\n"                                                                       \
+    "    .cfi_rel_offset x20, 8\n"                                                                       \
+    "    .cfi_rel_offset x21, 16\n"                                                                      \
+    "    .cfi_rel_offset x22, 24\n"                                                                      \
+    "    .cfi_rel_offset x23, 32\n"                                                                      \
+    "    .cfi_rel_offset x24, 40\n"                                                                      \
+    "    .cfi_rel_offset x25, 48\n"                                                                      \
+    "    .cfi_rel_offset x26, 56\n"                                                                      \
+    "    .cfi_rel_offset x27, 64\n"                                                                      \
+    "    .cfi_rel_offset x28, 72\n"                                                                      \
+    "    .cfi_rel_offset x29, 80\n"                                                                      \
+    "    .cfi_rel_offset x30, 88\n"                                                                      \
+    "    stp d8, d9, [sp, #96]\n"                                                                        \
+    "    stp d10, d11, [sp, #112]\n"                                                                     \
+    "    stp d12, d13, [sp, #128]\n"                                                                     \
+    "    stp d14, d15, [sp, #144]\n"                                                                     \
+    "    .cfi_rel_offset d8, 96\n"                                                                       \
+    "    .cfi_rel_offset d9, 104\n"                                                                      \
+    "    .cfi_rel_offset d10, 112\n"                                                                     \
+    "    .cfi_rel_offset d11, 120\n"                                                                     \
+    "    .cfi_rel_offset d12, 128\n"                                                                     \
+    "    .cfi_rel_offset d13, 136\n"                                                                     \
+    "    .cfi_rel_offset d14, 144\n"                                                                     \
+    "    .cfi_rel_offset d15, 152\n"                                                                     \
+    "    mrs x9, fpcr\n"                                                                                 \
+    "    str x9, [sp, #160]\n"                                                                           \
+    "    mov x10, sp\n"                                                                                  \
+    "    str x10, [x0]\n"                                                                                \
+    /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
+    "    ldr x10, [x1]\n"                                                                                \
+    "    mov sp, x10\n"                                                                                  \
+    "    ldr x11, [sp, #160]\n"                                                                          \
+    "    cmp x9, x11\n"                                                                                  \
+    "    b.eq 1f\n"                                                                                      \
+    "    msr fpcr, x11\n"                                                                                \
+    "1:  ldp x19, x20, [sp, #0]\n"                                                                       \
+    "    ldp x21, x22, [sp, #16]\n"                                                                      \
+    "    ldp x23, x24, [sp, #32]\n"                                                                      \
+    "    ldp x25, x26, [sp, #48]\n"                                                                      \
+    "    ldp x27, x28, [sp, #64]\n"                                                                      \
+    "    ldp x29, x30, [sp, #80]\n"                                                                      \
+    "    ldp d8, d9, [sp, #96]\n"                                                                        \
+    "    ldp d10, d11, [sp, #112]\n"                                                                     \
+    "    ldp d12, d13, [sp, #128]\n"                                                                     \
+    "    ldp d14, d15, [sp, #144]\n"                                                                     \
+    "    add sp, sp, #176\n"                                                                             \
+    "    .cfi_def_cfa_offset 0\n"                                                                        \
+    "    .cfi_restore x19\n"                                                                             \
+    "    .cfi_restore x20\n"                                                                             \
+    "    .cfi_restore x21\n"                                                                             \
+    "    .cfi_restore x22\n"                                                                             \
+    "    .cfi_restore x23\n"                                                                             \
+    "    .cfi_restore x24\n"                                                                             \
+    "    .cfi_restore x25\n"                                                                             \
+    "    .cfi_restore x26\n"                                                                             \
+    "    .cfi_restore x27\n"                                                                             \
+    "    .cfi_restore x28\n"                                                                             \
+    "    .cfi_restore x29\n"                                                                             \
+    "    .cfi_restore x30\n"                                                                             \
+    "    .cfi_restore d8\n"                                                                              \
+    "    .cfi_restore d9\n"                                                                              \
+    "    .cfi_restore d10\n"                                                                             \
+    "    .cfi_restore d11\n"                                                                             \
+    "    .cfi_restore d12\n"                                                                             \
+    "    .cfi_restore d13\n"                                                                             \
+    "    .cfi_restore d14\n"                                                                             \
+    "    .cfi_restore d15\n"                                                                             \
+    "    ret\n"                                                                                          \
+    "    .cfi_endproc\n"                                                                                 \
+    ".size " name ", . - " name "\n"
+
 __asm__(
     ".text\n"
-    ".p2align 4\n"
-    ".globl " CONTEXT_SWAP "\n"
-    ".hidden " CONTEXT_SWAP "\n"
-    ".type " CONTEXT_SWAP ", %function\n"
-    CONTEXT_SWAP ":\n"
-    "    .cfi_startproc\n"
-    CONTEXT_LANDING
-    "    sub sp, sp, #176\n"
-    "    .cfi_adjust_cfa_offset 176\n"
-    "    stp x19, x20, [sp, #0]\n"
-    "    stp x21, x22, [sp, #16]\n"
-    "    stp x23, x24, [sp, #32]\n"
-    "    stp x25, x26, [sp, #48]\n"
-    "    stp x27, x28, [sp, #64]\n"
-    "    stp x29, x30, [sp, #80]\n"
-    "    .cfi_rel_offset x19, 0\n"
-    "    .cfi_rel_offset x20, 8\n"
-    "    .cfi_rel_offset x21, 16\n"
-    "    .cfi_rel_offset x22, 24\n"
-    "    .cfi_rel_offset x23, 32\n"
-    "    .cfi_rel_offset x24, 40\n"
-    "    .cfi_rel_offset x25, 48\n"
-    "    .cfi_rel_offset x26, 56\n"
-    "    .cfi_rel_offset x27, 64\n"
-    "    .cfi_rel_offset x28, 72\n"
-    "    .cfi_rel_offset x29, 80\n"
-    "    .cfi_rel_offset x30, 88\n"
-    "    stp d8, d9, [sp, #96]\n"
-    "    stp d10, d11, [sp, #112]\n"
-    "    stp d12, d13, [sp, #128]\n"
-    "    stp d14, d15, [sp, #144]\n"
-    "    .cfi_rel_offset d8, 96\n"
-    "    .cfi_rel_offset d9, 104\n"
-    "    .cfi_rel_offset d10, 112\n"
-    "    .cfi_rel_offset d11, 120\n"
-    "    .cfi_rel_offset d12, 128\n"
-    "    .cfi_rel_offset d13, 136\n"
-    "    .cfi_rel_offset d14, 144\n"
-    "    .cfi_rel_offset d15, 152\n"
-    "    mrs x9, fpcr\n"
-    "    str x9, [sp, #160]\n"
-    "    mov x10, sp\n"
-    "    str x10, [x0]\n"
-    // From here on the frame is the other context's, of the same shape: the table above still holds.
-    "    ldr x10, [x1]\n"
-    "    mov sp, x10\n"
-    "    ldr x11, [sp, #160]\n"
-    "    cmp x9, x11\n"
-    "    b.eq 1f\n"
-    "    msr fpcr, x11\n"
-    "1:  ldp x19, x20, [sp, #0]\n"
-    "    ldp x21, x22, [sp, #16]\n"
-    "    ldp x23, x24, [sp, #32]\n"
-    "    ldp x25, x26, [sp, #48]\n"
-    "    ldp x27, x28, [sp, #64]\n"
-    "    ldp x29, x30, [sp, #80]\n"
-    "    ldp d8, d9, [sp, #96]\n"
-    "    ldp d10, d11, [sp, #112]\n"
-    "    ldp d12, d13, [sp, #128]\n"
-    "    ldp d14, d15, [sp, #144]\n"
-    "    add sp, sp, #176\n"
-    "    .cfi_def_cfa_offset 0\n"
-    "    .cfi_restore x19\n"
-    "    .cfi_restore x20\n"
-    "    .cfi_restore x21\n"
-    "    .cfi_restore x22\n"
-    "    .cfi_restore x23\n"
-    "    .cfi_restore x24\n"
-    "    .cfi_restore x25\n"
-    "    .cfi_restore x26\n"
-    "    .cfi_restore x27\n"
-    "    .cfi_restore x28\n"
-    "    .cfi_restore x29\n"
-    "    .cfi_restore x30\n"
-    "    .cfi_restore d8\n"
-    "    .cfi_restore d9\n"
-    "    .cfi_restore d10\n"
-    "    .cfi_restore d11\n"
-    "    .cfi_restore d12\n"
-    "    .cfi_restore d13\n"
-    "    .cfi_restore d14\n"
-    "    .cfi_restore d15\n"
-    "    ret\n"
-    "    .cfi_endproc\n"
-    ".size " CONTEXT_SWAP ", . - " CONTEXT_SWAP "\n"
-
     ".p2align 4\n"
     ".globl apus__context_begin\n"
     ".hidden apus__context_begin\n"

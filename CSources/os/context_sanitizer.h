@@ -44,6 +44,11 @@ __attribute__((noinline, no_sanitize("thread"))) void apus__context_switch(struc
     apus__context_swap(from, to);
 }
 
+void apus__context_resume(struct apus__context *from, struct apus__context *to)
+{
+    apus__context_switch(from, to);
+}
+
 static void context_switch_last(struct apus__context *from, struct apus__context *to)
 {
     apus__context_switch(from, to);
@@ -90,6 +95,11 @@ __attribute__((noinline, no_sanitize("address"))) void apus__context_switch(stru
     __sanitizer_start_switch_fiber(&from->fake, to->low, to->size);
     apus__context_swap(from, to);
     __sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
+}
+
+void apus__context_resume(struct apus__context *from, struct apus__context *to)
+{
+    apus__context_switch(from, to);
 }
 
 // Without a place to keep the heap frames of `from`, they are freed.

@@ -1,5 +1,7 @@
-// os/futex.c - see futex.h. Errors are not looked at: a changed word, a signal, and a time-out all mean "return to the caller's loop",
-// and the rest cannot happen for an aligned word of our own.
+// os/futex.c - see futex.h.
+//
+// Errors are not looked at: a changed word, a signal, and a time-out all mean "return to the caller's loop", and
+// the rest cannot happen for an aligned word of our own.
 #define _GNU_SOURCE 1
 #include "os/futex.h"
 

@@ -1,7 +1,7 @@
 // os/quota.h - how many CPUs' worth of time the cgroup (version 2) of this OS process grants.
 //
-// A cgroup's limit holds for all below it, so the quota is the least of cpu.max over the cgroup and its parents. What cannot be read
-// does not limit: in a container the path of /proc/self/cgroup may not exist below the mount, and then its root is the cgroup.
+// A cgroup's limit holds for all below it, so the quota is the least of cpu.max over the cgroup and its parents. What cannot be
+// read does not limit: in a container the path of /proc/self/cgroup may not exist below the mount, and then its root is the cgroup.
 #ifndef APUS_OS_QUOTA_H
 #define APUS_OS_QUOTA_H
 

@@ -1,7 +1,7 @@
 // os/thread.c - see thread.h.
 //
-// The fork guard is a flag that a pthread_atfork handler sets in the child, so that asking costs one load and no system call. A child
-// made by clone() or vfork() directly runs no handlers and is not seen; such a child may only exec anyway.
+// The fork guard is a flag that a pthread_atfork handler sets in the child, so that asking costs one load and no system call. A
+// child made by clone() or vfork() directly runs no handlers and is not seen; such a child may only exec anyway.
 #define _GNU_SOURCE 1
 #include "os/thread.h"
 

@@ -1,7 +1,7 @@
 // os/topology.c - see topology.h.
 //
 // Two sources, one result: the real machine (affinity mask, libnuma) and a copy of /sys under any root, which tests use to show us
-// machines that we do not have. Only the set of CPUs and the nodes differ; packages, cores and caches are read from the tree in both.
+// machines that we do not have. Only the set of CPUs and the nodes differ; packages, cores and caches come from the tree in both.
 //
 // A cache is named by the lowest CPU that shares it, whether we may run there or not; these names are then numbered densely.
 #define _GNU_SOURCE 1

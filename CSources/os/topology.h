@@ -1,12 +1,12 @@
 // os/topology.h - which CPUs this OS process may use, how they are grouped, and how far their memory nodes are apart.
 //
-// Read once at start; plain data afterwards, so that any thread may read it without care until it is freed. CPUs are ordered so that
-// neighbours in the array share as much hardware as possible (node, then package, last-level cache, core), which lets the scheduler
-// say "the next slot" when it means "the nearest slot".
+// Read once at start; plain data afterwards, so that any thread may read it without care until it is freed. CPUs are ordered so
+// that neighbours in the array share as much hardware as possible (node, then package, last-level cache, core), which lets the
+// scheduler say "the next slot" when it means "the nearest slot".
 //
 // Node numbers are dense everywhere in Apus, 0 to node_count - 1 in the order of the kernel's numbers, which may have holes; os/
-// translates where it calls the kernel. `node_ids` keeps the kernel's number of each. `distances` is row-major, in the kernel's unit:
-// 10 is local, 20 twice as far.
+// translates where it calls the kernel. `node_ids` keeps the kernel's number of each. `distances` is row-major, in the kernel's
+// unit: 10 is local, 20 twice as far.
 #ifndef APUS_OS_TOPOLOGY_H
 #define APUS_OS_TOPOLOGY_H
 
@@ -29,8 +29,8 @@ struct apus__topology {
 
 // Fills `out` from this machine, or from the given trees.
 //
-// Args:      sysfs_root NULL = /sys: nodes and distances come from libnuma, and the CPUs are those of sched_getaffinity(). Any other
-//            root is parsed as a copy of /sys, and all its online CPUs count.
+// Args:      sysfs_root NULL = /sys: nodes and distances come from libnuma, and the CPUs are those of sched_getaffinity(). Any
+//            other root is parsed as a copy of /sys, and all its online CPUs count.
 //            cgroup_root NULL = /sys/fs/cgroup. The cgroup within it is that of /proc/self/cgroup (version 2 only).
 // Ownership: the arrays are the caller's, to be freed with apus__topology_free().
 // Errors:    -ENOMEM; -ENOENT if no CPU was found (only with a sysfs_root of the caller's). Then `out` is empty.

@@ -40,7 +40,7 @@ static void pair_start(struct pair *pair, void (*entry)(void *))
 
 static void pair_go(struct pair *pair)
 {
-    apus__context_switch(&pair->native, &pair->other);
+    apus__context_resume(&pair->native, &pair->other);
 }
 
 static void pair_back(struct pair *pair)
@@ -186,24 +186,26 @@ TEST(overflow, "a recursion without end faults in the guard")
     CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
+// Makes the compiler hold these values in registers here, without knowing what they are.
+#define HOLD_INTEGERS __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g))
+#define HOLD_FLOATS                                                                                       \
+    __asm__ volatile("" : FLOAT_REGISTER(s), FLOAT_REGISTER(t), FLOAT_REGISTER(u), FLOAT_REGISTER(v),     \
+                          FLOAT_REGISTER(w), FLOAT_REGISTER(x), FLOAT_REGISTER(y), FLOAT_REGISTER(z))
+
 // Switches with known values in many registers at once; the compiler keeps some of them in callee-saved ones.
 static __attribute__((noinline)) void hold_registers(struct pair *pair, long base, void (*go)(struct pair *))
 {
-    long i[10];
-    double d[10];
-    for (int k = 0; k < 10; k++) {
-        i[k] = base + k;
-        d[k] = (double)base + k * 0.5;
-    }
-    long a = i[0], b = i[1], c = i[2], e = i[3], f = i[4], g = i[5];
-    double s = d[0], t = d[1], u = d[2], v = d[3], w = d[4], x = d[5], y = d[6], z = d[7];
-    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g));
-    __asm__ volatile("" : FLOAT_REGISTER(s), FLOAT_REGISTER(t), FLOAT_REGISTER(u), FLOAT_REGISTER(v), FLOAT_REGISTER(w), FLOAT_REGISTER(x), FLOAT_REGISTER(y), FLOAT_REGISTER(z));
+    long a = base, b = base + 1, c = base + 2, e = base + 3, f = base + 4, g = base + 5;
+    double s = 0.5 + base, t = 1.5 + base, u = 2.5 + base, v = 3.5 + base;
+    double w = 4.5 + base, x = 5.5 + base, y = 6.5 + base, z = 7.5 + base;
+    HOLD_INTEGERS;
+    HOLD_FLOATS;
     go(pair);
-    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(e), "+r"(f), "+r"(g));
-    __asm__ volatile("" : FLOAT_REGISTER(s), FLOAT_REGISTER(t), FLOAT_REGISTER(u), FLOAT_REGISTER(v), FLOAT_REGISTER(w), FLOAT_REGISTER(x), FLOAT_REGISTER(y), FLOAT_REGISTER(z));
-    CHECK(a == i[0] && b == i[1] && c == i[2] && e == i[3] && f == i[4] && g == i[5]);
-    CHECK(s == d[0] && t == d[1] && u == d[2] && v == d[3] && w == d[4] && x == d[5] && y == d[6] && z == d[7]);
+    HOLD_INTEGERS;
+    HOLD_FLOATS;
+    CHECK(a == base && b == base + 1 && c == base + 2 && e == base + 3 && f == base + 4 && g == base + 5);
+    CHECK(s == 0.5 + base && t == 1.5 + base && u == 2.5 + base && v == 3.5 + base);
+    CHECK(w == 4.5 + base && x == 5.5 + base && y == 6.5 + base && z == 7.5 + base);
 }
 
 static void hold_on_other(void *argument)
@@ -317,7 +319,7 @@ static void *carry(void *number)
             sched_yield();
         for (int i = 0; i < WANDERERS; i++) {
             wanderers[i].carrier = &native;
-            apus__context_switch(&native, &wanderers[i].context);
+            apus__context_resume(&native, &wanderers[i].context);
         }
         apus_store_release(&wander_round, round + 1);
     }
