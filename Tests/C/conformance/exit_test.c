@@ -509,10 +509,10 @@ static int end_at_once(apus_process *self, void *state, const void *argument)
 
 static const apus_behaviour mayfly = {.name = "mayfly", .init = end_at_once, .handle = puppet_handle};
 
-TEST(R10_pids_are_new, "R10: no pid is given twice, though the table has 64 places")
+TEST(R10_pids_are_new, "R10: no pid is given twice, though the table has 512 places")
 {
     long count = test_scaled(200000);
-    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_processes = 64};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_processes = 512};
     apus_pid *pids = malloc((size_t)count * sizeof *pids);
     CHECK(pids != NULL);
     CHECK_EQ(apus_start(&options), 0);
@@ -585,7 +585,7 @@ static void exit_in_callback(apus_reason_kind kind, apus_reason_kind seen)
 TEST(R11_kill_in_callback, 
      "R11: a process killed inside a long callback is exiting for everyone; its pid stays taken until it returns")
 {
-    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_processes = 8};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_processes = 512};
     CHECK_EQ(apus_start(&options), 0);
     for (int i = 0; i < 20; i++)
         exit_in_callback(APUS_REASON_KILL, APUS_REASON_KILLED);
