@@ -70,7 +70,8 @@ typedef struct apus_runtime_info_t {
     size_t memory;             /* bytes taken from the system for pools, tables and stacks, touched or not */
 } apus_runtime_info_t;
 
-/* Fills `info`. Errors: -ESHUTDOWN not running. Cost: O(schedulers). */
+/* Fills `info`. After `apus_stop` it gives the final counters of that run, so that a test can see that nothing was left.
+ * Errors: -ESHUTDOWN never started. Cost: O(schedulers). */
 APUS_API int apus_runtime_info(apus_runtime_info_t *info);
 
 /* Calls `visit` with the pid of each process that is alive, in no order; processes that start or end meanwhile may or may not be

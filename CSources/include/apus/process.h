@@ -23,7 +23,7 @@ enum {
  * `apus_sleep`), which sets its stack aside and takes no other message meanwhile. */
 typedef struct apus_behaviour {
     const char *name;     /* for tools and reports; must not be NULL */
-    size_t state_size;    /* bytes of state, zeroed, 16-aligned, on the process's NUMA node; up to 64 cost no extra memory */
+    size_t state_size;    /* bytes of state, zeroed, 16-aligned, on the process's NUMA node; up to 48 cost no extra memory */
     /* First callback, in the new process. `argument` is its own copy of what was given to spawn, or NULL if that was 0 bytes; it
      * lives until init returns. NULL: nothing to do. */
     int (*init)(apus_process *self, void *state, const void *argument);

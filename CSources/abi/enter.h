@@ -1,0 +1,58 @@
+// abi/enter.h - the way into the core: every public function finds out who is calling, and whether it may.
+#ifndef APUS_ABI_ENTER_H
+#define APUS_ABI_ENTER_H
+
+#include "scheduler/foreign.h"
+#include "scheduler/slot.h"
+
+// The owner that acts for the calling thread; NULL with *error set if there is none. To be left again.
+apus_inline struct apus__owner *apus__enter(int *error)
+{
+    struct apus__owner *here = apus__here;
+    return apus_likely(here != NULL) ? here : apus__foreign_enter(error);
+}
+
+apus_inline void apus__leave(struct apus__owner *here)
+{
+    if (apus_unlikely(here->is_foreign))
+        apus__foreign_leave();
+}
+
+// The owner on which `self` is running right now, or NULL with *error: -EINVAL for NULL, -EPERM for somebody else's process.
+apus_inline struct apus__owner *apus__enter_self(const apus_process *self, int *error)
+{
+    struct apus__owner *here = apus__here;
+    *error = self ? -EPERM : -EINVAL;
+    return apus_likely(here && self && here->current == self) ? here : NULL;
+}
+
+// Whether the calling thread runs inside a process.
+static inline bool apus__is_inside(void)
+{
+    return apus__here && apus__here->current;
+}
+
+// Runs `body` as a process on behalf of a plain thread and sleeps until it has stored its result. `task` stays the caller's.
+struct apus__errand {
+    void (*body)(apus_process *self, struct apus__errand *errand);
+    int result;           // -ESHUTDOWN if the process was ended before it was done
+    _Atomic uint32_t done; // futex
+};
+int apus__run_errand(struct apus__errand *errand);
+void apus__errand_ended(struct apus_process *process);
+
+// Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
+int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
+                       apus_message **made);
+
+// Delivers, and where the mailbox is full and blocks its senders, waits for space. As apus__deliver.
+int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message);
+
+// By the current process: sends the signal with a new reference and waits for its outcome, a reply or a down message, into *outcome.
+// Errors: -ETIMEDOUT, -ENOMEM.
+int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t timeout_ms, apus_message **outcome);
+
+// By the current process: sends `request` and waits for its outcome.
+int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome);
+
+#endif

@@ -1,0 +1,44 @@
+#include "abi/enter.h"
+
+static int info_ask(struct apus__owner *here, apus_pid pid, uint64_t timeout_ms, apus_process_info_t *info)
+{
+    apus_message *outcome;
+    int result = apus__ask(here, pid, APUS__INFO, timeout_ms, &outcome);
+    if (result)
+        return result;
+    if (outcome->kind == APUS__REPLY) {
+        *info = *(const apus_process_info_t *)apus_message_payload(outcome);
+    } else {
+        const apus_down_message *down = apus_message_payload(outcome);
+        result = down->reason.kind == APUS_REASON_ERROR ? down->reason.code : -ESRCH;
+    }
+    apus__message_drop(here, outcome);
+    return result;
+}
+
+struct info_errand {
+    struct apus__errand errand;
+    apus_pid pid;
+    uint64_t timeout_ms;
+    apus_process_info_t info;
+};
+
+static void info_errand_run(apus_process *self, struct apus__errand *errand)
+{
+    struct info_errand *ask = apus_container_of(errand, struct info_errand, errand);
+    (void)self;
+    errand->result = info_ask(apus__here, ask->pid, ask->timeout_ms, &ask->info);
+}
+
+int apus_process_info(apus_pid pid, uint64_t timeout_ms, apus_process_info_t *info)
+{
+    if (!info || info->struct_size != sizeof *info)
+        return -EINVAL;
+    if (apus__is_inside())
+        return info_ask(apus__here, pid, timeout_ms, info);
+    struct info_errand ask = {{.body = info_errand_run}, pid, timeout_ms, {0}};
+    int result = apus__run_errand(&ask.errand);
+    if (!result)
+        *info = ask.info;
+    return result;
+}

@@ -1,0 +1,224 @@
+#include "abi/enter.h"
+
+bool apus_message_is_request(const apus_message *message)
+{
+    return message && message->kind == APUS__REQUEST;
+}
+
+bool apus_message_is_reply(const apus_message *message)
+{
+    return message && message->kind == APUS__REPLY;
+}
+
+// Copies small payloads without a call.
+apus_inline void payload_copy(void *to, const void *from, size_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 16)
+        memcpy(to, from, 16);
+    else if (size)
+        memcpy(to, from, size);
+}
+
+static apus_pid message_sender(struct apus__owner *here)
+{
+    return here->current ? apus__pid(here->current) : APUS_NOBODY;
+}
+
+apus_inline int message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
+                             apus_message **made)
+{
+    if (apus_unlikely(!type || (!payload && size)))
+        return -EINVAL;
+    if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
+        return -EMSGSIZE;
+    apus_message *message = apus__message_alloc(here, size, kind);
+    if (apus_unlikely(!message))
+        return -ENOMEM;
+    message->type = type;
+    message->from = message_sender(here);
+    message->ref = APUS_NO_REF;
+    payload_copy(apus_message_payload(message), payload, size);
+    *made = message;
+    return 0;
+}
+
+int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
+                       apus_message **made)
+{
+    return message_make(here, type, payload, size, kind, made);
+}
+
+int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    for (;;) {
+        int result = apus__deliver(here, to, message);
+        if (apus_likely(result != -EAGAIN))
+            return result;
+        if (!here->current || apus_pid_equal(to, apus__pid(here->current)))
+            return -ENOBUFS;
+        apus_message *outcome;
+        if (apus__ask(here, to, APUS__SPACE, APUS_INFINITY, &outcome))
+            return -ENOBUFS;
+        apus__message_drop(here, outcome);
+    }
+}
+
+// A plain thread that must wait for space sends by way of a process, which can.
+struct send_errand {
+    struct apus__errand errand;
+    apus_pid to;
+    apus_message *message;
+};
+
+static void send_errand_run(apus_process *self, struct apus__errand *errand)
+{
+    struct send_errand *send = apus_container_of(errand, struct send_errand, errand);
+    (void)self;
+    errand->result = apus__deliver_or_wait(apus__here, send->to, send->message);
+}
+
+static int message_wait_and_send(apus_pid to, apus_message *message)
+{
+    struct send_errand send = {{.body = send_errand_run}, to, message};
+    return apus__run_errand(&send.errand);
+}
+
+apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    int result;
+    struct apus__owner *here = apus__enter(&result);
+    if (apus_unlikely(!here))
+        return result;
+    apus_message *message;
+    result = message_make(here, type, payload, size, APUS__MESSAGE, &message);
+    if (apus_likely(!result)) {
+        result = apus__deliver(here, to, message);
+        if (apus_unlikely(result == -EAGAIN)) {
+            if (here->is_foreign) {
+                apus__leave(here);
+                result = message_wait_and_send(to, message);
+                here = apus__enter(&(int){0});
+                if (!here)
+                    return result;
+            } else {
+                result = apus__deliver_or_wait(here, to, message);
+            }
+        }
+        if (apus_unlikely(result))
+            apus__message_free(here, message);
+    }
+    apus__leave(here);
+    return result;
+}
+
+int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
+{
+    apus_pid to;
+    int result = apus_whereis(name, &to);
+    return result ? result : apus_send(to, type, payload, size);
+}
+
+apus_message *apus_message_new(const apus_type *type, size_t size)
+{
+    int error;
+    if (!type || size > APUS_MESSAGE_SIZE_MAX)
+        return NULL;
+    struct apus__owner *here = apus__enter(&error);
+    if (!here)
+        return NULL;
+    apus_message *message = apus__message_alloc(here, size, APUS__MESSAGE);
+    if (message && here->current && !apus__extra(here, here->current)) {
+        apus__message_free(here, message);
+        message = NULL;
+    }
+    if (message) {
+        message->type = type;
+        message->ref = APUS_NO_REF;
+        message->flags = APUS__UNSENT;
+        message->from = message_sender(here);
+        if (here->current)
+            apus__hold(here->current, message);
+    }
+    apus__leave(here);
+    return message;
+}
+
+// Takes the message out of the caller's hands, to send it on or to drop it. False if it is not the caller's.
+static bool message_disown(struct apus__owner *here, apus_message *message)
+{
+    if (here->current && message == here->handling) {
+        here->handling = NULL;
+        return true;
+    }
+    if (message->flags & APUS__HELD) {
+        if (!here->current)
+            return false;
+        apus__unhold(here->current, message);
+    }
+    return true;
+}
+
+int apus_send_message(apus_pid to, apus_message *message)
+{
+    int result;
+    if (!message)
+        return -EINVAL;
+    struct apus__owner *here = apus__enter(&result);
+    if (!here)
+        return result;
+    bool was_handled = here->current && message == here->handling;
+    uint16_t flags = message->flags;
+    uint8_t kind = message->kind;
+    apus_pid from = message->from;
+    if (kind > APUS__REPLY || (kind == APUS__REQUEST && !(flags & APUS__ANSWERED)) || !message_disown(here, message)) {
+        apus__leave(here);
+        return -EINVAL;
+    }
+    message->kind = APUS__MESSAGE;
+    message->flags = flags & APUS__TAKEN;
+    message->from = message_sender(here);
+    result = apus__deliver_or_wait(here, to, message);
+    if (result) {
+        message->kind = kind;
+        message->from = from;
+        message->flags = flags & ~APUS__HELD;
+        if (was_handled)
+            here->handling = message;
+        else if (flags & APUS__HELD)
+            apus__hold(here->current, message);
+    }
+    apus__leave(here);
+    return result;
+}
+
+int apus_message_keep(apus_message *message)
+{
+    struct apus__owner *here = apus__here;
+    if (!message || !here || !here->current)
+        return -EINVAL;
+    if (message->flags & APUS__HELD)
+        return -EALREADY;
+    if (here->handling != message || message->kind > APUS__LAST_VISIBLE)
+        return -EINVAL;
+    if (!apus__extra(here, here->current))
+        return -ENOMEM;
+    here->handling = NULL;
+    apus__hold(here->current, message);
+    return 0;
+}
+
+void apus_message_release(apus_message *message)
+{
+    int error;
+    struct apus__owner *here = message ? apus__enter(&error) : NULL;
+    if (!here)
+        return;
+    if (message_disown(here, message)) {
+        if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED) && here->current)
+            apus__relation_add(here, here->current, APUS__ASKED_BY, message->ref.id, message->from.id, true);
+        apus__message_drop(here, message);
+    }
+    apus__leave(here);
+}

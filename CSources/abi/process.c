@@ -1,0 +1,368 @@
+#include "abi/enter.h"
+#include "process/reason.h"
+
+apus_process *apus_self(void)
+{
+    struct apus__owner *here = apus__here;
+    return here ? here->current : NULL;
+}
+
+apus_pid apus_pid_of(const apus_process *self)
+{
+    return self ? apus__pid((apus_process *)(uintptr_t)self) : APUS_NOBODY;
+}
+
+apus_pid apus_parent_of(const apus_process *self)
+{
+    return self ? self->parent : APUS_NOBODY;
+}
+
+bool apus_is_alive(apus_pid pid)
+{
+    int error;
+    struct apus__owner *here = apus__enter(&error);
+    if (!here)
+        return false;
+    struct apus_process *process = apus__find(pid);
+    // relaxed: see apus__doom().
+    bool is_alive = process && apus_load_relaxed(&process->doomed) != pid.id;
+    apus__leave(here);
+    return is_alive;
+}
+
+// --- Spawning -------------------------------------------------------------------------------------------------------------------
+
+static int spawn_options_check(const apus_spawn_options *options, const struct apus__owner *here)
+{
+    const unsigned all = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_ACK;
+    const unsigned needs_self = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_ACK;
+    size_t length;
+    if (options->struct_size != sizeof *options || options->flags & ~all || (unsigned)options->priority > APUS_PRIORITY_MAX ||
+        (unsigned)options->mailbox_policy > APUS_MAILBOX_BLOCK || options->node < 0 ||
+        (options->node > 0 && (unsigned)options->node > apus__world.pool.node_count))
+        return -EINVAL;
+    if (options->flags & APUS_SPAWN_MONITOR && !options->monitor)
+        return -EINVAL;
+    if (options->name && apus__name_check(options->name, &length))
+        return -EINVAL;
+    return options->flags & needs_self && !here->current ? -EPERM : 0;
+}
+
+static void birth_set_label(struct apus__birth *birth, const char *label)
+{
+    if (label) {
+        size_t length = strnlen(label, sizeof birth->label - 1);
+        memcpy(birth->label, label, length);
+    }
+}
+
+static void birth_set_options(struct apus__birth *birth, const apus_spawn_options *options, struct apus__owner *here)
+{
+    birth->flags = options->flags;
+    birth->priority = (uint8_t)options->priority;
+    birth->mailbox_messages = options->mailbox_messages;
+    birth->mailbox_bytes = options->mailbox_bytes;
+    birth->mailbox_policy = options->mailbox_policy;
+    birth->dead_letters = options->dead_letters;
+    birth->arena_limit = options->arena_limit;
+    birth_set_label(birth, options->label);
+    if (options->flags & APUS_SPAWN_MONITOR)
+        birth->monitor.id = apus__new_ref(here);
+}
+
+// An owner on the node, the next one in turn; or NULL if there is none.
+static struct apus__owner *spawn_owner_on(struct apus__owner *here, uint32_t node)
+{
+    uint32_t count = apus__world.owner_count, start = (uint32_t)(apus__new_ref(here) % count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct apus__owner *owner = apus__world.owners[(start + i) % count];
+        if (owner->node == node)
+            return owner;
+    }
+    return NULL;
+}
+
+// Where the process is to be: `here` unless the caller is a plain thread or another node is asked for.
+static struct apus__owner *spawn_place(struct apus__owner *here, const apus_spawn_options *options)
+{
+    if (options && options->node > 0) {
+        struct apus__owner *owner = spawn_owner_on(here, (uint32_t)options->node - 1);
+        if (owner && (here->is_foreign || owner->node != here->node))
+            return owner;
+    } else if (options && options->near.id) {
+        struct apus_process *near = apus__find(options->near);
+        uint32_t id = near ? apus_load_relaxed(&near->owner) : here->id;
+        if (id != here->id && (here->is_foreign || apus__world.owners[id]->node != here->node))
+            return apus__world.owners[id];
+    }
+    return here->is_foreign ? apus__world.owners[apus__new_ref(here) % apus__world.owner_count] : here;
+}
+
+static int spawn_at(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size,
+                    const apus_spawn_options *options, apus_pid *pid)
+{
+    struct apus__owner *there = spawn_place(here, options);
+    if (there != here) {
+        int result = apus__spawn_there(here, there, birth, argument, size, pid);
+        if (result != -EAGAIN || here->is_foreign)
+            return result;
+    }
+    return apus__spawn_here(here, birth, argument, size, pid);
+}
+
+static int spawn_with_options(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size,
+                              const apus_spawn_options *options, apus_pid *pid)
+{
+    int result = spawn_options_check(options, here);
+    if (result)
+        return result;
+    birth_set_options(birth, options, here);
+    if (options->name) {
+        // The table needs the pid the process will have; it is corrected when that is known.
+        result = apus__name_claim(options->name, APUS_NOBODY, &birth->name);
+        if (result)
+            return result;
+    }
+    result = spawn_at(here, birth, argument, size, options, pid);
+    if (result && birth->name)
+        apus__name_disclaim(birth->name);
+    if (!result && options->monitor && options->flags & APUS_SPAWN_MONITOR)
+        *options->monitor = birth->monitor;
+    return result;
+}
+
+static int spawn(struct apus__birth *birth, const void *argument, size_t size, const apus_spawn_options *options, apus_pid *pid)
+{
+    int result;
+    apus_pid made = APUS_NOBODY;
+    struct apus__owner *here = apus__enter(&result);
+    if (apus_unlikely(!here))
+        return result;
+    uint32_t state = apus_load_relaxed(&apus__world.state);
+    if (apus_unlikely(state == APUS__WORLD_KILLING || (state == APUS__WORLD_STOPPING && here->is_foreign))) {
+        apus__leave(here);
+        return -ESHUTDOWN;
+    }
+    birth->parent = here->current ? apus__pid(here->current) : APUS_NOBODY;
+    if (apus_likely(!options && !here->is_foreign))
+        result = apus__spawn_here(here, birth, argument, size, &made);
+    else if (!options)
+        result = spawn_at(here, birth, argument, size, NULL, &made);
+    else
+        result = spawn_with_options(here, birth, argument, size, options, &made);
+    apus__leave(here);
+    if (pid && !result)
+        *pid = made;
+    return result;
+}
+
+int apus_spawn(const apus_behaviour *behaviour, const void *argument, size_t size, const apus_spawn_options *options, apus_pid *pid)
+{
+    if (apus_unlikely(!behaviour || !behaviour->name || !behaviour->handle || (!argument && size) || size > APUS_MESSAGE_SIZE_MAX))
+        return -EINVAL;
+    struct apus__birth birth;
+    memset(&birth, 0, offsetof(struct apus__birth, label));
+    birth.label[0] = 0;
+    birth.behaviour = behaviour;
+    return spawn(&birth, argument, size, options, pid);
+}
+
+int apus_spawn_blocking(void (*body)(apus_process *self, void *argument), const void *argument, size_t size,
+                        const apus_spawn_options *options, apus_pid *pid)
+{
+    if (!body || (!argument && size) || size > APUS_MESSAGE_SIZE_MAX)
+        return -EINVAL;
+    struct apus__birth birth = {.behaviour = &apus__blocking_behaviour, .body = body};
+    return spawn(&birth, argument, size, options, pid);
+}
+
+// --- Ending ---------------------------------------------------------------------------------------------------------------------
+
+int apus_exit(apus_process *self, apus_reason reason)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    struct apus__extra *extra = apus__extra(here, self);
+    if (!extra)
+        return APUS_DONE; // no memory for a reason; the process ends all the same
+    size_t text = apus__reason_text_size(&reason);
+    apus_message *why = apus__message_alloc_certain(here, sizeof(struct apus__signal_payload) + text, APUS__REASON);
+    struct apus__signal_payload *payload = apus_message_payload(why);
+    payload->reason = apus__reason_store(payload + 1, &reason);
+    if (extra->exit_reason)
+        apus__message_free(here, extra->exit_reason);
+    extra->exit_reason = why;
+    return APUS_EXITED;
+}
+
+int apus_exit_signal(apus_pid to, apus_reason reason)
+{
+    int result;
+    if ((unsigned)reason.kind > APUS_REASON_FAULT)
+        return -EINVAL;
+    struct apus__owner *here = apus__enter(&result);
+    if (!here)
+        return result;
+    struct apus_process *process = apus__find(to);
+    result = process ? 0 : -ESRCH;
+    if (process) {
+        if (reason.kind == APUS_REASON_KILL)
+            apus__doom(process, to);
+        apus_pid from = here->current ? apus__pid(here->current) : APUS_NOBODY;
+        apus__signal_send(here, to, &(struct apus__signal){APUS__EXIT, from, 0, 0, &reason});
+    }
+    apus__leave(here);
+    return result;
+}
+
+int apus_trap_exits(apus_process *self, bool on)
+{
+    int error;
+    if (!apus__enter_self(self, &error))
+        return error;
+    self->flags = on ? self->flags | APUS__TRAPS : self->flags & ~(uint32_t)APUS__TRAPS;
+    return 0;
+}
+
+int apus_set_priority(apus_process *self, apus_priority priority)
+{
+    int error;
+    if (!apus__enter_self(self, &error))
+        return error;
+    if ((unsigned)priority > APUS_PRIORITY_MAX)
+        return -EINVAL;
+    self->priority = (uint8_t)priority;
+    return 0;
+}
+
+int apus_set_label(apus_process *self, const char *label)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    struct apus__extra *extra = apus__extra(here, self);
+    if (!extra)
+        return -ENOMEM;
+    memset(extra->label, 0, sizeof extra->label);
+    if (label)
+        memcpy(extra->label, label, strnlen(label, sizeof extra->label - 1));
+    return 0;
+}
+
+// --- Waiting --------------------------------------------------------------------------------------------------------------------
+
+// A process that keeps taking messages lets others run when its turn is over.
+static void receive_use_budget(struct apus__owner *here, apus_process *self)
+{
+    if (apus_unlikely(here->budget <= 1)) {
+        here->budget = 0;
+        apus_yield(self);
+    } else {
+        here->budget--;
+    }
+}
+
+apus_message *apus_receive(apus_process *self, apus_match *match, void *context, uint64_t timeout_ms)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here || !apus__extra(here, self))
+        return NULL;
+    receive_use_budget(here, self);
+    struct apus__wait wait = {.match = match, .context = context, .takes_messages = true};
+    apus_message *message = apus__wait_take(self, &wait);
+    if (!message && !apus__inbox_is_empty(&here->inbox)) {
+        apus__slot_receive(apus__slot_of(here));
+        message = apus__wait_take(self, &wait);
+    }
+    if (!message && timeout_ms > 0) {
+        if (apus__wait_prepare(apus__slot_of(here), &wait) || apus__slot_wait(apus__slot_of(here), &wait, timeout_ms))
+            return NULL;
+        message = wait.result;
+    }
+    if (message) {
+        apus__bound_discount(here, self, message);
+        apus__hold(self, message);
+        self->reductions++;
+        apus_bump_relaxed(&here->counters.handled, 1);
+    }
+    return message;
+}
+
+int apus_sleep(apus_process *self, uint64_t milliseconds)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    struct apus__wait wait = {.takes_messages = false};
+    int result = apus__wait_prepare(apus__slot_of(here), &wait);
+    return result ? result : apus__slot_wait(apus__slot_of(here), &wait, milliseconds);
+}
+
+int apus_yield(apus_process *self)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    struct apus__wait wait = {.yields = true};
+    int result = apus__wait_prepare(apus__slot_of(here), &wait);
+    if (result)
+        return result;
+    self->flags |= APUS__READY;
+    return apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
+}
+
+void *apus_alloc(apus_process *self, size_t size)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    return here ? apus__arena_alloc(here, self, size) : NULL;
+}
+
+int apus_hibernate(apus_process *self)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    apus__extra_trim(here, self);
+    return APUS_OK;
+}
+
+// --- Joining --------------------------------------------------------------------------------------------------------------------
+
+struct join_errand {
+    struct apus__errand errand;
+    apus_pid pid;
+    uint64_t timeout_ms;
+    apus_reason reason;
+};
+
+static void join_errand_run(apus_process *self, struct apus__errand *errand)
+{
+    struct join_errand *join = apus_container_of(errand, struct join_errand, errand);
+    apus_message *outcome = NULL;
+    (void)self;
+    errand->result = apus__ask(apus__here, join->pid, APUS__MONITOR, join->timeout_ms, &outcome);
+    if (errand->result)
+        return;
+    join->reason = ((apus_down_message *)apus_message_payload(outcome))->reason;
+    join->reason.text = NULL;
+    apus__message_drop(apus__here, outcome);
+}
+
+int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
+{
+    if (apus__is_inside())
+        return -EPERM;
+    struct join_errand join = {{.body = join_errand_run}, pid, timeout_ms, apus_reason_of(APUS_REASON_NORMAL)};
+    int result = apus__run_errand(&join.errand);
+    if (!result && reason)
+        *reason = join.reason;
+    return result;
+}

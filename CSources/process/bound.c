@@ -1,0 +1,133 @@
+// process/bound.c - bounded mailboxes (R70, R71).
+//
+// Idea:       senders count a user message in before they push it; whoever takes the message out of the cell (the handler's loop, the
+//             one who answers for the dead) counts it out. The bound stays with its cell for ever, so a sender that was late and met a
+//             later occupant counts in and out on the same counters: they are exact, and no reference needs to be held.
+// Invariants: `messages` is the number of user messages with COUNTED set that are on the way to or in the cell's mailbox.
+// Ordering:   relaxed: the counters guard no memory. A bound can be passed by as many messages as there are senders at that moment
+//             only under drop-oldest, where the owner drops until it holds; under the other policies never.
+// Waiting:    a sender that must wait sends the signal SPACE with a reference, like a request; the owner keeps it as a relation and
+//             answers when a message has been taken out; the sender then tries again. If the process ends, the answer is DOWN.
+#include "process/signal.h"
+
+static bool bound_count_in(struct apus__bound *bound, apus_message *message, bool always)
+{
+    uint64_t messages = apus_add_relaxed(&bound->messages, 1) + 1;
+    uint64_t bytes = apus_add_relaxed(&bound->bytes, message->size) + message->size;
+    message->flags |= APUS__COUNTED;
+    if (always || (messages <= apus_load_relaxed(&bound->messages_limit) && bytes <= apus_load_relaxed(&bound->bytes_limit)))
+        return true;
+    apus_sub_relaxed(&bound->messages, 1);
+    apus_sub_relaxed(&bound->bytes, message->size);
+    message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
+    return false;
+}
+
+static void bound_lose(struct apus__owner *here, struct apus__bound *bound, apus_pid lost_by, apus_message *message)
+{
+    apus_add_relaxed(&bound->dropped, 1);
+    apus_pid dead_letters = {apus_load_relaxed(&bound->dead_letters)};
+    if (message->kind == APUS__REQUEST) {
+        static const apus_reason full = {APUS_REASON_ERROR, -ENOBUFS, "the mailbox is full", 0, 0};
+        apus__fail_request(here, message->from, message->ref.id, lost_by, &full);
+        message->kind = APUS__MESSAGE;
+    }
+    bool again = message->flags & APUS__DEAD_LETTER;
+    message->flags |= APUS__DEAD_LETTER;
+    if (dead_letters.id == 0 || again || apus__deliver(here, dead_letters, message) != 0)
+        apus__message_drop(here, message);
+}
+
+int apus__bound_admit(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound, apus_message *message)
+{
+    uint32_t policy = apus_load_relaxed(&bound->policy);
+    if (bound_count_in(bound, message, policy == APUS_MAILBOX_DROP_OLDEST))
+        return 0;
+    switch (policy) {
+    case APUS_MAILBOX_DROP_NEWEST:
+        bound_lose(here, bound, apus__pid(process), message);
+        return 1;
+    case APUS_MAILBOX_BLOCK:
+        return -EAGAIN;
+    default:
+        return -ENOBUFS;
+    }
+}
+
+// Lets one waiting sender try again.
+static void bound_answer_one(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound);
+
+struct bound_search {
+    struct apus__relation *found;
+};
+
+static void bound_find_waiter(struct apus__relation *relation, void *context)
+{
+    struct bound_search *search = context;
+    // References grow, so that the smallest is the longest wait of its sender.
+    if (relation->kind == APUS__WAITS_FOR_SPACE && (!search->found || relation->key < search->found->key))
+        search->found = relation;
+}
+
+static void bound_answer_one(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound)
+{
+    struct bound_search search = {NULL};
+    apus__relation_each(process, bound_find_waiter, &search);
+    if (!search.found) {
+        apus_store_relaxed(&bound->waiters, 0);
+        return;
+    }
+    apus_pid sender = {search.found->peer};
+    uint64_t ref = search.found->key;
+    apus__relation_remove(here, process, search.found);
+    apus_message *reply = apus__message_alloc_certain(here, 0, APUS__REPLY);
+    reply->type = &apus_type_reply;
+    reply->ref.id = ref;
+    if (apus__deliver(here, sender, reply) != 0)
+        apus__message_drop(here, reply);
+}
+
+static bool bound_has_room(struct apus__bound *bound)
+{
+    return apus_load_relaxed(&bound->messages) < apus_load_relaxed(&bound->messages_limit) &&
+           apus_load_relaxed(&bound->bytes) < apus_load_relaxed(&bound->bytes_limit);
+}
+
+void apus__bound_discount(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    if (!bound)
+        return;
+    if (message) {
+        if (!(message->flags & APUS__COUNTED))
+            return;
+        apus_sub_relaxed(&bound->messages, 1);
+        apus_sub_relaxed(&bound->bytes, message->size);
+        message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
+    } else {
+        apus_store_relaxed(&bound->waiters, 1); // a new waiter has come
+    }
+    if (apus_load_relaxed(&bound->waiters) && bound_has_room(bound))
+        bound_answer_one(here, process, bound);
+}
+
+void apus__bound_drop_oldest(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound)
+{
+    if (apus_load_relaxed(&bound->policy) != APUS_MAILBOX_DROP_OLDEST)
+        return;
+    apus_message *before = NULL, *message = process->first;
+    while (message && (apus_load_relaxed(&bound->messages) > apus_load_relaxed(&bound->messages_limit) ||
+                       apus_load_relaxed(&bound->bytes) > apus_load_relaxed(&bound->bytes_limit))) {
+        apus_message *next = apus__message_next(message);
+        if (message->flags & APUS__COUNTED) {
+            if (process->flags & APUS__WAITING && process->extra->wait->seen == message)
+                process->extra->wait->seen = before;
+            apus__mailbox_take(process, before, message);
+            apus__bound_discount(here, process, message);
+            bound_lose(here, bound, apus__pid(process), message);
+        } else {
+            before = message;
+        }
+        message = next;
+    }
+}

@@ -1,0 +1,208 @@
+#include "process/life.h"
+#include "process/reason.h"
+
+// --- What it holds (R8) ---------------------------------------------------------------------------------------------------------
+
+struct exit_unwatch {
+    apus_pid pid;
+};
+
+static void exit_unwatch(struct apus__relation *relation, void *context)
+{
+    struct exit_unwatch *unwatch = context;
+    if (relation->kind == APUS__WATCHING)
+        apus__world.unwatch((int)relation->key, unwatch->pid);
+}
+
+static void exit_drop_message(struct apus__owner *here, struct apus_process *process, apus_pid pid, apus_message *message,
+                              const apus_reason *reason)
+{
+    apus__bound_discount(here, process, message);
+    if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED))
+        apus__fail_request(here, message->from, message->ref.id, pid, reason);
+    if (message->flags & APUS__UNSENT)
+        apus__message_free(here, message);
+    else
+        apus__message_drop(here, message);
+}
+
+static void exit_release_extra(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
+{
+    struct apus__extra *extra = process->extra;
+    apus__arena_free(here, process);
+    while (extra->held) {
+        apus_message *message = extra->held;
+        apus__unhold(process, message);
+        exit_drop_message(here, process, pid, message, reason);
+    }
+    if (extra->exit_reason)
+        apus__message_free(here, extra->exit_reason);
+}
+
+// --- Who hears of it ------------------------------------------------------------------------------------------------------------
+
+static void exit_tell(struct apus__owner *here, apus_pid pid, const struct apus__relation *relation, const apus_reason *reason)
+{
+    apus_pid peer = {relation->peer};
+    switch (relation->kind) {
+    case APUS__LINKED:
+        if (!relation->unlink_id)
+            apus__signal_send(here, peer, &(struct apus__signal){APUS__LINK_EXIT, pid, 0, 0, reason});
+        break;
+    case APUS__MONITORED_BY:
+    case APUS__ASKED_BY:
+    case APUS__WAITS_FOR_SPACE:
+        apus__signal_send(here, peer, &(struct apus__signal){APUS__DOWN, pid, relation->key, 0, reason});
+        break;
+    case APUS__MONITORING:
+        apus__signal_send(here, peer, &(struct apus__signal){APUS__DEMONITOR, pid, relation->key, 0, NULL});
+        break;
+    case APUS__ASKED:
+        if (relation->timed)
+            apus__wheel_remove(here->wheel, (struct apus__wheel_entry *)&relation->deadline.entry);
+        apus__signal_send(here, peer, &(struct apus__signal){APUS__ABANDON, pid, relation->key, 0, NULL});
+        break;
+    default:
+        break;
+    }
+}
+
+static void process_ack(struct apus__owner *here, apus_pid pid, apus_pid parent, int status, const apus_reason *reason)
+{
+    size_t text = status < 0 ? apus__reason_text_size(reason) : 0;
+    apus_message *message = apus__message_alloc_certain(here, sizeof(apus_started) + text, APUS__SYSTEM);
+    message->type = &apus_type_started;
+    message->from = pid;
+    message->size = sizeof(apus_started);
+    apus_started *started = apus_message_payload(message);
+    started->pid = pid;
+    started->status = status;
+    started->reason = status < 0 ? apus__reason_store(started + 1, reason) : apus_reason_of(APUS_REASON_NORMAL);
+    if (apus__deliver(here, parent, message) != 0)
+        apus__message_free(here, message);
+}
+
+void apus__process_ack(struct apus__owner *here, struct apus_process *process, int status, const apus_reason *reason)
+{
+    if (process->flags & APUS__ACK) {
+        process->flags &= ~(uint32_t)APUS__ACK;
+        process_ack(here, apus__pid(process), process->parent, status, reason);
+    }
+}
+
+// A process that ends before init did tells its parent with an error: the reason's code, or what kind of end it was.
+static int exit_status(const apus_reason *reason)
+{
+    switch (reason->kind) {
+    case APUS_REASON_ERROR:
+        return reason->code < 0 ? reason->code : -EPROTO;
+    case APUS_REASON_TIMEOUT:
+        return -ETIMEDOUT;
+    default:
+        return -ECANCELED;
+    }
+}
+
+// --- The cell -------------------------------------------------------------------------------------------------------------------
+
+enum { HOMEWARD_BATCH = 64 };
+
+void apus__cells_send_home(struct apus__owner *here)
+{
+    struct apus_process *first = here->homeward_first;
+    if (!first)
+        return;
+    struct apus__owner *home = apus__world.owners[here->homeward_owner];
+    uintptr_t newest = 0;
+    while (first) {
+        struct apus_process *next = first->homeward;
+        // The links of the chain are written before the owner changes; after that the cell is no longer ours (signal.h, "moving").
+        apus_store_relaxed(&first->gift.next, newest);
+        newest = (uintptr_t)&first->gift | APUS__INBOX_HOME;
+        first = next;
+    }
+    for (uintptr_t cell = newest; cell;) {
+        struct apus__inbox_link *link = apus__inbox_untag(cell);
+        cell = apus__inbox_next(cell);
+        // release: all we did to the cell. Pairs with the exchange in apus__inbox_take() by its new owner, or with a pusher's load.
+        apus_store_release(&apus_container_of(link, struct apus_process, gift)->owner, home->id);
+    }
+    here->homeward_first = NULL;
+    here->homeward_count = 0;
+    if (apus__inbox_push_chain(&home->inbox, newest, &here->homeward_last->gift))
+        apus__owner_wake(home, here);
+}
+
+void apus__cell_home(struct apus__owner *here, struct apus_process *process)
+{
+    apus__table_free(&apus__world.cell_table, &here->cells, apus__index_of(process));
+}
+
+static void cell_free(struct apus__owner *here, struct apus_process *process)
+{
+    uint32_t home = process->home - 1u;
+    if (apus_likely(home == here->id)) {
+        apus__table_free(&apus__world.cell_table, &here->cells, apus__index_of(process));
+        return;
+    }
+    if (here->homeward_first && here->homeward_owner != home)
+        apus__cells_send_home(here);
+    process->homeward = here->homeward_first;
+    if (!here->homeward_first)
+        here->homeward_last = process;
+    here->homeward_first = process;
+    here->homeward_owner = home;
+    if (++here->homeward_count >= HOMEWARD_BATCH)
+        apus__cells_send_home(here);
+}
+
+// --- The end --------------------------------------------------------------------------------------------------------------------
+
+// The seldom parts: what most processes do not have.
+apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
+{
+    if (process->relations)
+        apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
+    if (process->extra)
+        exit_release_extra(here, process, pid, reason);
+    if (process->flags & APUS__ACK)
+        process_ack(here, pid, process->parent, exit_status(reason), reason);
+    struct apus__relation *relation;
+    while ((relation = apus__relation_pop(here, process))) {
+        exit_tell(here, pid, relation, reason);
+        apus__relation_free(here, relation);
+    }
+    if (process->extra) {
+        apus__heap_free(&here->heap, process->extra, apus__heap_class(sizeof *process->extra));
+        process->extra = NULL;
+    }
+}
+
+void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
+{
+    apus_pid pid = apus__pid(process);
+    // seq_cst: nobody finds the process from here on; then its name is looked for. Pairs with name_attach() in name.c.
+    apus_store_seqcst(&process->pid, 0);
+    if (apus_unlikely(apus_load_seqcst(&process->name) != NULL))
+        apus__name_release(process);
+    if (process->state != process->small && process->state)
+        apus__heap_free(&here->heap, process->state, process->state_block);
+    process->state = NULL;
+    if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT) || process->relations || process->extra)) {
+        if (process->flags & APUS__ROOT)
+            apus_sub_relaxed(&apus__world.roots, 1);
+        if (process->behaviour == &apus__errand_behaviour)
+            apus__world.on_errand_end(process);
+        exit_slow(here, process, pid, reason);
+    }
+    while (process->first) {
+        apus_message *message = process->first;
+        process->first = apus__message_next(message);
+        exit_drop_message(here, process, pid, message, reason);
+    }
+    process->flags = 0;
+    apus_bump_relaxed(&here->counters.ended, 1);
+    cell_free(here, process);
+    if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
+        apus__world.on_end();
+}

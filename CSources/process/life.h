@@ -1,0 +1,80 @@
+// process/life.h - how processes begin and end.
+//
+// Beginning:  a process that spawns takes a cell of its own owner and fills it in; no locked instruction. A plain thread, or a process
+//             that wants the child on another node, takes a cell from the nursery of the owner chosen: a lock-free stack of free cells
+//             that the owner keeps filled. The cell's first signal is then SPAWN, with everything the owner needs to make the process
+//             out of it, so that all that is sent after it finds the process made.
+// Ending:     1 the pid is taken back, so that nobody finds the process any more; 2 what it holds is released: name, watches, arena,
+//             state, held messages (R8); 3 its links and monitors hear of it, open requests fail; 4 the mailbox is emptied; 5 the cell
+//             is free, and used again at once if it was carved here, else sent home with others in one batch.
+// Nursery:    head = tag << 32 | index. A pop reads the link of a cell that another thread may have popped meanwhile: cells are
+//             type-stable and the link is atomic; the tag makes the compare-and-swap fail. push: the owner; pop: any thread.
+#ifndef APUS_PROCESS_LIFE_H
+#define APUS_PROCESS_LIFE_H
+
+#include "process/name.h"
+#include "process/signal.h"
+
+// What is to be made. The argument is copied.
+struct apus__birth {
+    const apus_behaviour *behaviour;
+    void (*body)(apus_process *self, void *argument); // not NULL: a blocking process
+    apus_pid parent;
+    apus_ref monitor;
+    unsigned flags; // APUS_SPAWN_...
+    uint8_t priority;
+    struct apus__name *name;
+    uint64_t mailbox_messages, mailbox_bytes;
+    uint32_t mailbox_policy;
+    apus_pid dead_letters;
+    size_t arena_limit;
+    char label[64];
+};
+
+enum { APUS__NURSERY = 64 };
+
+// Makes a process on `here`. Errors: -EAGAIN, -ENOMEM.
+int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);
+
+// Makes a process on another owner, from any thread that has a heap. Errors: -EAGAIN, -ENOMEM.
+int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
+                      apus_pid *pid);
+
+// The SPAWN signal has arrived at a cell of ours.
+void apus__born(struct apus__owner *here, struct apus_process *process, apus_message *spawn);
+
+// The argument of a SPAWN message, or NULL.
+void *apus__spawn_argument(const apus_message *spawn);
+
+// Where the body of a blocking process is kept.
+static inline void (**apus__body(struct apus_process *process))(apus_process *self, void *argument)
+{
+    return (void (**)(apus_process *, void *))(void *)process->small;
+}
+
+extern const apus_behaviour apus__blocking_behaviour;
+
+// A process that does something for a plain thread; the layer above hears of its end by `apus__world.on_errand_end` (abi/errand.c).
+extern const apus_behaviour apus__errand_behaviour;
+
+// Ends the process, whose stack is no longer in use, for `reason`, which the process itself does not own.
+void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason);
+
+// Sends the parent the started message it asked for, if it has not been sent.
+void apus__process_ack(struct apus__owner *here, struct apus_process *process, int status, const apus_reason *reason);
+
+// Refills the owner's nursery; by the owner.
+void apus__nursery_fill(struct apus__owner *here);
+
+// Cells that came home, and those that must go.
+void apus__cell_home(struct apus__owner *here, struct apus_process *process);
+void apus__cells_send_home(struct apus__owner *here);
+
+// Gives back what an idle process can do without.
+void apus__extra_trim(struct apus__owner *here, struct apus_process *process);
+
+// Memory of a process's own (arena.c).
+void *apus__arena_alloc(struct apus__owner *here, struct apus_process *process, size_t size);
+void apus__arena_free(struct apus__owner *here, struct apus_process *process);
+
+#endif

@@ -1,0 +1,46 @@
+#include "process/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+apus_cold static apus_message *reserve_take(struct apus__owner *here, size_t size)
+{
+    apus_check(sizeof(apus_message) + size <= 512);
+    if (here->reserved == 0) {
+        fputs("apus: out of memory: a signal that was promised cannot be delivered\n", stderr);
+        abort();
+    }
+    return here->reserve[--here->reserved];
+}
+
+apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size, enum apus__kind kind)
+{
+    apus_message *message = apus__message_alloc(here, size, kind);
+    if (apus_unlikely(!message)) {
+        message = reserve_take(here, size);
+        message->size = (uint32_t)size;
+        message->flags = 0;
+        message->kind = (uint8_t)kind;
+        message->block = APUS__RESERVE_CLASS;
+    }
+    message->type = NULL;
+    message->from = APUS_NOBODY;
+    message->ref = APUS_NO_REF;
+    return message;
+}
+
+void apus__reserve_fill(struct apus__owner *here)
+{
+    while (here->reserved < APUS__RESERVE) {
+        void *block = apus__heap_alloc(&here->heap, APUS__RESERVE_CLASS);
+        if (!block)
+            return;
+        here->reserve[here->reserved++] = block;
+    }
+}
+
+void apus__reserve_release(struct apus__owner *here)
+{
+    while (here->reserved > 0)
+        apus__heap_free(&here->heap, here->reserve[--here->reserved], APUS__RESERVE_CLASS);
+}

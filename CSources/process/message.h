@@ -1,0 +1,95 @@
+// process/message.h - envelopes: how a message or signal looks in memory, and how blocks for it are had.
+//
+//     struct apus_message (48 bytes, in include/apus/message.h), then the payload
+//       reserved0  next in whatever list it is in
+//       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
+//       flags      bits below      kind  enum apus__kind      block  size class of its memory
+//
+// Out of memory, the policy of the whole core: a call of the user's fails with -ENOMEM and changes nothing; a signal that the
+// semantics promise (exit, down, replies to the dead ...) is taken from a reserve that each owner keeps, and if that is used up as
+// well the program ends with a clear word, since a lost signal would break every promise that supervision makes.
+#ifndef APUS_PROCESS_MESSAGE_H
+#define APUS_PROCESS_MESSAGE_H
+
+#include "process/owner.h"
+
+#include <string.h>
+
+enum apus__kind {
+    // What users see, in their mailbox.
+    APUS__MESSAGE = 0,
+    APUS__REQUEST = 1, // `ref` is to be answered
+    APUS__REPLY = 2,   // `ref` says to what
+    APUS__SYSTEM = 3,  // exit, down, timeout, io, started: made by the owner itself
+    APUS__LAST_VISIBLE = APUS__SYSTEM,
+    // What only the core sees. The payload is a struct apus__signal_payload.
+    APUS__EXIT = 8,        // exit/2
+    APUS__LINK_EXIT = 9,   // a linked process has ended
+    APUS__LINK = 10,
+    APUS__UNLINK = 11,     // `ref` is the unlink id
+    APUS__UNLINK_ACK = 12,
+    APUS__MONITOR = 13,
+    APUS__DEMONITOR = 14,
+    APUS__DOWN = 15,       // of a monitor or a request
+    APUS__ABANDON = 16,    // the caller waits no longer for the reply to `ref`
+    APUS__INFO = 17,       // a question for apus_process_info
+    APUS__SPACE = 18,      // a sender waits for space in a bounded mailbox
+    APUS__STOP = 19,       // the runtime is being stopped; `value` is the phase
+    APUS__SPAWN = 20,      // the first message of a process: its argument
+    APUS__REASON = 21      // the first message of a process that must end: why
+};
+
+enum apus__message_flags {
+    APUS__TAKEN = 1,    // apus_message_take: no drop (the number is in the public header)
+    APUS__HELD = 2,     // in the process's list of held messages
+    APUS__ANSWERED = 4, // a request that has had its reply
+    APUS__COUNTED = 8,  // counts in the mailbox's bound
+    APUS__UNSENT = 16,  // made, not yet sent
+    APUS__DEAD_LETTER = 32 // dropped by a mailbox policy before: not to be sent on again
+};
+
+static inline apus_message *apus__message_next(const apus_message *message)
+{
+    return message->reserved0;
+}
+
+static inline void apus__message_set_next(apus_message *message, apus_message *next)
+{
+    message->reserved0 = next;
+}
+
+// A block for `size` bytes of payload, with size, kind and flags set and the rest not; NULL if there is no memory.
+apus_inline apus_message *apus__message_alloc(struct apus__owner *here, size_t size, enum apus__kind kind)
+{
+    unsigned class;
+    apus_message *message = apus__heap_alloc_bytes(&here->heap, sizeof(apus_message) + size, &class);
+    if (apus_unlikely(!message))
+        return NULL;
+    message->size = (uint32_t)size;
+    message->flags = 0;
+    message->kind = (uint8_t)kind;
+    message->block = (uint8_t)class;
+    return message;
+}
+
+// As above for a signal that must not be lost; never fails.
+apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size, enum apus__kind kind);
+
+apus_inline void apus__message_free(struct apus__owner *here, apus_message *message)
+{
+    apus__heap_free(&here->heap, message, message->block);
+}
+
+// Calls the type's drop, if the payload still owns something, and frees the message.
+static inline void apus__message_drop(struct apus__owner *here, apus_message *message)
+{
+    if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
+        message->type->drop(apus_message_payload(message), message->size);
+    apus__message_free(here, message);
+}
+
+// Fills the owner's reserve, as far as memory allows; called where there is time for it.
+void apus__reserve_fill(struct apus__owner *here);
+void apus__reserve_release(struct apus__owner *here);
+
+#endif

@@ -1,0 +1,124 @@
+#include "process/name.h"
+
+#include <stdlib.h>
+
+int apus__name_check(const char *name, size_t *length)
+{
+    if (!name)
+        return -EINVAL;
+    *length = strnlen(name, APUS_NAME_MAX + 1);
+    return *length >= 1 && *length <= APUS_NAME_MAX ? 0 : -EINVAL;
+}
+
+static void name_free(struct apus__rcu_head *head)
+{
+    free(apus_container_of(head, struct apus__name, head));
+}
+
+int apus__name_claim(const char *name, apus_pid pid, struct apus__name **claimed)
+{
+    size_t length;
+    if (apus__name_check(name, &length))
+        return -EINVAL;
+    struct apus__name *block = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *block);
+    if (!block)
+        return -ENOMEM;
+    block->pid = pid;
+    block->length = length;
+    memcpy(block->text, name, length);
+    block->text[length] = 0;
+    int result = apus__names_insert(apus__world.names, name, length, pid.id);
+    if (result) {
+        free(block);
+        return result;
+    }
+    *claimed = block;
+    return 0;
+}
+
+void apus__name_disclaim(struct apus__name *claimed)
+{
+    apus__names_remove(apus__world.names, claimed->text, claimed->length, claimed->pid.id);
+    apus__rcu_defer(&claimed->head, name_free);
+}
+
+void apus__name_install(struct apus_process *process, struct apus__name *claimed)
+{
+    // acq_rel: publishes the block to apus__name_unregister(); what it replaces is a name registered for an earlier occupant in the
+    // very moment it ended, and is ours to take away.
+    struct apus__name *stale = apus_exchange_acq_rel(&process->name, claimed);
+    if (stale)
+        apus__name_disclaim(stale);
+}
+
+void apus__name_release(struct apus_process *process)
+{
+    // seq_cst: after the store of pid 0. Pairs with the compare-and-swap and the load in name_attach().
+    struct apus__name *name = apus_exchange_seqcst(&process->name, NULL);
+    if (name)
+        apus__name_disclaim(name);
+}
+
+// Puts the block into the cell of its living process. In a read section.
+static int name_attach(struct apus_process *process, struct apus__name *block)
+{
+    struct apus__name *none = NULL;
+    // seq_cst, both: publish the name, then see whether the process has ended. Pairs with apus__name_release().
+    if (!apus_cas_strong_seqcst(&process->name, &none, block))
+        return -EALREADY;
+    if (apus_load_seqcst(&process->pid) == block->pid.id)
+        return 0;
+    struct apus__name *mine = block;
+    // If the block is gone from the cell, whoever took it out takes it away.
+    return apus_cas_strong_seqcst(&process->name, &mine, NULL) ? -ESRCH : -ENOENT;
+}
+
+int apus__name_register(const char *name, apus_pid pid)
+{
+    struct apus__name *block;
+    struct apus_process *process = apus__find(pid);
+    size_t length;
+    if (apus__name_check(name, &length))
+        return -EINVAL;
+    if (!process)
+        return -ESRCH;
+    int result = apus__name_claim(name, pid, &block);
+    if (result)
+        return result;
+    apus__rcu_read_lock();
+    result = name_attach(process, block);
+    apus__rcu_read_unlock();
+    if (result == -ENOENT)
+        return -ESRCH;
+    if (result)
+        apus__name_disclaim(block);
+    return result;
+}
+
+int apus__name_whereis(const char *name, apus_pid *pid)
+{
+    size_t length;
+    *pid = APUS_NOBODY;
+    if (apus__name_check(name, &length))
+        return -EINVAL;
+    return apus__names_find(apus__world.names, name, length, &pid->id) ? 0 : -ESRCH;
+}
+
+int apus__name_unregister(const char *name)
+{
+    apus_pid pid;
+    int result = apus__name_whereis(name, &pid);
+    if (result)
+        return result;
+    struct apus_process *process = apus__cell_at((uint32_t)pid.id);
+    apus__rcu_read_lock();
+    // acquire: the block's text and pid. Pairs with apus__name_install() and name_attach().
+    struct apus__name *block = apus_load_acquire(&process->name);
+    bool mine = block && block->pid.id == pid.id && strcmp(block->text, name) == 0 &&
+                apus_cas_strong_seqcst(&process->name, &block, NULL);
+    apus__rcu_read_unlock();
+    if (!mine)
+        return -ESRCH;
+    apus__name_disclaim(block);
+    return 0;
+}

@@ -1,0 +1,39 @@
+// process/name.h - names of processes: the table maps a name to a pid, the cell holds its own name.
+//
+// Protocol:   a name is in the table first, then in the cell. Taking it out goes the other way round, and belongs to whoever gets the
+//             block out of `cell.name` by an exchange: the process that ends, `unregister`, or a `register` that finds the process
+//             dead after all.
+// Ordering:   a process that ends makes its pid 0, then empties `name`; register puts the block into `name`, then reads the pid: both
+//             sequentially consistent, so at least one of the two sees the other and takes the name away.
+// Freed:      after a grace period: register and unregister compare and read blocks inside a read section.
+#ifndef APUS_PROCESS_NAME_H
+#define APUS_PROCESS_NAME_H
+
+#include "process/process.h"
+#include "rcu/rcu.h"
+
+struct apus__name {
+    struct apus__rcu_head head;
+    apus_pid pid;
+    size_t length;
+    char text[APUS_NAME_MAX + 1];
+};
+
+int apus__name_register(const char *name, apus_pid pid);
+int apus__name_unregister(const char *name);
+int apus__name_whereis(const char *name, apus_pid *pid);
+
+// Makes a name known for a process that is being made and cannot be seen yet. Errors: -EINVAL, -EEXIST, -ENOMEM.
+int apus__name_claim(const char *name, apus_pid pid, struct apus__name **claimed);
+// Puts a claimed name into its cell.
+void apus__name_install(struct apus_process *process, struct apus__name *claimed);
+// Gives a claimed name back.
+void apus__name_disclaim(struct apus__name *claimed);
+
+// The process has ended (its pid is 0 already): takes its name away.
+void apus__name_release(struct apus_process *process);
+
+// 0, or -EINVAL for a name that is NULL, empty or too long.
+int apus__name_check(const char *name, size_t *length);
+
+#endif

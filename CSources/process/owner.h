@@ -1,0 +1,130 @@
+// process/owner.h - owners: the single-threaded homes of processes, and the world they share.
+//
+// Idea:       every process cell has exactly one owner, a scheduler, and everything private to the process (mailbox, links, flags) is
+//             touched by its owner only, with plain loads and stores. Whoever runs on the same owner delivers by appending to a list;
+//             everybody else pushes on the cell's `remote` stack and, if it was empty, hands the cell to the owner's inbox.
+//             A plain thread of the program has an owner object too (`is_foreign`), which owns no processes: it brings a heap and a
+//             source of references, so that the code below needs no second form.
+// Invariants: I1 `apus_process.owner` always names a scheduler, and only that scheduler changes it (signal.c, "moving").
+//             I2 one thread at a time acts for an owner; a scheduler that changes its carrier thread does so with a release and an
+//             acquire (scheduler/carrier.c).
+// Who:        inbox: any thread (queue/inbox.h).  Everything else: the thread that acts for the owner.  Counters: one writer, any
+//             reader.
+#ifndef APUS_PROCESS_OWNER_H
+#define APUS_PROCESS_OWNER_H
+
+#include "base/atomic.h"
+#include "base/types.h"
+#include "memory/heap.h"
+#include "memory/table.h"
+#include "queue/inbox.h"
+#include "queue/run_queue.h"
+#include "queue/wheel.h"
+#include "rcu/names.h"
+
+#include <apus/apus.h>
+
+struct apus__owner;
+
+// What an inbox link is part of.
+enum apus__inbox_kind {
+    APUS__INBOX_NOTIFY = 0, // a cell whose `remote` stack has become non-empty
+    APUS__INBOX_GIFT = 1,   // a cell that changes owner, to this one
+    APUS__INBOX_TIMER = 2,  // a timer to be inserted, or cancelled by another thread
+    APUS__INBOX_HOME = 3,   // a free cell that comes back to the owner that carved it
+    APUS__INBOX_COMMAND = 4 // a struct apus__command
+};
+
+// Something to be done by the thread that acts for the owner, in its turn.
+struct apus__command {
+    struct apus__inbox_link link;
+    void (*run)(struct apus__owner *here, struct apus__command *command);
+};
+
+// One writer each, so that counting costs no locked instruction.
+struct apus__counters {
+    _Atomic uint64_t spawned, ended;
+    _Atomic uint64_t sent_local, sent_remote;
+    _Atomic uint64_t handled, slices;
+    _Atomic uint64_t shared, shared_far;
+    _Atomic uint64_t parks, wakes, handoffs;
+    _Atomic uint64_t timers_made, timers_gone;
+    _Atomic uint64_t waits_begun, waits_ended;
+};
+
+enum { APUS__RESERVE = 64, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
+
+struct apus__owner {
+    // Written by other threads.
+    apus_cache_aligned struct apus__inbox inbox;
+    _Atomic uint64_t nursery; // cells made ready for plain threads that spawn: tag << 32 | index of the first (process/spawn.c)
+    _Atomic int32_t nursery_count;
+    _Atomic uint32_t nursery_asked; // a refill is under way
+    struct apus__command nursery_refill;
+    // Written by the acting thread only.
+    apus_cache_aligned uint32_t id; // of the scheduler; APUS__FOREIGN for a plain thread
+    uint32_t node;
+    bool is_foreign;
+    struct apus_process *current; // the process whose callback runs, or NULL
+    apus_message *handling;       // what that callback was given, unless the process has kept it
+    uint32_t budget;              // messages it may still take in this turn
+    struct apus__run_queue run;
+    struct apus__heap heap;
+    struct apus__table_cache cells;
+    struct apus__table_cache timer_cells;
+    uint64_t next_ref;
+    uint64_t now_ms; // as of the last look at the clock
+    struct apus__wheel *wheel;
+    void *reserve[APUS__RESERVE]; // blocks for signals that must not be lost when memory runs out
+    uint32_t reserved;
+    // The dead cells of another owner, gathered to be sent home together.
+    struct apus_process *homeward_first, *homeward_last;
+    uint32_t homeward_owner, homeward_count;
+    struct apus__counters counters;
+};
+
+#define APUS__FOREIGN UINT32_MAX
+
+enum apus__world_state {
+    APUS__WORLD_STOPPED = 0,
+    APUS__WORLD_STARTING = 1,
+    APUS__WORLD_RUNNING = 2,
+    APUS__WORLD_STOPPING = 3,
+    APUS__WORLD_KILLING = 4 // nothing new may start
+};
+
+// What all processes of a runtime share. Written at start and stop only, but for the state and the counters at its end.
+struct apus__world {
+    struct apus__table cell_table; // read on every send
+    uint32_t owner_count;
+    struct apus__owner **owners;
+    struct apus__table timer_table;
+    struct apus__pool pool;
+    struct apus__names *names;
+    uint32_t reductions;
+    size_t stack_size; // of a process that waits
+    // Installed by the layers above. A process has ended while the world is being stopped; a descriptor's watch must go; a process
+    // that ran an errand for a plain thread has ended.
+    void (*on_end)(void);
+    void (*unwatch)(int fd, apus_pid pid);
+    void (*on_errand_end)(struct apus_process *process);
+    apus_cache_aligned _Atomic uint32_t state;
+    _Atomic uint32_t roots;           // processes spawned by plain threads
+    _Atomic uint64_t foreign_refs;    // a source of reference ranges for plain threads
+};
+
+extern struct apus__world apus__world;
+
+// The scheduler whose carrier this thread is, or NULL. Set by the scheduler layer.
+extern __thread struct apus__owner *apus__here __attribute__((tls_model("initial-exec")));
+
+// A reference that was never used in this run. Range 0 is nobody's; bit 63 marks timers.
+static inline uint64_t apus__new_ref(struct apus__owner *here)
+{
+    return ++here->next_ref;
+}
+
+// Wakes the thread that acts for the owner. Call it exactly if a push on its inbox said so.
+void apus__owner_wake(struct apus__owner *owner, struct apus__owner *here);
+
+#endif

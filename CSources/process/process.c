@@ -1,0 +1,50 @@
+#include "process/life.h"
+
+struct apus__world apus__world;
+__thread struct apus__owner *apus__here __attribute__((tls_model("initial-exec")));
+
+struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *process)
+{
+    if (!process->extra) {
+        struct apus__extra *extra = apus__heap_alloc(&here->heap, apus__heap_class(sizeof *extra));
+        if (!extra)
+            return NULL;
+        memset(extra, 0, sizeof *extra);
+        extra->arena_limit = SIZE_MAX;
+        process->extra = extra;
+    }
+    return process->extra;
+}
+
+void apus__hold(struct apus_process *process, apus_message *message)
+{
+    struct apus__extra *extra = process->extra;
+    message->flags |= APUS__HELD;
+    message->reserved1 = 0;
+    apus__message_set_next(message, extra->held);
+    if (extra->held)
+        extra->held->reserved1 = (uintptr_t)message;
+    extra->held = message;
+}
+
+void apus__unhold(struct apus_process *process, apus_message *message)
+{
+    apus_message *next = apus__message_next(message), *previous = (apus_message *)(uintptr_t)message->reserved1;
+    if (next)
+        next->reserved1 = (uintptr_t)previous;
+    if (previous)
+        apus__message_set_next(previous, next);
+    else
+        process->extra->held = next;
+    message->flags = (uint16_t)(message->flags & ~APUS__HELD);
+}
+
+void apus__extra_trim(struct apus__owner *here, struct apus_process *process)
+{
+    struct apus__extra *extra = process->extra;
+    if (!extra || extra->held || extra->exit_reason || extra->wait || extra->arena || extra->pins || extra->label[0] ||
+        extra->arena_limit != SIZE_MAX)
+        return;
+    apus__heap_free(&here->heap, extra, apus__heap_class(sizeof *extra));
+    process->extra = NULL;
+}

@@ -1,0 +1,194 @@
+// process/process.h - a process: one cell of 192 bytes in the process table, plus what it asks for.
+//
+//     line 0   written by other owners and plain threads    remote  inbox  pid  doomed  owner  generation  bound  name  link
+//     line 1   the owner's, touched for each message        first  last  run  behaviour  state  flags  priority  relations  extra
+//     line 2   the owner's, touched seldom, and state       parent  reductions  home  small[48]
+//
+// A cell is type-stable: it is never unmapped while the runtime runs, and when its process ends it is used again by the same owner at
+// once, with the next generation in its pid. What makes this safe without waiting for a grace period (docs/decisions/0001): a signal
+// pushed from elsewhere carries the pid it is meant for, and the owner answers for the dead one if the occupant is another by then.
+//
+// Who:        `remote`, `inbox`: signal.c.  `pid`, `owner`: read by all, written by the owner.  `doomed`: any thread, by
+//             compare-and-swap.  `bound`: set by the owner, stays with the cell for ever; its counters belong to the senders.
+//             `name`: by exchange (name.c).  `link`: the table's while the cell is free, the nursery's while it is in there.
+#ifndef APUS_PROCESS_PROCESS_H
+#define APUS_PROCESS_PROCESS_H
+
+#include "process/message.h"
+#include "process/owner.h"
+
+enum apus__flags {
+    APUS__SCHEDULED = 1u << 0,     // in a run queue, or running, or on its way to another owner
+    APUS__STARTING = 1u << 1,      // init has not been called yet
+    APUS__WAITING = 1u << 2,       // its stack is set aside: extra->wait says for what
+    APUS__EXITING = 1u << 3,       // must end at its next turn; the first message says why
+    APUS__TRAPS = 1u << 4,
+    APUS__PARENT_LINKED = 1u << 5, // spawned with a link: an exit from the parent ends it even if it traps
+    APUS__ACK = 1u << 6,           // owes its parent a started message
+    APUS__STARTED = 1u << 7,       // init has succeeded: terminate may be called
+    APUS__READY = 1u << 8,         // what it waits for has come
+    APUS__BLOCKING = 1u << 9,      // one straight-line body
+    APUS__ENDING = 1u << 10,       // of its own accord: terminate is running, or has run
+    APUS__UNBORN = 1u << 11,       // in a nursery, or its spawn signal is under way
+    APUS__ROOT = 1u << 12,         // spawned by a plain thread: counted in the world's roots
+    // Any of these takes a turn out of the fast path.
+    APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING
+};
+
+// Something with a time limit, in the owner's wheel.
+enum apus__deadline_kind { APUS__DEADLINE_WAIT, APUS__DEADLINE_REQUEST, APUS__DEADLINE_TIMER };
+struct apus__deadline {
+    struct apus__wheel_entry entry;
+    uint32_t kind;
+    uint32_t cell; // REQUEST: index of the process. TIMER: index of the timer
+};
+
+// A mailbox bound. The counters are exact: each user message counted is discounted by whoever takes it out of the cell.
+struct apus__bound {
+    _Atomic uint64_t messages, bytes;
+    _Atomic uint64_t messages_limit, bytes_limit; // UINT64_MAX: none
+    _Atomic uint64_t dropped;
+    _Atomic uint32_t policy;
+    _Atomic uint32_t waiters; // senders that wait for space
+    _Atomic uint64_t dead_letters;
+};
+
+// Why a stack is set aside. Lives on that stack.
+struct apus__wait {
+    apus_match *match; // NULL with `any`: every message
+    void *context;
+    bool takes_messages;  // false: only the reply to `ref`, or time
+    apus_message *seen;   // the last message looked at in vain
+    bool yields;          // it is over at once, but others come first
+    uint64_t ref;         // the reply awaited; 0: none
+    apus_message *result;
+    struct apus_process *process;
+    apus_message *handling; // what the callback that waits was given
+    struct apus__deadline deadline;
+    bool timed_out;
+    void *fiber; // the stack, to the scheduler layer
+};
+
+// What most processes do without.
+struct apus__extra {
+    apus_message *held;        // received, kept or made by the process, not released yet: linked both ways
+    apus_message *exit_reason; // given to apus_exit
+    struct apus__wait *wait;
+    struct apus__arena_chunk *arena;
+    size_t arena_used;
+    size_t arena_limit;
+    uint32_t pins;             // reasons not to move to another owner: waits and requests with a time limit
+    char label[64];
+};
+
+enum { APUS__STATE_INLINE = 48 };
+
+struct apus_process {
+    apus_cache_aligned _Atomic(apus_message *) remote; // signals from elsewhere, newest first; whoever finds it NULL notifies
+    struct apus__inbox_link inbox;                     // linked exactly while a notification is under way
+    _Atomic uint64_t pid;                              // of the occupant; 0: none
+    _Atomic uint64_t doomed;                           // pid of an occupant that `kill` was sent to
+    _Atomic uint32_t owner;
+    uint32_t generation;
+    _Atomic(struct apus__bound *) bound;
+    _Atomic(struct apus__name *) name;
+    apus__table_link link;
+
+    apus_cache_aligned apus_message *first; // mailbox
+    apus_message *last;                     // meaningless if `first` is NULL
+    union {
+        struct apus__run_link run;     // in the owner's run queue
+        struct apus__inbox_link gift;  // on its way to another owner
+        struct apus_process *homeward; // dead, and gathered to be sent home
+    };
+    const apus_behaviour *behaviour;
+    void *state;
+    uint32_t flags;
+    uint8_t priority;
+    uint8_t state_block; // size class of the state's block, if it is not `small`
+    uint16_t home;       // 1 + the owner that carved the cell
+    struct apus__relations *relations;
+    struct apus__extra *extra;
+
+    apus_cache_aligned apus_pid parent;
+    uint64_t reductions;
+    char small[APUS__STATE_INLINE];
+};
+
+_Static_assert(sizeof(struct apus_process) == 192, "a process is three cache lines");
+
+static inline uint32_t apus__index_of(const struct apus_process *process)
+{
+    return (uint32_t)(process - (const struct apus_process *)(const void *)apus__world.cell_table.base);
+}
+
+static inline struct apus_process *apus__cell_at(uint32_t index)
+{
+    return (struct apus_process *)(void *)apus__world.cell_table.base + index;
+}
+
+static inline apus_pid apus__pid(struct apus_process *process)
+{
+    // relaxed: for the owner's own use, or compared by value; nothing is read on the strength of it.
+    return (apus_pid){apus_load_relaxed(&process->pid)};
+}
+
+// The cell a pid names if its process has not ended, else NULL. The process may end at any moment if it is another owner's.
+apus_inline struct apus_process *apus__find(apus_pid pid)
+{
+    uint32_t index = (uint32_t)pid.id;
+    if (apus_unlikely(index >= apus__table_limit(&apus__world.cell_table)))
+        return NULL;
+    struct apus_process *process = apus__cell_at(index);
+    if (apus_unlikely(apus__pid(process).id != pid.id || pid.id == 0))
+        return NULL;
+    return process;
+}
+
+// Whether a signal from `here` can be delivered at once: the cell is ours, and nothing that was sent before waits in `remote`. A
+// sender that has moved here finds its own earlier pushes, since moving orders them (signal.h).
+apus_inline bool apus__is_local(struct apus__owner *here, struct apus_process *process)
+{
+    // relaxed, both: only this thread can make `owner` equal or unequal to its id, and `remote` was emptied by this thread.
+    return apus_load_relaxed(&process->owner) == here->id && apus_load_relaxed(&process->remote) == NULL;
+}
+
+apus_inline void apus__schedule(struct apus__owner *here, struct apus_process *process)
+{
+    if (!(process->flags & APUS__SCHEDULED)) {
+        process->flags |= APUS__SCHEDULED;
+        apus__run_queue_push(&here->run, &process->run, process->priority);
+    }
+}
+
+// Appends to the mailbox; does not schedule.
+apus_inline void apus__mailbox_append(struct apus_process *process, apus_message *message)
+{
+    apus__message_set_next(message, NULL);
+    if (process->first)
+        apus__message_set_next(process->last, message);
+    else
+        process->first = message;
+    process->last = message;
+}
+
+// The process's extra block, made if need be; NULL if there is no memory.
+struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *process);
+
+// Takes `message` out of the mailbox; `before` is the one in front of it, NULL if it is the first.
+static inline void apus__mailbox_take(struct apus_process *process, apus_message *before, apus_message *message)
+{
+    apus_message *next = apus__message_next(message);
+    if (before)
+        apus__message_set_next(before, next);
+    else
+        process->first = next;
+    if (process->last == message)
+        process->last = before;
+}
+
+// Held messages: linked both ways through the envelope, headed by extra->held.
+void apus__hold(struct apus_process *process, apus_message *message);
+void apus__unhold(struct apus_process *process, apus_message *message);
+
+#endif

@@ -1,0 +1,464 @@
+#include "process/signal.h"
+
+#include "os/futex.h"
+#include "process/life.h"
+#include "process/reason.h"
+
+static const apus_reason noproc = {.kind = APUS_REASON_NOPROC};
+
+void apus__owner_wake(struct apus__owner *owner, struct apus__owner *here)
+{
+    apus_bump_relaxed(&here->counters.wakes, 1);
+    apus__futex_wake(&owner->inbox.park, 1);
+}
+
+// --- Sending --------------------------------------------------------------------------------------------------------------------
+
+static void signal_notify(struct apus__owner *here, struct apus_process *process)
+{
+    // relaxed: if another owner's id is read, that owner either is still the one, or has given the cell away and passes this on.
+    struct apus__owner *owner = apus__world.owners[apus_load_relaxed(&process->owner)];
+    if (apus__inbox_push(&owner->inbox, &process->inbox, APUS__INBOX_NOTIFY))
+        apus__owner_wake(owner, here);
+}
+
+static void signal_push(struct apus__owner *here, struct apus_process *process, apus_pid to, apus_message *message)
+{
+    message->reserved1 = to.id;
+    apus_bump_relaxed(&here->counters.sent_remote, 1);
+    apus_message *newest = apus_load_relaxed(&process->remote);
+    do {
+        apus__message_set_next(message, newest);
+        // release: publishes the envelope to the exchange in signal_take(). acquire: if the stack was made NULL by that exchange, what
+        // the owner wrote before it, `owner` above all, is seen in signal_notify().
+    } while (!apus_cas_weak_acq_rel(&process->remote, &newest, message));
+    if (!newest)
+        signal_notify(here, process);
+}
+
+// The message is in the mailbox of a process of ours: does that give it a turn?
+apus_inline void signal_wake(struct apus__owner *here, struct apus_process *process)
+{
+    if (apus_likely(!(process->flags & (APUS__SCHEDULED | APUS__WAITING)))) {
+        process->flags |= APUS__SCHEDULED;
+        apus__run_queue_push(&here->run, &process->run, process->priority);
+    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
+        apus__schedule(here, process);
+    }
+}
+
+static void signal_accept(struct apus__owner *here, struct apus_process *process, apus_message *message);
+
+apus_hot int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    struct apus_process *process = apus__find(to);
+    if (apus_unlikely(!process))
+        return -ESRCH;
+    // relaxed: set by the owner before the pid was given to anyone, and never taken away again.
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    if (apus_unlikely(bound) && message->kind <= APUS__REQUEST) {
+        int result = apus__bound_admit(here, process, bound, message);
+        if (result)
+            return result < 0 ? result : 0;
+    }
+    if (apus_likely(apus__is_local(here, process))) {
+        apus_bump_relaxed(&here->counters.sent_local, 1);
+        if (apus_likely(message->kind <= APUS__REQUEST && !bound)) {
+            apus__mailbox_append(process, message);
+            signal_wake(here, process);
+        } else {
+            signal_accept(here, process, message);
+        }
+    } else {
+        signal_push(here, process, to, message);
+    }
+    return 0;
+}
+
+static void signal_apply(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal);
+static void signal_to_dead(struct apus__owner *here, apus_pid to, const struct apus__signal *signal);
+
+static apus_message *signal_envelope(struct apus__owner *here, const struct apus__signal *signal)
+{
+    size_t text = signal->reason ? apus__reason_text_size(signal->reason) : 0;
+    apus_message *message = apus__message_alloc_certain(here, sizeof(struct apus__signal_payload) + text, signal->kind);
+    message->from = signal->from;
+    message->ref.id = signal->ref;
+    struct apus__signal_payload *payload = apus_message_payload(message);
+    payload->value = signal->value;
+    if (signal->reason)
+        payload->reason = apus__reason_store(payload + 1, signal->reason);
+    else
+        payload->reason = apus_reason_of(APUS_REASON_NORMAL);
+    return message;
+}
+
+void apus__signal_send(struct apus__owner *here, apus_pid to, const struct apus__signal *signal)
+{
+    struct apus_process *process = apus__find(to);
+    if (!process) {
+        signal_to_dead(here, to, signal);
+    } else if (apus__is_local(here, process)) {
+        apus_bump_relaxed(&here->counters.sent_local, 1);
+        signal_apply(here, process, signal);
+    } else {
+        signal_push(here, process, to, signal_envelope(here, signal));
+    }
+}
+
+void apus__doom(struct apus_process *process, apus_pid pid)
+{
+    // Generations only grow, so that a slow killer of an earlier occupant cannot wipe out the mark of a later one.
+    // relaxed: asked for by value only; R9 needs no more than that the asker sees its own store.
+    uint64_t doomed = apus_load_relaxed(&process->doomed);
+    while ((int32_t)((uint32_t)(pid.id >> 32) - (uint32_t)(doomed >> 32)) > 0 &&
+           !apus_cas_weak_relaxed(&process->doomed, &doomed, pid.id)) {
+    }
+}
+
+// --- The dead -------------------------------------------------------------------------------------------------------------------
+
+void apus__fail_request(struct apus__owner *here, apus_pid caller, uint64_t ref, apus_pid server, const apus_reason *reason)
+{
+    apus__signal_send(here, caller, &(struct apus__signal){APUS__DOWN, server, ref, 0, reason});
+}
+
+static void signal_to_dead(struct apus__owner *here, apus_pid to, const struct apus__signal *signal)
+{
+    switch (signal->kind) {
+    case APUS__LINK:
+        apus__signal_send(here, signal->from, &(struct apus__signal){APUS__LINK_EXIT, to, 0, 0, &noproc});
+        break;
+    case APUS__UNLINK:
+        apus__signal_send(here, signal->from, &(struct apus__signal){APUS__UNLINK_ACK, to, signal->ref, 0, NULL});
+        break;
+    case APUS__MONITOR:
+    case APUS__INFO:
+    case APUS__SPACE:
+        apus__fail_request(here, signal->from, signal->ref, to, &noproc);
+        break;
+    default:
+        break; // nobody waits for the others
+    }
+}
+
+static struct apus__signal signal_of(const apus_message *message)
+{
+    const struct apus__signal_payload *payload = apus_message_payload(message);
+    return (struct apus__signal){message->kind, message->from, message->ref.id, payload->value, &payload->reason};
+}
+
+void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED)) {
+        apus__fail_request(here, message->from, message->ref.id, to, &noproc);
+    } else if (message->kind > APUS__LAST_VISIBLE && message->kind < APUS__SPAWN) {
+        struct apus__signal signal = signal_of(message);
+        signal_to_dead(here, to, &signal);
+    }
+    apus__message_drop(here, message);
+}
+
+// --- Arriving -------------------------------------------------------------------------------------------------------------------
+
+static void signal_append(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    apus__mailbox_append(process, message);
+    signal_wake(here, process);
+}
+
+// The result of what the process waits for, if it waits for `ref`.
+static bool signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
+{
+    if (!(process->flags & APUS__WAITING))
+        return false;
+    struct apus__wait *wait = process->extra->wait;
+    if (wait->ref != ref || process->flags & APUS__READY)
+        return false;
+    wait->result = message;
+    process->flags |= APUS__READY;
+    apus__schedule(here, process);
+    return true;
+}
+
+// Takes away the open request `ref`. False if it has had its outcome.
+static bool signal_close_request(struct apus__owner *here, struct apus_process *process, uint64_t ref)
+{
+    struct apus__relation *asked = apus__relation_find(process, APUS__ASKED, ref);
+    if (!asked)
+        return false;
+    if (asked->timed) {
+        apus__wheel_remove(here->wheel, &asked->deadline.entry);
+        process->extra->pins--;
+    }
+    apus__relation_remove(here, process, asked);
+    return true;
+}
+
+static void signal_accept(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    if (message->kind == APUS__REPLY) {
+        if (signal_result(here, process, message->ref.id, message))
+            return;
+        if (!signal_close_request(here, process, message->ref.id)) {
+            apus__message_drop(here, message);
+            return;
+        }
+    }
+    signal_append(here, process, message);
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    if (apus_unlikely(bound) && message->flags & APUS__COUNTED)
+        apus__bound_drop_oldest(here, process, bound);
+}
+
+static apus_message *signal_system_message(struct apus__owner *here, const apus_type *type, size_t size, const apus_reason *reason)
+{
+    apus_message *message = apus__message_alloc_certain(here, size + (reason ? apus__reason_text_size(reason) : 0), APUS__SYSTEM);
+    message->type = type;
+    message->size = (uint32_t)size;
+    return message;
+}
+
+apus_message *apus__down_message(struct apus__owner *here, uint64_t ref, apus_pid process, const apus_reason *reason)
+{
+    apus_message *message = signal_system_message(here, &apus_type_down, sizeof(apus_down_message), reason);
+    apus_down_message *down = apus_message_payload(message);
+    *down = (apus_down_message){{ref}, process, apus__reason_store(down + 1, reason)};
+    message->from = process;
+    message->ref.id = ref;
+    return message;
+}
+
+static apus_message *signal_exit_message(struct apus__owner *here, apus_pid from, const apus_reason *reason)
+{
+    apus_message *message = signal_system_message(here, &apus_type_exit, sizeof(apus_exit_message), reason);
+    apus_exit_message *payload = apus_message_payload(message);
+    *payload = (apus_exit_message){from, apus__reason_store(payload + 1, reason)};
+    message->from = from;
+    return message;
+}
+
+void apus__must_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
+{
+    if (process->flags & APUS__EXITING)
+        return;
+    struct apus__signal signal = {APUS__REASON, APUS_NOBODY, 0, 0, reason};
+    apus_message *why = signal_envelope(here, &signal);
+    if (!process->first)
+        process->last = why;
+    apus__message_set_next(why, process->first);
+    process->first = why;
+    process->flags |= APUS__EXITING;
+    apus__doom(process, apus__pid(process));
+    apus__schedule(here, process);
+}
+
+// R1-R5: what an exit signal does.
+static void signal_exit(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    const apus_reason *reason = signal->reason;
+    bool is_kill = signal->kind == APUS__EXIT && reason->kind == APUS_REASON_KILL;
+    if (is_kill) {
+        static const apus_reason killed = {.kind = APUS_REASON_KILLED};
+        apus__must_end(here, process, &killed);
+        return;
+    }
+    if (process->flags & APUS__ENDING)
+        return; // it is ending of its own accord already
+    if (process->flags & APUS__TRAPS) {
+        signal_append(here, process, signal_exit_message(here, signal->from, reason));
+        return;
+    }
+    bool from_self = apus_pid_equal(signal->from, apus__pid(process));
+    if (reason->kind == APUS_REASON_NORMAL && !from_self)
+        return;
+    apus__must_end(here, process, reason);
+}
+
+// R17: an exit over a link counts only while the link is there and is not being taken away.
+static void signal_link_exit(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    struct apus__relation *link = apus__relation_find(process, APUS__LINKED, signal->from.id);
+    if (!link || link->unlink_id)
+        return;
+    apus__relation_remove(here, process, link);
+    signal_exit(here, process, signal);
+}
+
+static void signal_down(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    apus_message *message = NULL;
+    struct apus__relation *monitor = apus__relation_find(process, APUS__MONITORING, signal->ref);
+    if (monitor) {
+        apus__relation_remove(here, process, monitor);
+    } else {
+        message = apus__down_message(here, signal->ref, signal->from, signal->reason);
+        if (signal_result(here, process, signal->ref, message))
+            return;
+        if (!signal_close_request(here, process, signal->ref)) {
+            apus__message_free(here, message);
+            return;
+        }
+    }
+    signal_append(here, process, message ? message : apus__down_message(here, signal->ref, signal->from, signal->reason));
+}
+
+static void signal_unlink(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    struct apus__relation *link = apus__relation_find(process, APUS__LINKED, signal->from.id);
+    if (link && !link->unlink_id)
+        apus__relation_remove(here, process, link);
+    apus__signal_send(here, signal->from, &(struct apus__signal){APUS__UNLINK_ACK, apus__pid(process), signal->ref, 0, NULL});
+}
+
+static void signal_remove(struct apus__owner *here, struct apus_process *process, enum apus__relation_kind kind, uint64_t key)
+{
+    struct apus__relation *relation = apus__relation_find(process, kind, key);
+    if (relation)
+        apus__relation_remove(here, process, relation);
+}
+
+static void signal_unlink_ack(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    struct apus__relation *link = apus__relation_find(process, APUS__LINKED, signal->from.id);
+    if (link && link->unlink_id == signal->ref)
+        apus__relation_remove(here, process, link);
+}
+
+// Phase 1 of a stop reaches the roots only, phase 2 everybody; `value` is the phase.
+static void signal_stop(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    if (process->flags & APUS__UNBORN || (signal->value == 1 && process->parent.id != 0))
+        return;
+    struct apus__signal exit = {APUS__EXIT, APUS_NOBODY, 0, 0, signal->reason};
+    signal_exit(here, process, &exit);
+}
+
+static void signal_apply(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    switch (signal->kind) {
+    case APUS__EXIT:
+        signal_exit(here, process, signal);
+        break;
+    case APUS__LINK_EXIT:
+        signal_link_exit(here, process, signal);
+        break;
+    case APUS__LINK:
+        if (!apus__relation_find(process, APUS__LINKED, signal->from.id))
+            apus__relation_add(here, process, APUS__LINKED, signal->from.id, signal->from.id, true);
+        break;
+    case APUS__UNLINK:
+        signal_unlink(here, process, signal);
+        break;
+    case APUS__UNLINK_ACK:
+        signal_unlink_ack(here, process, signal);
+        break;
+    case APUS__MONITOR:
+        apus__relation_add(here, process, APUS__MONITORED_BY, signal->ref, signal->from.id, true);
+        break;
+    case APUS__DEMONITOR:
+        signal_remove(here, process, APUS__MONITORED_BY, signal->ref);
+        break;
+    case APUS__DOWN:
+        signal_down(here, process, signal);
+        break;
+    case APUS__ABANDON:
+        signal_remove(here, process, APUS__ASKED_BY, signal->ref);
+        break;
+    case APUS__INFO:
+        apus__answer_info(here, process, signal->from, signal->ref);
+        break;
+    case APUS__SPACE:
+        apus__relation_add(here, process, APUS__WAITS_FOR_SPACE, signal->ref, signal->from.id, true);
+        apus__bound_discount(here, process, NULL);
+        break;
+    case APUS__STOP:
+        signal_stop(here, process, signal);
+        break;
+    default:
+        apus_check(!"a signal of unknown kind");
+    }
+}
+
+bool apus__abandon(struct apus__owner *here, struct apus_process *process, uint64_t ref)
+{
+    struct apus__relation *asked = apus__relation_find(process, APUS__ASKED, ref);
+    if (!asked)
+        return false;
+    apus_pid server = {asked->peer};
+    signal_close_request(here, process, ref);
+    apus__signal_send(here, server, &(struct apus__signal){APUS__ABANDON, apus__pid(process), ref, 0, NULL});
+    return true;
+}
+
+void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *deadline)
+{
+    if (deadline->kind == APUS__DEADLINE_WAIT) {
+        struct apus__wait *wait = apus_container_of(deadline, struct apus__wait, deadline);
+        if (!(wait->process->flags & APUS__READY)) {
+            wait->timed_out = true;
+            wait->process->flags |= APUS__READY;
+            apus__schedule(here, wait->process);
+        }
+        return;
+    }
+    struct apus__relation *asked = apus_container_of(deadline, struct apus__relation, deadline);
+    struct apus_process *process = apus__cell_at(asked->deadline.cell);
+    uint64_t ref = asked->key;
+    apus__abandon(here, process, ref);
+    apus_message *message = signal_system_message(here, &apus_type_timeout, 0, NULL);
+    message->ref.id = ref;
+    signal_append(here, process, message);
+}
+
+// --- The owner's side -----------------------------------------------------------------------------------------------------------
+
+static void signal_arrive(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    if (message->reserved1 != apus__pid(process).id) {
+        apus__bound_discount(here, process, message);
+        apus__message_to_dead(here, (apus_pid){message->reserved1}, message);
+    } else if (message->kind <= APUS__LAST_VISIBLE) {
+        signal_accept(here, process, message);
+    } else if (message->kind == APUS__SPAWN) {
+        apus__born(here, process, message);
+    } else {
+        struct apus__signal signal = signal_of(message);
+        signal_apply(here, process, &signal);
+        apus__message_free(here, message);
+    }
+}
+
+static void signal_take(struct apus__owner *here, struct apus_process *process)
+{
+    // acquire: the envelopes, pushed with release in signal_push(). release: `owner` and all we did to the cell, for the pusher that
+    // finds NULL there.
+    apus_message *newest = apus_exchange_acq_rel(&process->remote, NULL);
+    apus_message *oldest = NULL;
+    while (newest) {
+        apus_message *next = apus__message_next(newest);
+        apus__message_set_next(newest, oldest);
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        apus_message *next = apus__message_next(oldest);
+        signal_arrive(here, process, oldest);
+        oldest = next;
+    }
+}
+
+void apus__signal_notified(struct apus__owner *here, struct apus_process *process)
+{
+    // relaxed: only this thread makes `owner` unequal to its own id; any other value is somebody else's and is passed on.
+    if (apus_load_relaxed(&process->owner) == here->id)
+        signal_take(here, process);
+    else
+        signal_notify(here, process);
+}
+
+void apus__signal_given(struct apus__owner *here, struct apus_process *process)
+{
+    apus_debug(apus_load_relaxed(&process->owner) == here->id);
+    apus__run_queue_push(&here->run, &process->run, process->priority);
+}

@@ -1,0 +1,357 @@
+#include "process/life.h"
+
+#include "os/futex.h"
+
+const apus_behaviour apus__blocking_behaviour = {.name = "blocking"};
+const apus_behaviour apus__errand_behaviour = {.name = "errand"};
+
+enum { BOUND_CLASS = 1 };
+_Static_assert(sizeof(struct apus__bound) <= 128, "a bound fits its block");
+
+void *apus__spawn_argument(const apus_message *spawn)
+{
+    // `ref` says where in the payload the argument begins; a payload that ends there has none.
+    return spawn->ref.id < spawn->size ? (char *)apus_message_payload(spawn) + spawn->ref.id : NULL;
+}
+
+// A new pid for the cell: the next generation. 0 is skipped, so that no pid is ever nobody's.
+static apus_pid cell_new_pid(struct apus_process *process)
+{
+    if (++process->generation == 0)
+        process->generation = 1;
+    return (apus_pid){(uint64_t)process->generation << 32 | apus__index_of(process)};
+}
+
+static struct apus_process *cell_alloc(struct apus__owner *here)
+{
+    uint32_t index = apus__table_alloc(&apus__world.cell_table, &here->cells, here->node);
+    if (apus_unlikely(!index))
+        return NULL;
+    struct apus_process *process = apus__cell_at(index);
+    if (apus_unlikely(process->home == 0)) {
+        process->home = (uint16_t)(here->id + 1);
+        apus_store_relaxed(&process->owner, here->id);
+    }
+    return process;
+}
+
+// --- What a process asks for ----------------------------------------------------------------------------------------------------
+
+static int cell_set_bound(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+{
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    if (!bound) {
+        bound = apus__heap_alloc(&here->heap, BOUND_CLASS);
+        if (!bound)
+            return -ENOMEM;
+        memset(bound, 0, sizeof *bound);
+    }
+    apus_store_relaxed(&bound->messages_limit, birth->mailbox_messages ? birth->mailbox_messages : UINT64_MAX);
+    apus_store_relaxed(&bound->bytes_limit, birth->mailbox_bytes ? birth->mailbox_bytes : UINT64_MAX);
+    apus_store_relaxed(&bound->policy, birth->mailbox_policy);
+    apus_store_relaxed(&bound->dead_letters, birth->dead_letters.id);
+    apus_store_relaxed(&bound->dropped, 0);
+    // release: the limits. Pairs with nothing but the address dependency of the senders, who read them relaxed and by value.
+    apus_store_release(&process->bound, bound);
+    return 0;
+}
+
+// A cell that had a bound keeps it; for an unbounded process it is opened wide.
+static int cell_set_limits(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+{
+    if (birth->mailbox_messages || birth->mailbox_bytes || apus_load_relaxed(&process->bound))
+        return cell_set_bound(here, process, birth);
+    return 0;
+}
+
+// Note that `small` of a blocking process holds its body, and of an errand what it is for: both begin as zeros.
+static int cell_set_state(struct apus__owner *here, struct apus_process *process)
+{
+    size_t size = process->behaviour->state_size;
+    if (apus_likely(size <= APUS__STATE_INLINE)) {
+        process->state = process->small;
+        memset(process->small, 0, sizeof process->small);
+        return 0;
+    }
+    unsigned block;
+    process->state = apus__heap_alloc_bytes(&here->heap, size, &block);
+    if (!process->state)
+        return -ENOMEM;
+    process->state_block = (uint8_t)block;
+    memset(process->state, 0, size);
+    return 0;
+}
+
+static int cell_set_extra(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+{
+    if (apus_likely(!birth->label[0] && !birth->arena_limit))
+        return 0;
+    struct apus__extra *extra = apus__extra(here, process);
+    if (!extra)
+        return -ENOMEM;
+    memcpy(extra->label, birth->label, sizeof extra->label);
+    if (birth->arena_limit)
+        extra->arena_limit = birth->arena_limit;
+    return 0;
+}
+
+static int cell_set_relations(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+{
+    if (birth->flags & APUS_SPAWN_LINK &&
+        !apus__relation_add(here, process, APUS__LINKED, birth->parent.id, birth->parent.id, false))
+        return -ENOMEM;
+    if (birth->flags & APUS_SPAWN_MONITOR &&
+        !apus__relation_add(here, process, APUS__MONITORED_BY, birth->monitor.id, birth->parent.id, false))
+        return -ENOMEM;
+    return 0;
+}
+
+static uint32_t cell_flags(const struct apus__birth *birth)
+{
+    uint32_t flags = APUS__STARTING;
+    if (birth->flags & APUS_SPAWN_TRAP_EXITS)
+        flags |= APUS__TRAPS;
+    if (birth->flags & APUS_SPAWN_LINK)
+        flags |= APUS__PARENT_LINKED;
+    if (birth->flags & APUS_SPAWN_ACK)
+        flags |= APUS__ACK;
+    if (birth->body)
+        flags |= APUS__BLOCKING;
+    return flags;
+}
+
+// Makes the cell a process, but for its pid and its place in the run queue. On error the cell holds nothing.
+static int cell_fill(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+{
+    process->behaviour = birth->behaviour;
+    process->priority = birth->priority;
+    process->parent = birth->parent;
+    process->reductions = 0;
+    process->flags = (process->flags & APUS__EXITING) | cell_flags(birth);
+    int result = cell_set_state(here, process);
+    if (apus_likely(!result))
+        result = cell_set_limits(here, process, birth);
+    if (apus_likely(!result))
+        result = cell_set_extra(here, process, birth);
+    if (apus_likely(!result))
+        result = cell_set_relations(here, process, birth);
+    if (apus_likely(!result) && birth->body)
+        *apus__body(process) = birth->body;
+    return result;
+}
+
+static void cell_empty(struct apus__owner *here, struct apus_process *process)
+{
+    struct apus__relation *relation;
+    while ((relation = apus__relation_pop(here, process)))
+        apus__relation_free(here, relation);
+    if (process->extra) {
+        apus__heap_free(&here->heap, process->extra, apus__heap_class(sizeof *process->extra));
+        process->extra = NULL;
+    }
+    if (process->state && process->state != process->small)
+        apus__heap_free(&here->heap, process->state, process->state_block);
+    process->state = NULL;
+}
+
+// --- Spawning here --------------------------------------------------------------------------------------------------------------
+
+// The parent's half of a link and monitor.
+static int parent_relate(struct apus__owner *here, const struct apus__birth *birth, apus_pid child)
+{
+    struct apus_process *parent = here->current;
+    struct apus__relation *link = NULL;
+    if (birth->flags & APUS_SPAWN_LINK) {
+        link = apus__relation_add(here, parent, APUS__LINKED, child.id, child.id, false);
+        if (!link)
+            return -ENOMEM;
+    }
+    if (birth->flags & APUS_SPAWN_MONITOR &&
+        !apus__relation_add(here, parent, APUS__MONITORING, birth->monitor.id, child.id, false)) {
+        if (link)
+            apus__relation_remove(here, parent, link);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size)
+{
+    // The argument begins at a multiple of 16, behind the birth if that travels too.
+    size_t start = birth ? (sizeof *birth + 15) & ~(size_t)15 : 0;
+    apus_message *message = apus__message_alloc(here, start + size, APUS__SPAWN);
+    if (!message)
+        return NULL;
+    message->type = NULL;
+    message->from = APUS_NOBODY;
+    message->ref.id = start;
+    if (birth)
+        memcpy(apus_message_payload(message), birth, sizeof *birth);
+    if (size)
+        memcpy((char *)apus_message_payload(message) + start, argument, size);
+    return message;
+}
+
+int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
+{
+    apus_message *message = NULL;
+    if (size && !(message = spawn_message(here, NULL, argument, size)))
+        return -ENOMEM;
+    struct apus_process *process = cell_alloc(here);
+    if (apus_unlikely(!process)) {
+        if (message)
+            apus__message_free(here, message);
+        return -EAGAIN;
+    }
+    apus_pid child = cell_new_pid(process);
+    process->flags = 0;
+    int result = cell_fill(here, process, birth);
+    if (apus_likely(!result) && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
+        result = parent_relate(here, birth, child);
+    if (apus_unlikely(result)) {
+        cell_empty(here, process);
+        apus__table_free(&apus__world.cell_table, &here->cells, apus__index_of(process));
+        if (message)
+            apus__message_free(here, message);
+        return result;
+    }
+    if (message)
+        apus__mailbox_append(process, message);
+    if (apus_unlikely(birth->name)) {
+        birth->name->pid = child;
+        apus__name_install(process, birth->name);
+    }
+    // relaxed: whoever learns of the pid does so through a signal or a store of the program's that orders it.
+    apus_store_relaxed(&process->pid, child.id);
+    apus_bump_relaxed(&here->counters.spawned, 1);
+    apus__schedule(here, process);
+    *pid = child;
+    return 0;
+}
+
+// --- Spawning elsewhere ---------------------------------------------------------------------------------------------------------
+
+static void nursery_push(struct apus__owner *owner, struct apus_process *process)
+{
+    uint64_t head = apus_load_relaxed(&owner->nursery), next;
+    do {
+        apus_store_relaxed(&process->link, (uint32_t)head);
+        next = ((head >> 32) + 1) << 32 | apus__index_of(process);
+        // release: the cell as it was left, for the pop in nursery_pop().
+    } while (!apus_cas_weak_release(&owner->nursery, &head, next));
+    apus_add_relaxed(&owner->nursery_count, 1);
+}
+
+static struct apus_process *nursery_pop(struct apus__owner *owner)
+{
+    // acquire: the link of the first cell. Pairs with nursery_push().
+    uint64_t head = apus_load_acquire(&owner->nursery);
+    while ((uint32_t)head) {
+        struct apus_process *process = apus__cell_at((uint32_t)head);
+        uint64_t next = ((head >> 32) + 1) << 32 | (uint32_t)apus_load_relaxed(&process->link);
+        // acquire: the whole cell. Pairs with nursery_push().
+        if (apus_cas_weak_acq_rel(&owner->nursery, &head, next)) {
+            apus_sub_relaxed(&owner->nursery_count, 1);
+            return process;
+        }
+    }
+    return NULL;
+}
+
+void apus__nursery_fill(struct apus__owner *here)
+{
+    while (apus_load_relaxed(&here->nursery_count) < APUS__NURSERY) {
+        struct apus_process *process = cell_alloc(here);
+        if (!process)
+            break;
+        process->flags = APUS__UNBORN | APUS__SCHEDULED;
+        nursery_push(here, process);
+    }
+    // release: the cells are there before the next refill can be asked for; wakes those that found none.
+    apus_store_release(&here->nursery_asked, 0);
+    apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
+}
+
+static void nursery_refill_run(struct apus__owner *here, struct apus__command *command)
+{
+    (void)command;
+    apus__nursery_fill(here);
+}
+
+static void nursery_ask(struct apus__owner *here, struct apus__owner *owner)
+{
+    // acq_rel: whoever turns 0 into 1 owns the command until the owner has run it and stored 0.
+    if (apus_exchange_acq_rel(&owner->nursery_asked, 1) == 0) {
+        owner->nursery_refill.run = nursery_refill_run;
+        if (apus__inbox_push(&owner->inbox, &owner->nursery_refill.link, APUS__INBOX_COMMAND))
+            apus__owner_wake(owner, here);
+    }
+}
+
+// A cell of the other owner. Waits for a refill if there is none, unless we are a scheduler, which must not wait.
+static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner)
+{
+    for (int tries = 0;; tries++) {
+        struct apus_process *process = nursery_pop(owner);
+        if (apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2)
+            nursery_ask(here, owner);
+        if (process || !here->is_foreign || tries == 100)
+            return process;
+        apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
+    }
+}
+
+int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
+                      apus_pid *pid)
+{
+    struct apus_process *process = nursery_take(here, there);
+    if (!process)
+        return -EAGAIN;
+    apus_pid child = cell_new_pid(process);
+    apus_message *message = spawn_message(here, birth, argument, size);
+    int result = message ? 0 : -ENOMEM;
+    if (!result && here->current && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
+        result = parent_relate(here, birth, child);
+    if (result) {
+        if (message)
+            apus__message_free(here, message);
+        nursery_push(there, process);
+        return result;
+    }
+    if (birth->name) {
+        birth->name->pid = child;
+        apus__name_install(process, birth->name);
+    }
+    apus_bump_relaxed(&here->counters.spawned, 1);
+    // relaxed: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
+    apus_store_relaxed(&process->pid, child.id);
+    *pid = child;
+    result = apus__deliver(here, child, message);
+    apus_check(result == 0);
+    return 0;
+}
+
+void apus__born(struct apus__owner *here, struct apus_process *process, apus_message *spawn)
+{
+    struct apus__birth birth;
+    memcpy(&birth, apus_message_payload(spawn), sizeof birth);
+    if (process->flags & APUS__EXITING) {
+        apus__mailbox_append(process, spawn); // it has been killed already; the first message says why
+    } else {
+        apus__message_set_next(spawn, process->first);
+        if (!process->first)
+            process->last = spawn;
+        process->first = spawn;
+    }
+    // In the nursery SCHEDULED was set so that nothing would give the cell a turn; cell_fill() clears it.
+    int result = cell_fill(here, process, &birth);
+    if (birth.parent.id == 0) {
+        process->flags |= APUS__ROOT;
+        apus_add_relaxed(&apus__world.roots, 1);
+    }
+    if (result) {
+        apus_reason reason = apus_reason_error(result, "out of memory while being spawned");
+        apus__must_end(here, process, &reason);
+    }
+    apus__schedule(here, process);
+}

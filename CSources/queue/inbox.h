@@ -1,0 +1,121 @@
+// queue/inbox.h - what arrives at a scheduler from other threads: a stack of links with many producers and one taker, joined to the
+// word on which the taker parks.
+//
+// Idea:       producers push links with compare-and-swap, newest first; the one taker takes everything with one exchange and turns
+//             it round. A link's address is a multiple of 8; its low three bits carry a tag that says what structure it is part of.
+//                 head -> [newest|tag] -> [..] -> [oldest|tag] -> 0
+// Invariants: I1 a link is in at most one inbox at a time (the caller's proof).  I2 after a push has returned, the taker is awake,
+//             or has been woken, or has yet to look at `head` before it parks: no push is slept through.
+// Who:        push, push_chain: any thread.  take, park: the taker only.
+// Ordering:   push releases what the link's structure holds, take acquires it. Parking is Dekker's pattern: the taker stores PARKED,
+//             then loads `head`; a producer changes `head`, then loads `park`; all four are sequentially consistent, so at least one
+//             of the two sees the other. Modelled in docs/internals/models/mailbox.pml.
+// Freed:      nothing; links live in structures of their own.
+// Progress:   push is lock-free, take is wait-free. Take-all has no ABA problem: nobody pops single links.
+// Source:     Treiber, Coping with parallelism, 1986.
+#ifndef APUS_QUEUE_INBOX_H
+#define APUS_QUEUE_INBOX_H
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "base/types.h"
+
+#include <stdbool.h>
+
+#define APUS__INBOX_TAGS 7u
+
+enum { APUS__AWAKE = 0, APUS__PARKED = 1 };
+
+struct apus__inbox_link {
+    _Atomic uintptr_t next; // tagged; relaxed, since the head's compare-and-swap and exchange order it
+};
+
+struct apus__inbox {
+    _Atomic uintptr_t head; // tagged
+    _Atomic uint32_t park;
+};
+
+static inline struct apus__inbox_link *apus__inbox_untag(uintptr_t tagged)
+{
+    return (struct apus__inbox_link *)(tagged & ~(uintptr_t)APUS__INBOX_TAGS);
+}
+
+static inline unsigned apus__inbox_tag(uintptr_t tagged)
+{
+    return (unsigned)(tagged & APUS__INBOX_TAGS);
+}
+
+// Claims the wake-up of a parked taker. True if the caller must now wake it.
+static inline bool apus__inbox_claim_wake(struct apus__inbox *inbox)
+{
+    // seq_cst: the second half of Dekker's pattern, after a push. Pairs with the store in apus__inbox_park().
+    if (apus_load_seqcst(&inbox->park) != APUS__PARKED)
+        return false;
+    uint32_t parked = APUS__PARKED;
+    return apus_cas_strong_seqcst(&inbox->park, &parked, APUS__AWAKE);
+}
+
+// Pushes links that are chained already: `newest` (tagged) leads by `next` to `oldest`. True if the taker must be woken.
+static inline bool apus__inbox_push_chain(struct apus__inbox *inbox, uintptr_t newest, struct apus__inbox_link *oldest)
+{
+    uintptr_t head = apus_load_relaxed(&inbox->head);
+    do {
+        apus_store_relaxed(&oldest->next, head);
+        // seq_cst on success: releases the structures pushed, for the exchange in apus__inbox_take(), and comes before the load of
+        // `park` below, for apus__inbox_park().
+    } while (!apus_cas_weak_seqcst(&inbox->head, &head, newest));
+    return apus__inbox_claim_wake(inbox);
+}
+
+static inline bool apus__inbox_push(struct apus__inbox *inbox, struct apus__inbox_link *link, unsigned tag)
+{
+    return apus__inbox_push_chain(inbox, (uintptr_t)link | tag, link);
+}
+
+static inline bool apus__inbox_is_empty(struct apus__inbox *inbox)
+{
+    // relaxed: a hint; whoever acts on "not empty" takes with acquire, and "empty" is checked again before parking.
+    return apus_load_relaxed(&inbox->head) == 0;
+}
+
+// Takes everything, oldest first; 0 if there is nothing. Walk it by apus__inbox_next(), which must be called before the link is used
+// for anything else.
+static inline uintptr_t apus__inbox_take(struct apus__inbox *inbox)
+{
+    // acquire: the structures pushed. Pairs with the compare-and-swap in apus__inbox_push_chain().
+    uintptr_t newest = apus_exchange_acquire(&inbox->head, 0);
+    uintptr_t oldest = 0;
+    while (newest) {
+        struct apus__inbox_link *link = apus__inbox_untag(newest);
+        uintptr_t next = apus_load_relaxed(&link->next);
+        apus_store_relaxed(&link->next, oldest);
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static inline uintptr_t apus__inbox_next(uintptr_t tagged)
+{
+    return apus_load_relaxed(&apus__inbox_untag(tagged)->next);
+}
+
+// The taker says that it is about to sleep on `park`. False if something has arrived: then it must not.
+static inline bool apus__inbox_park(struct apus__inbox *inbox)
+{
+    // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake().
+    apus_store_seqcst(&inbox->park, APUS__PARKED);
+    if (apus_load_seqcst(&inbox->head) == 0)
+        return true;
+    apus_store_relaxed(&inbox->park, APUS__AWAKE);
+    return false;
+}
+
+// The taker is awake again, whoever woke it.
+static inline void apus__inbox_unpark(struct apus__inbox *inbox)
+{
+    // relaxed: what made it wake is read from `head`, with acquire.
+    apus_store_relaxed(&inbox->park, APUS__AWAKE);
+}
+
+#endif

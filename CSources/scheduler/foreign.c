@@ -1,0 +1,154 @@
+#include "scheduler/foreign.h"
+
+#include "base/list.h"
+#include "os/thread.h"
+#include "process/message.h"
+#include "rcu/rcu.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct foreign {
+    struct apus__owner owner;
+    struct apus__list in_all;
+    uint64_t run; // of the runtime the heap belongs to; 0: none
+};
+
+static struct {
+    pthread_mutex_t lock; // when threads come and go, and at stop
+    struct apus__list all;
+    pthread_key_t key;
+    pthread_once_t once;
+    uint64_t run; // counts starts; guarded by `lock`
+    struct apus__counters gone; // of threads that have ended in this run
+} foreign = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT, .run = 1};
+
+static __thread struct foreign *foreign_mine;
+
+static void foreign_add_counters(struct apus__counters *sum, const struct apus__counters *part)
+{
+    apus_bump_relaxed(&sum->spawned, apus_load_relaxed(&part->spawned));
+    apus_bump_relaxed(&sum->sent_remote, apus_load_relaxed(&part->sent_remote));
+    apus_bump_relaxed(&sum->timers_made, apus_load_relaxed(&part->timers_made));
+    apus_bump_relaxed(&sum->timers_gone, apus_load_relaxed(&part->timers_gone));
+    apus_bump_relaxed(&sum->wakes, apus_load_relaxed(&part->wakes));
+}
+
+static void foreign_release(struct foreign *mine)
+{
+    if (mine->run != foreign.run)
+        return;
+    apus__reserve_release(&mine->owner);
+    apus__heap_retire(&mine->owner.heap);
+    foreign_add_counters(&foreign.gone, &mine->owner.counters);
+    mine->run = 0;
+}
+
+static void foreign_thread_ends(void *value)
+{
+    struct foreign *mine = value;
+    pthread_mutex_lock(&foreign.lock);
+    foreign_release(mine);
+    apus__list_remove(&mine->in_all);
+    pthread_mutex_unlock(&foreign.lock);
+    apus__rcu_unregister();
+    foreign_mine = NULL;
+    free(mine);
+}
+
+static void foreign_once(void)
+{
+    apus__list_init(&foreign.all);
+    apus_check(pthread_key_create(&foreign.key, foreign_thread_ends) == 0);
+}
+
+static struct foreign *foreign_new(void)
+{
+    pthread_once(&foreign.once, foreign_once);
+    struct foreign *mine = aligned_alloc(APUS_CACHE_LINE, (sizeof *mine + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1));
+    if (!mine)
+        return NULL;
+    memset(mine, 0, sizeof *mine);
+    if (pthread_setspecific(foreign.key, mine)) {
+        free(mine);
+        return NULL;
+    }
+    apus__rcu_register();
+    pthread_mutex_lock(&foreign.lock);
+    apus__list_append(&foreign.all, &mine->in_all);
+    pthread_mutex_unlock(&foreign.lock);
+    foreign_mine = mine;
+    return mine;
+}
+
+// Joins the run that is under way. In a read section, so that it cannot end meanwhile.
+static bool foreign_join_run(struct foreign *mine)
+{
+    pthread_mutex_lock(&foreign.lock);
+    struct apus__owner *owner = &mine->owner;
+    memset(owner, 0, sizeof *owner);
+    owner->id = APUS__FOREIGN;
+    owner->is_foreign = true;
+    // References of plain threads: ranges of 2^32 above those of the schedulers.
+    owner->next_ref = (UINT64_C(1) << 60) + (apus_add_relaxed(&apus__world.foreign_refs, 1) << 32);
+    bool joined = apus__heap_init(&owner->heap, &apus__world.pool, 0) == 0;
+    if (joined)
+        mine->run = foreign.run;
+    pthread_mutex_unlock(&foreign.lock);
+    return joined;
+}
+
+struct apus__owner *apus__foreign_enter(int *error)
+{
+    *error = apus__process_is_fork() ? -ECHILD : -ESHUTDOWN;
+    // relaxed: a first look, so that calls before the first start leave no trace; the look that counts is below.
+    if (*error == -ECHILD || apus_load_relaxed(&apus__world.state) < APUS__WORLD_RUNNING)
+        return NULL;
+    struct foreign *mine = foreign_mine ? foreign_mine : foreign_new();
+    *error = -ENOMEM;
+    if (!mine)
+        return NULL;
+    apus__rcu_read_lock();
+    // acquire: what the start set up. Pairs with the release of RUNNING in runtime.c.
+    if (apus_load_acquire(&apus__world.state) < APUS__WORLD_RUNNING)
+        *error = -ESHUTDOWN;
+    else if (mine->run == foreign.run || foreign_join_run(mine))
+        return &mine->owner;
+    apus__rcu_read_unlock();
+    return NULL;
+}
+
+void apus__foreign_leave(void)
+{
+    apus__rcu_read_unlock();
+}
+
+void apus__foreign_retire_all(void)
+{
+    pthread_once(&foreign.once, foreign_once);
+    pthread_mutex_lock(&foreign.lock);
+    for (struct apus__list *link = foreign.all.next; link != &foreign.all; link = link->next)
+        foreign_release(apus_container_of(link, struct foreign, in_all));
+    pthread_mutex_unlock(&foreign.lock);
+}
+
+void apus__foreign_next_run(void)
+{
+    pthread_mutex_lock(&foreign.lock);
+    foreign.run++;
+    memset(&foreign.gone, 0, sizeof foreign.gone);
+    pthread_mutex_unlock(&foreign.lock);
+}
+
+void apus__foreign_each(void (*visit)(const struct apus__counters *counters, void *context), void *context)
+{
+    pthread_once(&foreign.once, foreign_once);
+    pthread_mutex_lock(&foreign.lock);
+    visit(&foreign.gone, context);
+    for (struct apus__list *link = foreign.all.next; link != &foreign.all; link = link->next) {
+        struct foreign *one = apus_container_of(link, struct foreign, in_all);
+        if (one->run == foreign.run)
+            visit(&one->owner.counters, context);
+    }
+    pthread_mutex_unlock(&foreign.lock);
+}

@@ -1,0 +1,25 @@
+// scheduler/foreign.h - plain threads of the program as senders.
+//
+// Idea:       a plain thread that calls Apus gets an owner object that owns nothing: a heap for its envelopes and a range of references.
+//             It is made at the thread's first call and goes when the thread ends. Every call is inside an RCU read section, and the
+//             runtime is taken down only after it has said so and a grace period has passed: so nothing a call touches goes away
+//             under it.
+// Who:        enter, leave: any thread that is not a carrier, in pairs, not across a wait. They nest.
+// Ordering:   enter loads the world's state inside the read section; stop stores STOPPED, then synchronizes.
+#ifndef APUS_SCHEDULER_FOREIGN_H
+#define APUS_SCHEDULER_FOREIGN_H
+
+#include "process/owner.h"
+
+// The calling thread's owner, or NULL with *error set to -ESHUTDOWN, -ECHILD or -ENOMEM.
+struct apus__owner *apus__foreign_enter(int *error);
+void apus__foreign_leave(void);
+
+// After the last call has left, at stop: gives back what all foreign heaps hold.
+void apus__foreign_retire_all(void);
+void apus__foreign_next_run(void);
+
+// Adds the foreign threads' counters of this run.
+void apus__foreign_each(void (*visit)(const struct apus__counters *counters, void *context), void *context);
+
+#endif

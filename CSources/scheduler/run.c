@@ -1,0 +1,231 @@
+// scheduler/run.c - a process's turn: its callbacks, one message after the other, and its end.
+#include "process/reason.h"
+#include "scheduler/slot.h"
+
+static const apus_reason run_normal = {.kind = APUS_REASON_NORMAL};
+
+// --- Ending ---------------------------------------------------------------------------------------------------------------------
+
+// Ends a process that a signal has told to: its first message says why.
+static void run_end_by_signal(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__owner *here = &slot->owner;
+    apus_message *why = process->first;
+    process->first = apus__message_next(why);
+    if (process->flags & APUS__WAITING)
+        apus__slot_drop_stack(slot, process);
+    apus__process_end(here, process, &((struct apus__signal_payload *)apus_message_payload(why))->reason);
+    apus__message_free(here, why);
+}
+
+// What the callback was given is no longer needed, unless the process has kept it. A request that was not answered stays open.
+static void run_finish_message(struct apus__owner *here, struct apus_process *process)
+{
+    apus_message *message = here->handling;
+    here->handling = NULL;
+    if (!message)
+        return;
+    if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED))
+        apus__relation_add(here, process, APUS__ASKED_BY, message->ref.id, message->from.id, true);
+    apus__message_drop(here, message);
+}
+
+// Ends a process of its own accord: terminate is called, and may wait. `why` holds the reason, or is NULL for `plain`.
+static void run_end(struct apus__slot *slot, struct apus_process *process, apus_message *why, const apus_reason *plain)
+{
+    struct apus__owner *here = &slot->owner;
+    run_finish_message(here, process);
+    const apus_reason *reason = why ? &((struct apus__signal_payload *)apus_message_payload(why))->reason : plain;
+    here->handling = why;
+    process->flags |= APUS__ENDING;
+    if (process->flags & APUS__STARTED && process->behaviour->terminate)
+        process->behaviour->terminate(process, process->state, reason);
+    here->handling = NULL;
+    here->current = NULL;
+    if (process->flags & APUS__EXITING)
+        run_end_by_signal(slot, process);
+    else
+        apus__process_end(here, process, reason);
+    if (why)
+        apus__message_free(here, why);
+}
+
+// The reason given to apus_exit, now the caller's; NULL if there is none.
+static apus_message *run_exit_reason(struct apus_process *process)
+{
+    apus_message *why = process->extra ? process->extra->exit_reason : NULL;
+    if (why)
+        process->extra->exit_reason = NULL;
+    return why;
+}
+
+// Acts on what a callback returned, if it was not APUS_OK, or on a signal that came during it. The process has ended afterwards.
+apus_cold static void run_end_by_result(struct apus__slot *slot, struct apus_process *process, int result)
+{
+    if (process->flags & APUS__EXITING) {
+        run_finish_message(&slot->owner, process);
+        slot->owner.current = NULL;
+        run_end_by_signal(slot, process);
+        return;
+    }
+    if (result == APUS_EXITED) {
+        run_end(slot, process, run_exit_reason(process), &run_normal);
+    } else if (result == APUS_DONE) {
+        run_end(slot, process, NULL, &run_normal);
+    } else {
+        apus_reason reason = apus_reason_error(result < 0 ? result : -EPROTO, result < 0 ? NULL : "a callback returned an unknown value");
+        run_end(slot, process, NULL, &reason);
+    }
+}
+
+// --- Beginning ------------------------------------------------------------------------------------------------------------------
+
+static void run_body(struct apus__slot *slot, struct apus_process *process, void *argument)
+{
+    apus__process_ack(&slot->owner, process, APUS_OK, NULL);
+    (*apus__body(process))(process, argument);
+    run_end_by_result(slot, process, process->extra && process->extra->exit_reason ? APUS_EXITED : APUS_DONE);
+}
+
+// Calls init. True if the process lives on.
+static bool run_start(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__owner *here = &slot->owner;
+    apus_message *spawn = process->first && process->first->kind == APUS__SPAWN ? process->first : NULL;
+    if (spawn)
+        process->first = apus__message_next(spawn);
+    process->flags &= ~(uint32_t)APUS__STARTING;
+    here->current = process;
+    here->handling = spawn;
+    void *argument = spawn ? apus__spawn_argument(spawn) : NULL;
+    if (process->flags & APUS__BLOCKING) {
+        run_body(slot, process, argument);
+        return false;
+    }
+    int result = process->behaviour->init ? process->behaviour->init(process, process->state, argument) : APUS_OK;
+    run_finish_message(here, process);
+    if (apus_likely(result == APUS_OK && !(process->flags & APUS__EXITING))) {
+        process->flags |= APUS__STARTED;
+        apus__process_ack(here, process, APUS_OK, NULL);
+        return true;
+    }
+    if (result == APUS_IGNORE) {
+        apus__process_ack(here, process, APUS_IGNORE, NULL);
+        result = APUS_DONE;
+    } else if (result == APUS_DONE && !(process->flags & APUS__EXITING)) {
+        apus__process_ack(here, process, APUS_OK, NULL);
+    }
+    run_end_by_result(slot, process, result);
+    return false;
+}
+
+// --- Waiting --------------------------------------------------------------------------------------------------------------------
+
+apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait)
+{
+    apus_message *before = wait->seen;
+    apus_message *message = before ? apus__message_next(before) : process->first;
+    for (; message; before = message, message = apus__message_next(message)) {
+        if (!wait->match || wait->match(message, wait->context)) {
+            apus__mailbox_take(process, before, message);
+            return message;
+        }
+    }
+    wait->seen = before;
+    return NULL;
+}
+
+static bool run_wait_is_over(struct apus_process *process)
+{
+    struct apus__wait *wait = process->extra->wait;
+    if (process->flags & APUS__READY)
+        return true;
+    if (!wait->takes_messages)
+        return false;
+    apus_message *message = apus__wait_take(process, wait);
+    wait->result = message;
+    return message != NULL;
+}
+
+// --- The turn -------------------------------------------------------------------------------------------------------------------
+
+// The turn of a process that is not simply handling messages. True if it is now.
+apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *process)
+{
+    if (process->flags & APUS__EXITING) {
+        run_end_by_signal(slot, process);
+        return false;
+    }
+    if (process->flags & APUS__WAITING) {
+        if (run_wait_is_over(process))
+            apus__slot_resume(slot, process);
+        else
+            process->flags &= ~(uint32_t)APUS__SCHEDULED;
+        return false;
+    }
+    return run_start(slot, process);
+}
+
+// R36: a process that traps exits ends all the same when its parent tells it to.
+static bool run_is_parents_exit(const struct apus_process *process, const apus_message *message)
+{
+    return message->type == &apus_type_exit && apus_pid_equal(message->from, process->parent) &&
+           (process->flags & APUS__PARENT_LINKED || process->parent.id == 0);
+}
+
+// What handling a message may need beyond the plain one: bounds, and exits from the parent. False if the process has ended.
+apus_cold static bool run_special(struct apus__slot *slot, struct apus_process *process, apus_message *message)
+{
+    apus__bound_discount(&slot->owner, process, message);
+    if (message->kind != APUS__SYSTEM || !run_is_parents_exit(process, message))
+        return true;
+    apus_exit_message *exit = apus_message_payload(message);
+    struct apus__signal_payload *payload;
+    apus_message *why =
+        apus__message_alloc_certain(&slot->owner, sizeof *payload + apus__reason_text_size(&exit->reason), APUS__REASON);
+    payload = apus_message_payload(why);
+    payload->reason = apus__reason_store(payload + 1, &exit->reason);
+    slot->owner.handling = message;
+    run_end(slot, process, why, NULL);
+    return false;
+}
+
+apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__owner *here = &slot->owner;
+    apus_bump_relaxed(&here->counters.slices, 1);
+    here->budget = apus__world.reductions;
+    if (apus_unlikely(process->flags & APUS__SLOW) && !run_slow(slot, process))
+        return;
+    here->current = process;
+    uint64_t handled = 0;
+    apus_message *message;
+    while ((message = process->first)) {
+        process->first = apus__message_next(message);
+        if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
+            return;
+        here->handling = message;
+        int result = process->behaviour->handle(process, process->state, message);
+        handled++;
+        if (apus_likely(here->handling == message && message->kind == APUS__MESSAGE && !message->type->drop)) {
+            here->handling = NULL;
+            apus__message_free(here, message);
+        } else {
+            run_finish_message(here, process);
+        }
+        if (apus_unlikely(result != APUS_OK || process->flags & APUS__EXITING)) {
+            run_end_by_result(slot, process, result);
+            apus_bump_relaxed(&here->counters.handled, handled);
+            return;
+        }
+        if (apus_unlikely(--here->budget == 0))
+            break;
+    }
+    process->reductions += handled;
+    apus_bump_relaxed(&here->counters.handled, handled);
+    here->current = NULL;
+    if (process->first)
+        apus__run_queue_push(&here->run, &process->run, process->priority);
+    else
+        process->flags &= ~(uint32_t)APUS__SCHEDULED;
+}

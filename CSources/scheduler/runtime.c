@@ -1,0 +1,450 @@
+// scheduler/runtime.c - starting and stopping: the order in which the layers come up, and go down again.
+//
+// Up:    topology, pools and tables, names, slots, carriers; then the state RUNNING lets calls in.
+// Down:  STOPPING turns away what would make something new, asks the roots to end, then everybody, then (KILLING, in which nothing may
+//        be spawned at all) kills. When the last process has ended the state is STOPPED, a grace period waits for the calls that are
+//        inside, the threads are joined, and everything is given back in the opposite order.
+#include "scheduler/runtime.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/node.h"
+#include "os/pages.h"
+#include "os/thread.h"
+#include "rcu/rcu.h"
+#include "scheduler/carrier.h"
+#include "scheduler/foreign.h"
+#include "scheduler/poller.h"
+#include "scheduler/timers.h"
+
+#include <stdlib.h>
+
+enum {
+    DEFAULT_CELLS = 1 << 22,
+    DEFAULT_REDUCTIONS = 200,
+    DEFAULT_STACK = 256 << 10,
+    KILL_GRACE_MS = 5000, // how long after the kill a callback may take to return
+    RESEND_MS = 20        // a stop signal is sent again at this pace to what has been spawned meanwhile
+};
+
+static struct {
+    struct apus__topology topology;
+    bool has_topology;
+    _Atomic uint32_t ended; // futex: changes when a process has ended while the world is being stopped
+    apus_runtime_info_t last; // the final counters of the last run
+    bool has_last;
+} runtime;
+
+// --- Counters -------------------------------------------------------------------------------------------------------------------
+
+struct runtime_sum {
+    apus_runtime_info_t *info;
+    uint64_t ended, timers_made, timers_gone, waits_begun, waits_ended;
+};
+
+static void runtime_add(const struct apus__counters *counters, void *context)
+{
+    struct runtime_sum *sum = context;
+    apus_runtime_info_t *info = sum->info;
+    info->spawned += apus_load_relaxed(&counters->spawned);
+    sum->ended += apus_load_relaxed(&counters->ended);
+    info->sent_local += apus_load_relaxed(&counters->sent_local);
+    info->sent_remote += apus_load_relaxed(&counters->sent_remote);
+    info->handled += apus_load_relaxed(&counters->handled);
+    info->slices += apus_load_relaxed(&counters->slices);
+    info->shared += apus_load_relaxed(&counters->shared);
+    info->shared_far += apus_load_relaxed(&counters->shared_far);
+    info->parks += apus_load_relaxed(&counters->parks);
+    info->wakes += apus_load_relaxed(&counters->wakes);
+    info->handoffs += apus_load_relaxed(&counters->handoffs);
+    sum->timers_made += apus_load_relaxed(&counters->timers_made);
+    sum->timers_gone += apus_load_relaxed(&counters->timers_gone);
+    sum->waits_begun += apus_load_relaxed(&counters->waits_begun);
+    sum->waits_ended += apus_load_relaxed(&counters->waits_ended);
+}
+
+// What starts is read after what ends, so that a difference is never negative.
+static uint64_t runtime_minus(uint64_t more, uint64_t less)
+{
+    return more > less ? more - less : 0;
+}
+
+// Blocks that the runtime itself holds are not in use by processes.
+static uint64_t runtime_blocks_in_use(void)
+{
+    uint64_t own = 0;
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        own += apus__machine.slots[i]->owner.reserved;
+    return runtime_minus(apus__pool_in_use(&apus__world.pool), own);
+}
+
+static void runtime_fill(apus_runtime_info_t *info)
+{
+    struct apus__heap_counts counts;
+    struct runtime_sum sum = {.info = info};
+    info->schedulers = apus__machine.slot_count;
+    info->nodes = runtime.topology.node_count;
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        runtime_add(&apus__machine.slots[i]->owner.counters, &sum);
+    apus__foreign_each(runtime_add, &sum);
+    info->processes = runtime_minus(info->spawned, sum.ended);
+    info->timers = runtime_minus(sum.timers_made, sum.timers_gone);
+    info->stacks_parked = runtime_minus(sum.waits_begun, sum.waits_ended);
+    info->stacks_unguarded = apus_load_relaxed(&apus__machine.stacks_unguarded);
+    apus__pool_counts(&apus__world.pool, &counts);
+    info->frees_far = counts.freed_far;
+    info->blocks_in_use = runtime_blocks_in_use();
+    info->memory = apus__pool_bytes_mapped(&apus__world.pool) + apus_load_relaxed(&apus__machine.stack_bytes) +
+                   (size_t)apus__table_limit(&apus__world.cell_table) * sizeof(struct apus_process);
+}
+
+int apus__runtime_info(apus_runtime_info_t *info)
+{
+    size_t size = info->struct_size;
+    int error;
+    if (apus__here || apus__foreign_enter(&error)) {
+        memset(info, 0, sizeof *info);
+        runtime_fill(info);
+        if (!apus__here)
+            apus__foreign_leave();
+    } else if (error == -ECHILD || !runtime.has_last) {
+        return error;
+    } else {
+        *info = runtime.last;
+    }
+    info->struct_size = size;
+    return 0;
+}
+
+uint64_t apus__live_processes(void)
+{
+    apus_runtime_info_t info = {0};
+    struct runtime_sum sum = {.info = &info};
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        runtime_add(&apus__machine.slots[i]->owner.counters, &sum);
+    apus__foreign_each(runtime_add, &sum);
+    return runtime_minus(info.spawned, sum.ended);
+}
+
+int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context)
+{
+    int64_t visits = 0;
+    uint32_t limit = apus__table_limit(&apus__world.cell_table);
+    for (uint32_t i = 1; i < limit; i++) {
+        apus_pid pid = apus__pid(apus__cell_at(i));
+        if (!pid.id)
+            continue;
+        visits++;
+        if (!visit(pid, context))
+            break;
+    }
+    return visits;
+}
+
+const struct apus__topology *apus__runtime_topology(void)
+{
+    return runtime.has_topology ? &runtime.topology : NULL;
+}
+
+// --- Making the world -----------------------------------------------------------------------------------------------------------
+
+static uint32_t round_up_power(uint32_t wanted, uint32_t otherwise)
+{
+    uint32_t power = 64;
+    if (!wanted)
+        return otherwise;
+    while (power < wanted)
+        power *= 2;
+    return power;
+}
+
+// Which node a slot is on: the slots are dealt out over the CPUs in order.
+static uint32_t slot_node(uint32_t id)
+{
+    return runtime.topology.node_count > 1 ? (uint32_t)runtime.topology.cpus[id % runtime.topology.cpu_count].node : 0;
+}
+
+static int slot_cache(uint32_t id)
+{
+    return runtime.topology.cpus[id % runtime.topology.cpu_count].cache;
+}
+
+static int slot_distance(uint32_t from, uint32_t to)
+{
+    int distance = 2 * apus__topology_distance(&runtime.topology, slot_node(from), slot_node(to));
+    return distance + (slot_cache(from) != slot_cache(to));
+}
+
+// The other slots, nearest first; by insertion, starting behind `slot` so that equals do not all turn to the same one.
+static int slot_find_neighbours(struct apus__slot *slot)
+{
+    uint32_t count = apus__machine.slot_count, id = slot->owner.id, found = 0;
+    slot->neighbours = calloc(count, sizeof *slot->neighbours);
+    if (!slot->neighbours)
+        return -ENOMEM;
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t other = (id + i) % count, place = found++;
+        while (place > 0 && slot_distance(id, slot->neighbours[place - 1]) > slot_distance(id, other)) {
+            slot->neighbours[place] = slot->neighbours[place - 1];
+            place--;
+        }
+        slot->neighbours[place] = (uint16_t)other;
+        slot->near_count += slot_node(other) == slot_node(id);
+    }
+    return 0;
+}
+
+static int world_make_slots(uint32_t count)
+{
+    apus__machine.slots = calloc(count, sizeof *apus__machine.slots);
+    apus__world.owners = calloc(count, sizeof *apus__world.owners);
+    if (!apus__machine.slots || !apus__world.owners)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct apus__slot *slot = aligned_alloc(APUS_CACHE_LINE, (sizeof *slot + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1));
+        if (!slot)
+            return -ENOMEM;
+        memset(slot, 0, sizeof *slot);
+        int result = apus__slot_init(slot, i, slot_node(i));
+        if (result) {
+            free(slot);
+            return result;
+        }
+        apus__machine.slots[i] = slot;
+        apus__world.owners[i] = &slot->owner;
+        apus__machine.slot_count = apus__world.owner_count = i + 1;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (slot_find_neighbours(apus__machine.slots[i]))
+            return -ENOMEM;
+    return 0;
+}
+
+static void runtime_process_ended(void);
+
+static int world_make_tables(const apus_options *options)
+{
+    unsigned nodes = runtime.topology.node_count;
+    // A topology from another root is pretended: memory is not bound then.
+    int real[APUS__HEAP_NODES_MAX];
+    for (unsigned i = 0; i < APUS__HEAP_NODES_MAX; i++)
+        real[i] = (int)i;
+    const int *bind = options->sysfs_root || nodes == 1 ? NULL : real;
+    int result = apus__pool_init(&apus__world.pool, nodes, bind);
+    if (!result)
+        result = apus__table_init(&apus__world.cell_table, round_up_power(options->max_processes, DEFAULT_CELLS),
+                                  sizeof(struct apus_process), offsetof(struct apus_process, link), nodes, bind);
+    if (!result)
+        result = apus__table_init(&apus__world.timer_table, round_up_power(options->max_timers, DEFAULT_CELLS),
+                                  sizeof(struct apus__timer), offsetof(struct apus__timer, link), nodes, bind);
+    if (!result)
+        result = apus__names_init(&apus__world.names);
+    return result;
+}
+
+int apus__world_make(const apus_options *options)
+{
+    int result = apus__topology_read(&runtime.topology, options->sysfs_root, options->cgroup_root);
+    if (result)
+        return result;
+    runtime.has_topology = true;
+    apus__world.reductions = options->reductions ? options->reductions : DEFAULT_REDUCTIONS;
+    apus__world.stack_size = options->stack_size ? options->stack_size : DEFAULT_STACK;
+    apus__world.on_end = runtime_process_ended;
+    apus__poller_init();
+    uint32_t schedulers = options->schedulers ? options->schedulers : apus__topology_schedulers(&runtime.topology);
+    result = world_make_tables(options);
+    if (!result)
+        result = world_make_slots(schedulers);
+    if (result)
+        apus__world_unmake();
+    return result;
+}
+
+// Frees what stays with cells after their processes: bounds.
+static void world_empty_cells(void)
+{
+    struct apus__owner *first = apus__world.owner_count ? apus__world.owners[0] : NULL;
+    uint32_t limit = first ? apus__table_limit(&apus__world.cell_table) : 0;
+    for (uint32_t i = 1; i < limit; i++) {
+        struct apus__bound *bound = apus_load_relaxed(&apus__cell_at(i)->bound);
+        if (bound)
+            apus__heap_free(&first->heap, bound, apus__heap_class(sizeof *bound));
+    }
+}
+
+void apus__world_unmake(void)
+{
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        apus__timers_drop(apus__machine.slots[i]);
+    if (apus__world.cell_table.base)
+        world_empty_cells();
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        apus__slot_destroy(apus__machine.slots[i]);
+    if (apus__world.pool.nodes) {
+        apus__foreign_retire_all();
+        memset(&runtime.last, 0, sizeof runtime.last);
+        runtime_fill(&runtime.last);
+        runtime.has_last = true;
+        apus__foreign_next_run();
+    }
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
+        free(apus__machine.slots[i]->neighbours);
+        free(apus__machine.slots[i]);
+    }
+    free(apus__machine.slots);
+    free(apus__world.owners);
+    apus__machine.slots = NULL;
+    apus__world.owners = NULL;
+    apus__machine.slot_count = apus__world.owner_count = 0;
+    if (apus__world.names)
+        apus__names_destroy(apus__world.names);
+    apus__world.names = NULL;
+    if (apus__world.timer_table.base)
+        apus__table_destroy(&apus__world.timer_table);
+    if (apus__world.cell_table.base)
+        apus__table_destroy(&apus__world.cell_table);
+    if (apus__world.pool.nodes)
+        apus__pool_destroy(&apus__world.pool);
+    memset(&apus__world.timer_table, 0, sizeof apus__world.timer_table);
+    memset(&apus__world.cell_table, 0, sizeof apus__world.cell_table);
+    if (runtime.has_topology)
+        apus__topology_free(&runtime.topology);
+    runtime.has_topology = false;
+}
+
+// --- Start and stop -------------------------------------------------------------------------------------------------------------
+
+static apus_binding runtime_binding(const apus_options *options)
+{
+    if (options->binding != APUS_BIND_AUTO)
+        return options->binding;
+    bool is_throttled = runtime.topology.quota > 0 && runtime.topology.quota < runtime.topology.cpu_count;
+    return is_throttled || apus__machine.slot_count > runtime.topology.cpu_count ? APUS_BIND_NONE : APUS_BIND_CORES;
+}
+
+int apus__runtime_start(const apus_options *options)
+{
+    uint32_t stopped = APUS__WORLD_STOPPED;
+    if (apus__process_is_fork())
+        return -ECHILD;
+    // acq_rel: one starter wins, and sees all that the last stop took down.
+    if (!apus_cas_strong_acq_rel(&apus__world.state, &stopped, APUS__WORLD_STARTING))
+        return -EALREADY;
+    int result = apus__fork_guard_arm();
+    if (!result)
+        result = apus__world_make(options);
+    if (!result) {
+        struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
+        result = apus__carriers_start(apus__machine.slot_count, &placement);
+        if (result)
+            apus__world_unmake();
+    }
+    // release: the world. Pairs with the acquire in apus__foreign_enter().
+    apus_store_release(&apus__world.state, result ? APUS__WORLD_STOPPED : APUS__WORLD_RUNNING);
+    return result;
+}
+
+static void runtime_process_ended(void)
+{
+    apus_add_seqcst(&runtime.ended, 1);
+    apus__futex_wake(&runtime.ended, 1);
+}
+
+struct runtime_stop {
+    struct apus__owner *here;
+    struct apus__signal signal;
+};
+
+static bool runtime_signal(apus_pid pid, void *context)
+{
+    struct runtime_stop *stop = context;
+    apus__signal_send(stop->here, pid, &stop->signal);
+    return true;
+}
+
+static void runtime_signal_all(const struct apus__signal *signal)
+{
+    int error;
+    struct runtime_stop stop = {apus__foreign_enter(&error), *signal};
+    if (!stop.here)
+        return; // out of memory: it is tried again at the next pace
+    apus__each_live(runtime_signal, &stop);
+    apus__foreign_leave();
+}
+
+static bool no_roots(void)
+{
+    return apus_load_relaxed(&apus__world.roots) == 0;
+}
+
+static bool no_processes(void)
+{
+    return apus__live_processes() == 0;
+}
+
+// Sends the signal to all, again and again, until `is_done` or the deadline.
+static bool runtime_press(const struct apus__signal *signal, bool (*is_done)(void), uint64_t deadline_ns)
+{
+    for (;;) {
+        uint32_t ended = apus_load_seqcst(&runtime.ended);
+        uint64_t now = apus__clock_ns(), resend = now + (uint64_t)RESEND_MS * 1000000;
+        if (is_done())
+            return true;
+        if (now >= deadline_ns)
+            return false;
+        runtime_signal_all(signal);
+        for (; now < resend && now < deadline_ns && !is_done(); now = apus__clock_ns()) {
+            uint64_t until = resend < deadline_ns ? resend : deadline_ns;
+            apus__futex_wait(&runtime.ended, ended, until - now);
+            ended = apus_load_seqcst(&runtime.ended);
+        }
+    }
+}
+
+static uint64_t runtime_deadline(uint64_t timeout_ms)
+{
+    uint64_t now = apus__clock_ns();
+    return timeout_ms > (UINT64_MAX - now) / 1000000 ? UINT64_MAX : now + timeout_ms * 1000000;
+}
+
+// Ends all processes. False if one is stuck in a callback.
+static bool runtime_end_processes(uint64_t timeout_ms)
+{
+    static const apus_reason shutdown = {.kind = APUS_REASON_SHUTDOWN}, kill = {.kind = APUS_REASON_KILL};
+    uint64_t deadline = runtime_deadline(timeout_ms);
+    struct apus__signal signal = {APUS__STOP, APUS_NOBODY, 0, 1, &shutdown};
+    if (timeout_ms > 0) {
+        if (runtime_press(&signal, no_roots, deadline)) {
+            signal.value = 2;
+            if (runtime_press(&signal, no_processes, deadline))
+                return true;
+        }
+    }
+    apus_store_seqcst(&apus__world.state, APUS__WORLD_KILLING);
+    signal = (struct apus__signal){APUS__EXIT, APUS_NOBODY, 0, 0, &kill};
+    return runtime_press(&signal, no_processes, runtime_deadline(KILL_GRACE_MS));
+}
+
+int apus__runtime_stop(uint64_t timeout_ms)
+{
+    uint32_t running = APUS__WORLD_RUNNING;
+    if (apus__process_is_fork())
+        return -ECHILD;
+    if (!apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING))
+        return -ESHUTDOWN;
+    // Calls that were let in before may still be spawning.
+    apus__rcu_synchronize();
+    if (!runtime_end_processes(timeout_ms)) {
+        apus_store_release(&apus__world.state, APUS__WORLD_RUNNING);
+        return -ETIMEDOUT;
+    }
+    // release: pairs with the acquire in apus__foreign_enter(); then nobody is inside any more.
+    apus_store_release(&apus__world.state, APUS__WORLD_STARTING);
+    apus__rcu_synchronize();
+    apus__poller_stop();
+    apus__carriers_stop();
+    apus__world_unmake();
+    apus_store_release(&apus__world.state, APUS__WORLD_STOPPED);
+    return 0;
+}

@@ -1,0 +1,28 @@
+// scheduler/runtime.h - the life of the runtime: start, stop, counters.
+#ifndef APUS_SCHEDULER_RUNTIME_H
+#define APUS_SCHEDULER_RUNTIME_H
+
+#include "os/topology.h"
+#include "scheduler/slot.h"
+
+// As apus_start and apus_stop; the options have been checked.
+int apus__runtime_start(const apus_options *options);
+int apus__runtime_stop(uint64_t timeout_ms);
+
+// Makes the world without carriers, for the simulator and tests that step slots themselves; and takes it down when no process is left.
+int apus__world_make(const apus_options *options);
+void apus__world_unmake(void);
+
+// As apus_runtime_info.
+int apus__runtime_info(apus_runtime_info_t *info);
+
+// The topology of the running world, or NULL.
+const struct apus__topology *apus__runtime_topology(void);
+
+// Processes alive: exact when nothing runs.
+uint64_t apus__live_processes(void);
+
+// Calls `visit` for each process alive. Returns how many visits were made.
+int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context);
+
+#endif

@@ -1,0 +1,80 @@
+// scheduler/share.c - sharing work: a slot that has more than one process waiting gives half of them to one that sleeps.
+//
+// Idea:       run queues are private, so nobody steals: a slot that has nothing to do sleeps, which shows in `machine.parked`, and a
+//             slot with work to spare sees that between two turns, picks the nearest sleeper, wakes it and gives. The giver pays one
+//             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
+// What:       the older half of each priority's list, up to GIFT_MAX, without processes that are tied to their slot (a stack set
+//             aside, a request with a time limit).
+// To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
+// Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
+// Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
+#include "os/futex.h"
+#include "scheduler/slot.h"
+
+enum { GIFT_MAX = 256 };
+
+// Claims a sleeper, which will be woken by the caller. NULL if there is none.
+static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_near)
+{
+    for (uint32_t i = 0; i + 1 < apus__machine.slot_count; i++) {
+        struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
+        *is_near = i < slot->near_count;
+        // relaxed: a first look without touching the line for writing.
+        if (apus_load_relaxed(&other->owner.inbox.park) == APUS__PARKED && apus__inbox_claim_wake(&other->owner.inbox))
+            return other;
+    }
+    return NULL;
+}
+
+static bool share_may_move(const struct apus_process *process)
+{
+    return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins);
+}
+
+// Takes up to half of a list out of the run queue and chains it for the receiver's inbox.
+static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct apus__slot *to, uintptr_t *newest,
+                           struct apus__inbox_link **oldest, uint32_t wanted)
+{
+    struct apus__run_queue *run = &slot->owner.run;
+    uint32_t taken = 0, looked = 0, limit = run->count;
+    while (taken < wanted && looked++ < limit && run->mask & (1u << priority)) {
+        struct apus_process *process =
+            apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
+        if (!share_may_move(process)) {
+            apus__run_queue_push(run, &process->run, priority);
+            continue;
+        }
+        apus_store_relaxed(&process->gift.next, *newest);
+        if (!*oldest)
+            *oldest = &process->gift;
+        *newest = (uintptr_t)&process->gift | APUS__INBOX_GIFT;
+        // release: all we did to the process, of which this is the last, but for the links of the chain. Pairs with the exchange in
+        // apus__inbox_take() by the receiver, and with the receiver's reading of `owner` in a notification.
+        apus_store_release(&process->owner, to->owner.id);
+        taken++;
+    }
+    return taken;
+}
+
+apus_cold void apus__share(struct apus__slot *slot)
+{
+    bool is_near;
+    struct apus__slot *to = share_find_sleeper(slot, &is_near);
+    if (!to)
+        return;
+    uint32_t half = slot->owner.run.count / 2, taken = 0;
+    uintptr_t newest = 0;
+    struct apus__inbox_link *oldest = NULL;
+    if (half > GIFT_MAX)
+        half = GIFT_MAX;
+    for (unsigned i = 0; i < APUS__PRIORITIES && taken < half; i++) {
+        static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
+        taken += share_take(slot, order[i], to, &newest, &oldest, half - taken);
+    }
+    if (taken) {
+        apus__inbox_push_chain(&to->owner.inbox, newest, oldest);
+        apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, taken);
+    }
+    // The sleeper was claimed and must be woken even if nothing could be given.
+    apus__owner_wake(&to->owner, &slot->owner);
+}

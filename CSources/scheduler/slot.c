@@ -1,0 +1,347 @@
+#include "scheduler/slot.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/pages.h"
+#include "scheduler/timers.h"
+
+#include <stdlib.h>
+
+struct apus__machine apus__machine;
+
+enum {
+    FIBERS_KEPT = 64,          // free stacks a slot keeps; more are unmapped
+    STACK_GUARD = 1 << 20,     // faults.md: a 400 KB frame jumped a 68 KB guard
+    TURNS_FAST = 32,           // turns between two looks at the clock while turns are short ...
+    TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
+    SPINS = 400                // pauses before a slot sleeps: a few microseconds
+};
+
+// --- Fibers ---------------------------------------------------------------------------------------------------------------------
+
+static void slot_loop(void *argument);
+
+static struct apus__fiber *fiber_new(struct apus__slot *slot)
+{
+    struct apus__stack stack;
+    if (apus__inject_fail(APUS__INJECT_STACK) ||
+        apus__stack_map(&stack, apus__world.stack_size, STACK_GUARD, (int)slot->owner.node))
+        return NULL;
+    size_t head = (sizeof(struct apus__fiber) + 63) & ~(size_t)63;
+    struct apus__fiber *fiber = (struct apus__fiber *)(void *)((char *)stack.low + stack.size - head);
+    fiber->stack = stack;
+    fiber->usable = stack;
+    fiber->usable.size = stack.size - head;
+    fiber->next = NULL;
+    apus_add_relaxed(&apus__machine.stack_bytes, stack.size + stack.guard);
+    if (!stack.guarded)
+        apus_add_relaxed(&apus__machine.stacks_unguarded, 1);
+    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
+    return fiber;
+}
+
+static void fiber_free(struct apus__fiber *fiber)
+{
+    struct apus__stack stack = fiber->stack;
+    apus__context_destroy(&fiber->context);
+    apus_sub_relaxed(&apus__machine.stack_bytes, stack.size + stack.guard);
+    if (!stack.guarded)
+        apus_sub_relaxed(&apus__machine.stacks_unguarded, 1);
+    apus__stack_unmap(&stack);
+}
+
+static struct apus__fiber *fiber_take(struct apus__slot *slot)
+{
+    struct apus__fiber *fiber = slot->free_fibers;
+    if (!fiber)
+        return fiber_new(slot);
+    slot->free_fibers = fiber->next;
+    slot->free_count--;
+    return fiber;
+}
+
+static void fiber_give(struct apus__slot *slot, struct apus__fiber *fiber)
+{
+    fiber->next = slot->free_fibers;
+    slot->free_fibers = fiber;
+    slot->free_count++;
+}
+
+// Unmaps free stacks beyond what a slot keeps. Called by the loop, whose own stack is not among them.
+static void fibers_trim(struct apus__slot *slot)
+{
+    while (slot->free_count > FIBERS_KEPT)
+        fiber_free(fiber_take(slot));
+}
+
+// --- Waiting --------------------------------------------------------------------------------------------------------------------
+
+int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = here->current;
+    if (!apus__extra(here, process))
+        return -ENOMEM;
+    wait->process = process;
+    wait->timed_out = false;
+    apus__wheel_entry_init(&wait->deadline.entry);
+    process->extra->wait = wait;
+    process->extra->pins++;
+    process->flags |= APUS__WAITING;
+    apus_bump_relaxed(&here->counters.waits_begun, 1);
+    return 0;
+}
+
+void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
+{
+    struct apus_process *process = wait->process;
+    apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
+    process->extra->wait = NULL;
+    process->extra->pins--;
+    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
+    apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
+}
+
+// Whether a process whose stack is being set aside has something to do already.
+static bool wait_is_due(const struct apus_process *process, const struct apus__wait *wait)
+{
+    return process->flags & (APUS__EXITING | APUS__READY) ||
+           (wait->takes_messages && process->first && process->last != wait->seen);
+}
+
+// Goes on with another stack; returns when the process goes on with this one.
+static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct apus__fiber *next)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = wait->process;
+    struct apus__fiber *mine = slot->fiber;
+    wait->handling = here->handling;
+    wait->fiber = mine;
+    process->flags &= ~(uint32_t)APUS__SCHEDULED;
+    if (wait_is_due(process, wait))
+        apus__schedule(here, process);
+    here->current = NULL;
+    slot->fiber = next;
+    apus__context_switch(&mine->context, &next->context);
+    here->current = process;
+    here->handling = wait->handling;
+    here->budget = apus__world.reductions;
+}
+
+int apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
+{
+    bool is_over = wait->process->flags & APUS__READY && !wait->yields;
+    struct apus__fiber *next = is_over ? NULL : fiber_take(slot);
+    if (next) {
+        if (timeout_ms != APUS_INFINITY) {
+            wait->deadline.kind = APUS__DEADLINE_WAIT;
+            wait->deadline.entry.due = apus__due(timeout_ms);
+            apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
+        }
+        wait_park(slot, wait, next);
+    }
+    apus__wait_cancel(slot, wait);
+    return is_over || next ? 0 : -ENOMEM;
+}
+
+void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__fiber *mine = slot->fiber;
+    struct apus__fiber *other = process->extra->wait->fiber;
+    fiber_give(slot, mine);
+    slot->fiber = other;
+    apus__context_switch(&mine->context, &other->context);
+}
+
+void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__wait *wait = process->extra->wait;
+    struct apus__fiber *fiber = wait->fiber;
+    apus_message *handling = wait->handling, *result = wait->result;
+    apus__wait_cancel(slot, wait);
+    // What the callback was given and what it waited for go the way of the mailbox.
+    apus_message *orphans[] = {handling, result};
+    for (unsigned i = 0; i < 2; i++) {
+        if (!orphans[i])
+            continue;
+        apus__message_set_next(orphans[i], process->first);
+        process->first = orphans[i];
+    }
+    apus__context_destroy(&fiber->context);
+    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
+    fiber_give(slot, fiber);
+}
+
+// --- The loop -------------------------------------------------------------------------------------------------------------------
+
+static void slot_take_link(struct apus__slot *slot, uintptr_t tagged)
+{
+    struct apus__inbox_link *link = apus__inbox_untag(tagged);
+    struct apus__owner *here = &slot->owner;
+    switch (apus__inbox_tag(tagged)) {
+    case APUS__INBOX_NOTIFY:
+        apus__signal_notified(here, apus_container_of(link, struct apus_process, inbox));
+        break;
+    case APUS__INBOX_GIFT:
+        apus__signal_given(here, apus_container_of(link, struct apus_process, gift));
+        break;
+    case APUS__INBOX_TIMER:
+        apus__timer_arrived(slot, link);
+        break;
+    case APUS__INBOX_HOME:
+        apus__cell_home(here, apus_container_of(link, struct apus_process, gift));
+        break;
+    default: {
+        struct apus__command *command = apus_container_of(link, struct apus__command, link);
+        command->run(here, command);
+        break;
+    }
+    }
+}
+
+void apus__slot_receive(struct apus__slot *slot)
+{
+    uintptr_t tagged = apus__inbox_take(&slot->owner.inbox);
+    while (tagged) {
+        uintptr_t next = apus__inbox_next(tagged);
+        slot_take_link(slot, tagged);
+        tagged = next;
+    }
+}
+
+// Timers are looked at every turn while turns are long, every TURNS_FAST turns while they are short, so that neither a clock read for
+// each message nor a late timer behind a row of long callbacks is the price.
+apus_cold static void slot_look_at_clock(struct apus__slot *slot)
+{
+    uint64_t now = apus__now_ns();
+    slot->turns_to_clock = now - slot->looked_ns < TURN_IS_SHORT_NS ? TURNS_FAST : 1;
+    slot->looked_ns = now;
+    slot->owner.now_ms = now / 1000000;
+    if (slot->wheel.count)
+        apus__timers_run(slot, slot->owner.now_ms);
+    if (apus_unlikely(slot->free_count > FIBERS_KEPT))
+        fibers_trim(slot);
+    if (apus_unlikely(slot->owner.reserved < APUS__RESERVE))
+        apus__reserve_fill(&slot->owner);
+}
+
+apus_hot bool apus__slot_turn(struct apus__slot *slot)
+{
+    struct apus__owner *here = &slot->owner;
+    if (apus_unlikely(!apus__inbox_is_empty(&here->inbox)))
+        apus__slot_receive(slot);
+    if (apus_unlikely(--slot->turns_to_clock == 0))
+        slot_look_at_clock(slot);
+    // relaxed: a hint that somebody sleeps; share() looks again with what it needs.
+    if (apus_unlikely(here->run.count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
+        apus__share(slot);
+    struct apus__run_link *link = apus__run_queue_pop(&here->run);
+    if (!link)
+        return false;
+    apus__run(slot, apus_container_of(link, struct apus_process, run));
+    return true;
+}
+
+// Sleeps until something arrives or a timer is due.
+static void slot_sleep(struct apus__slot *slot)
+{
+    struct apus__owner *here = &slot->owner;
+    slot_look_at_clock(slot);
+    slot->turns_to_clock = 1;
+    if (here->run.count)
+        return;
+    apus__cells_send_home(here);
+    apus__heap_flush(&here->heap);
+    uint64_t next = apus__wheel_next(&slot->wheel), timeout = UINT64_MAX;
+    if (next != UINT64_MAX) {
+        if (next <= here->now_ms)
+            return;
+        timeout = next * 1000000 - slot->looked_ns;
+    }
+    apus_add_seqcst(&apus__machine.parked, 1);
+    // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell().
+    if (apus__inbox_park(&here->inbox) && !apus_load_seqcst(&slot->events)) {
+        apus_bump_relaxed(&here->counters.parks, 1);
+        apus__futex_wait(&here->inbox.park, APUS__PARKED, timeout);
+    }
+    apus__inbox_unpark(&here->inbox);
+    apus_sub_relaxed(&apus__machine.parked, 1);
+}
+
+static void slot_idle(struct apus__slot *slot)
+{
+    for (int i = 0; i < SPINS; i++) {
+        // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
+        if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events))
+            return;
+        apus__cpu_relax();
+    }
+    slot_sleep(slot);
+}
+
+static void slot_leave(struct apus__slot *slot)
+{
+    struct apus__fiber *mine = slot->fiber;
+    fiber_give(slot, mine);
+    slot->fiber = NULL;
+    apus__context_switch(&mine->context, slot->native);
+}
+
+static void slot_loop(void *argument)
+{
+    struct apus__slot *slot = argument;
+    for (;;) {
+        bool busy = apus__slot_turn(slot);
+        // acquire: see slot_idle().
+        if (apus_unlikely(apus_load_acquire(&slot->events)))
+            slot_leave(slot);
+        else if (apus_unlikely(!busy))
+            slot_idle(slot);
+    }
+}
+
+void apus__slot_tell(struct apus__slot *slot, uint32_t events)
+{
+    // seq_cst: what the event is about, and Dekker's pattern against a slot that is about to sleep: it looks at `events` again after
+    // it has said so (slot_sleep).
+    apus_or_seqcst(&slot->events, events);
+    if (apus__inbox_claim_wake(&slot->owner.inbox))
+        apus__futex_wake(&slot->owner.inbox.park, 1);
+}
+
+int apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
+{
+    struct apus__fiber *fiber = fiber_take(slot);
+    if (!fiber)
+        return -ENOMEM;
+    slot->native = native;
+    slot->fiber = fiber;
+    slot->turns_to_clock = 1;
+    apus__context_switch(native, &fiber->context);
+    return 0;
+}
+
+int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
+{
+    struct apus__owner *owner = &slot->owner;
+    int result = apus__heap_init(&owner->heap, &apus__world.pool, node);
+    if (result)
+        return result;
+    owner->id = id;
+    owner->node = node;
+    owner->next_ref = (uint64_t)(id + 1) << 44;
+    owner->wheel = &slot->wheel;
+    owner->now_ms = apus__now_ns() / 1000000;
+    apus__wheel_init(&slot->wheel, owner->now_ms);
+    slot->turns_to_clock = 1;
+    apus__reserve_fill(owner);
+    return 0;
+}
+
+void apus__slot_destroy(struct apus__slot *slot)
+{
+    while (slot->free_fibers)
+        fiber_free(fiber_take(slot));
+    apus__reserve_release(&slot->owner);
+    apus__heap_retire(&slot->owner.heap);
+}

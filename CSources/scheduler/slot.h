@@ -1,0 +1,121 @@
+// scheduler/slot.h - a slot: one core's scheduler, whichever thread carries it at the moment.
+//
+// Idea:       all scheduler state lives in the slot; a carrier is only the OS thread that runs it. The loop runs on a fiber (a stack
+//             from the slot's pool), never on the thread's own stack, so that (a) a process that waits in the middle of a callback
+//             keeps the fiber it is on, and the loop goes on with another; (b) the slot can change threads between two turns: the
+//             loop leaves for its carrier's own stack, and the next carrier enters by any free fiber.
+//
+//                 thread's own stack --enter--> fiber: loop -> turn -> handle -> apus_receive
+//                                                                                   | parks this fiber, takes a free one
+//                                                fiber: loop <---------------------+
+//                                                   | a parked process is ready: this fiber becomes free, that one goes on
+//
+// Invariants: I1 `fiber` is the stack the slot's carrier is on.  I2 a free fiber is suspended at a place where the loop may go on (or
+//             has never run).  I3 a process whose stack is set aside stays on its slot: it is not given away (extra->pins).
+// Who:        everything here belongs to the thread that carries the slot, but for `events` and the owner's inbox.
+// Threads:    a stack may go on on another thread only after its slot has changed carriers; the thread-local variables that compiled
+//             code may have cached are the old thread's then, which is why carriers are not ended while their slot lives
+//             (docs/decisions/0003).
+#ifndef APUS_SCHEDULER_SLOT_H
+#define APUS_SCHEDULER_SLOT_H
+
+#include "os/context.h"
+#include "os/random.h"
+#include "os/stack.h"
+#include "process/life.h"
+#include "scheduler/clock.h"
+
+struct apus__carrier;
+
+// A stack with the context it is suspended in; lies at the high end of its own stack.
+struct apus__fiber {
+    struct apus__context context;
+    struct apus__stack stack;  // the whole mapping
+    struct apus__stack usable; // without this structure
+    struct apus__fiber *next;
+};
+
+enum apus__slot_events {
+    APUS__EVENT_HANDOFF = 1, // give the slot to a spare carrier
+    APUS__EVENT_LEAVE = 2    // leave the loop: the runtime has stopped, or the simulator wants one step
+};
+
+struct apus__slot {
+    struct apus__owner owner; // first: apus__here points at it
+    struct apus__wheel wheel;
+    _Atomic uint32_t events; // set by others, after which they push or wake
+    struct apus__fiber *fiber;
+    struct apus__fiber *free_fibers;
+    uint32_t free_count;
+    struct apus__carrier *carrier;
+    struct apus__context *native; // where leaving leads
+    uint32_t turns_to_clock;      // turns until the clock is looked at again
+    uint64_t looked_ns;           // when it was last
+    uint16_t *neighbours;         // the other slots, nearest first
+    uint32_t near_count;          // of them on this node
+    bool simulated;
+};
+
+static inline struct apus__slot *apus__slot_of(struct apus__owner *owner)
+{
+    return (struct apus__slot *)owner;
+}
+
+// What all slots of the runtime share.
+struct apus__machine {
+    struct apus__slot **slots;
+    uint32_t slot_count;
+    apus_cache_aligned _Atomic uint32_t parked; // slots that sleep: those with work to spare look here
+    _Atomic uint64_t stacks_unguarded;
+    _Atomic uint64_t stack_bytes;
+};
+
+extern struct apus__machine apus__machine;
+
+// Prepares a slot for its first carrier. Errors: -ENOMEM.
+int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node);
+void apus__slot_destroy(struct apus__slot *slot);
+
+// Runs the slot's loop on the calling thread until an event makes it leave. `native` receives the thread's own context.
+// Errors: -ENOMEM no stack could be made.
+int apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
+
+// One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
+bool apus__slot_turn(struct apus__slot *slot);
+
+// Takes what has arrived in the inbox.
+void apus__slot_receive(struct apus__slot *slot);
+
+// Sets an event and wakes the slot to it. Any thread.
+void apus__slot_tell(struct apus__slot *slot, uint32_t events);
+
+// Gives a process its turn (run.c).
+void apus__run(struct apus__slot *slot, struct apus_process *process);
+
+// A wait of the current process, in two steps, so that an outcome that arrives while it is being asked for is not lost. Prepare says
+// what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it takes, its reply, its
+// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM. Of wait: -ENOMEM there is no stack to go on with, and
+// the wait is cancelled.
+int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait);
+void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait);
+int apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms);
+
+// Goes on with a process whose wait is over; returns when the loop on the calling fiber is to go on.
+void apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
+
+// Forgets the stack of a waiting process that must end.
+void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process);
+
+// Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
+apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
+
+// Gives half of what waits here to a slot that sleeps, if there is one (share.c).
+void apus__share(struct apus__slot *slot);
+
+// Timers (timers.c): what is due by now; a timer that arrived in the inbox; the time until the next one.
+void apus__timers_run(struct apus__slot *slot, uint64_t now_ms);
+void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link);
+
+void apus__timers_drop(struct apus__slot *slot); // all that are left, after the last process has ended
+
+#endif

@@ -1,0 +1,186 @@
+#include "scheduler/timers.h"
+
+#include "scheduler/slot.h"
+
+uint64_t apus__due(uint64_t delay_ms)
+{
+    if (delay_ms > APUS__TIMER_DELAY_MAX)
+        delay_ms = APUS__TIMER_DELAY_MAX;
+    return (apus__now_ns() + 999999) / 1000000 + delay_ms;
+}
+
+static struct apus__timer *timer_at(uint32_t index)
+{
+    return (struct apus__timer *)apus__table_at(&apus__world.timer_table, index);
+}
+
+static uint64_t timer_word(uint64_t generation, enum apus__timer_state state)
+{
+    return generation << 3 | state;
+}
+
+// Frees a timer whose state word is ours. `message` has been delivered, or is dropped by the caller.
+static void timer_free(struct apus__owner *here, struct apus__timer *timer, uint32_t index)
+{
+    uint64_t generation = (apus_load_relaxed(&timer->state) >> 3) + 1;
+    // release: nothing of the cell is read by us any more. Pairs with the acquire in timer_move() of a late canceller, which fails.
+    apus_store_release(&timer->state, timer_word(generation & 0x7fffffff, APUS__TIMER_FREE));
+    apus_bump_relaxed(&here->counters.timers_gone, 1);
+    if (here->is_foreign) {
+        apus__table_free_shared(&apus__world.timer_table, index);
+        return;
+    }
+    apus__table_free(&apus__world.timer_table, &here->timer_cells, index);
+    uint32_t excess = apus__table_cache_excess(&here->timer_cells);
+    if (apus_unlikely(excess))
+        apus__table_give_back(&apus__world.timer_table, &here->timer_cells, excess);
+}
+
+static bool timer_move(struct apus__timer *timer, uint64_t from, enum apus__timer_state to)
+{
+    // acq_rel: see "Ordering" in timers.h.
+    return apus_cas_strong_acq_rel(&timer->state, &from, (from & ~UINT64_C(7)) | to);
+}
+
+static uint32_t timer_alloc(struct apus__owner *here)
+{
+    if (here->is_foreign)
+        return apus__table_alloc_shared(&apus__world.timer_table, 0);
+    return apus__table_alloc(&apus__world.timer_table, &here->timer_cells, here->node);
+}
+
+int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, const char *name, apus_message *message, apus_ref *ref)
+{
+    uint32_t index = timer_alloc(here);
+    if (!index)
+        return -EAGAIN;
+    struct apus__timer *timer = timer_at(index);
+    struct apus__owner *owner = here->is_foreign ? apus__world.owners[index % apus__world.owner_count] : here;
+    uint64_t generation = apus_load_relaxed(&timer->state) >> 3;
+    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << 8;
+    timer->deadline.cell = index;
+    timer->deadline.entry.due = apus__due(delay_ms);
+    timer->to = name ? APUS_NOBODY : to;
+    timer->message = message;
+    apus_ref made = {APUS__TIMER_REF | (generation & 0x7fffffff) << 32 | index};
+    message->ref = made;
+    if (ref)
+        *ref = made;
+    apus_bump_relaxed(&here->counters.timers_made, 1);
+    if (owner == here) {
+        apus__wheel_insert(here->wheel, &timer->deadline.entry);
+        // release: the cell. Pairs with timer_move() of a canceller.
+        apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_ACTIVE));
+    } else {
+        apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_MADE));
+        if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER))
+            apus__owner_wake(owner, here);
+    }
+    return 0;
+}
+
+static const char *timer_name(const struct apus__timer *timer)
+{
+    const apus_message *message = timer->message;
+    return timer->to.id == 0 ? (const char *)apus_message_payload(message) + message->size : NULL;
+}
+
+static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
+{
+    struct apus__owner *here = &slot->owner;
+    if (!timer_move(timer, (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE, APUS__TIMER_FIRED))
+        return; // cancelled by another thread, which sends it here
+    apus_pid to = timer->to;
+    const char *name = timer_name(timer);
+    apus_message *message = timer->message;
+    if (name)
+        apus__name_whereis(name, &to);
+    timer_free(here, timer, timer->deadline.cell);
+    if (apus__deliver(here, to, message) != 0)
+        apus__message_drop(here, message);
+}
+
+void apus__timers_run(struct apus__slot *slot, uint64_t now_ms)
+{
+    struct apus__wheel_entry *entry;
+    while ((entry = apus__wheel_pop(&slot->wheel, now_ms))) {
+        struct apus__deadline *deadline = apus_container_of(entry, struct apus__deadline, entry);
+        if ((deadline->kind & 0xff) == APUS__DEADLINE_TIMER)
+            timer_fire(slot, apus_container_of(deadline, struct apus__timer, deadline));
+        else
+            apus__signal_deadline(&slot->owner, deadline);
+    }
+}
+
+void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus__timer *timer = apus_container_of(link, struct apus__timer, inbox);
+    uint64_t state = apus_load_acquire(&timer->state);
+    if ((state & 7) == APUS__TIMER_MADE) {
+        apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
+        if (timer_move(timer, state, APUS__TIMER_ACTIVE))
+            return;
+    }
+    // Cancelled, before or after it came to be in the wheel.
+    apus__wheel_remove(&slot->wheel, &timer->deadline.entry);
+    apus_message *message = timer->message;
+    timer_free(here, timer, timer->deadline.cell);
+    apus__message_drop(here, message);
+}
+
+void apus__timers_drop(struct apus__slot *slot)
+{
+    for (size_t i = 0; i < APUS__WHEEL_LEVELS * APUS__WHEEL_SLOTS; i++) {
+        while (!apus__list_is_empty(&slot->wheel.slot[i])) {
+            struct apus__wheel_entry *entry = apus_container_of(slot->wheel.slot[i].next, struct apus__wheel_entry, link);
+            struct apus__deadline *deadline = apus_container_of(entry, struct apus__deadline, entry);
+            struct apus__timer *timer = apus_container_of(deadline, struct apus__timer, deadline);
+            apus_check((deadline->kind & 0xff) == APUS__DEADLINE_TIMER);
+            apus__wheel_remove(&slot->wheel, entry);
+            apus_message *message = timer->message;
+            timer_free(&slot->owner, timer, deadline->cell);
+            apus__message_drop(&slot->owner, message);
+        }
+    }
+}
+
+// Takes the timer for the canceller. `state` is what it was, if that was MADE or ACTIVE.
+static bool timer_claim(struct apus__timer *timer, uint64_t generation, enum apus__timer_state *was)
+{
+    uint64_t state = apus_load_acquire(&timer->state);
+    while (state >> 3 == generation && ((state & 7) == APUS__TIMER_MADE || (state & 7) == APUS__TIMER_ACTIVE)) {
+        *was = (enum apus__timer_state)(state & 7);
+        if (apus_cas_strong_acq_rel(&timer->state, &state, timer_word(generation, APUS__TIMER_CANCELLED)))
+            return true;
+    }
+    return false;
+}
+
+int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms)
+{
+    uint32_t index = (uint32_t)ref.id;
+    if (!(ref.id & APUS__TIMER_REF) || index == 0 || index >= apus__table_limit(&apus__world.timer_table))
+        return -ENOENT;
+    struct apus__timer *timer = timer_at(index);
+    enum apus__timer_state was;
+    if (!timer_claim(timer, ref.id >> 32 & 0x7fffffff, &was))
+        return -ENOENT;
+    uint64_t due = timer->deadline.entry.due;
+    bool is_active = timer->to.id == 0 || apus__find(timer->to);
+    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> 8];
+    if (was == APUS__TIMER_ACTIVE && owner == here) {
+        apus__wheel_remove(here->wheel, &timer->deadline.entry);
+        apus_message *message = timer->message;
+        timer_free(here, timer, index);
+        apus__message_drop(here, message);
+    } else if (was == APUS__TIMER_ACTIVE) {
+        if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER))
+            apus__owner_wake(owner, here);
+    }
+    if (left_ms) {
+        uint64_t now = apus__now_ns() / 1000000;
+        *left_ms = due > now ? due - now : 0;
+    }
+    return is_active ? 0 : -ENOENT;
+}

@@ -1,0 +1,53 @@
+// scheduler/timers.h - timers: messages that a slot's wheel delivers when their time has come.
+//
+// Idea:       a timer is a 64-byte cell of a table, so that a reference (bit 63, 31 bits of generation, 32 of index) can be checked by
+//             anybody at any time; its message is made when the timer is. Exactly one of expiry and cancel wins, by a
+//             compare-and-swap on the cell's state word.
+// States:     state = generation << 3 | one of
+//                 FREE -> MADE (by its maker) -> ACTIVE (in the wheel of `slot`, by that slot) -> FREE, generation + 1
+//                 MADE -> CANCELLED: the slot finds it so when it comes by the inbox, and frees it
+//                 ACTIVE -> CANCELLED: by another thread, which then pushes the cell on the slot's inbox; the slot frees it
+//                 ACTIVE -> FIRED: by the slot, at expiry
+//             A canceller on the slot itself frees it at once.
+// Invariants: the cell's link is in an inbox only from MADE until the slot has taken it, and from CANCELLED (was ACTIVE) until then.
+// Ordering:   acq_rel on the state word: whoever moves it owns what the cell holds until the next move.
+// Dropped:    a flag in the timer read at expiry (a cancelled timer would keep its memory until its time came).
+#ifndef APUS_SCHEDULER_TIMERS_H
+#define APUS_SCHEDULER_TIMERS_H
+
+#include "process/life.h"
+
+enum apus__timer_state {
+    APUS__TIMER_FREE = 0,
+    APUS__TIMER_MADE = 1,
+    APUS__TIMER_ACTIVE = 2,
+    APUS__TIMER_CANCELLED = 3,
+    APUS__TIMER_FIRED = 4
+};
+
+struct apus__timer {
+    struct apus__deadline deadline;
+    _Atomic uint64_t state;
+    union {
+        struct apus__inbox_link inbox;
+        apus__table_link link; // the table's while the cell is free
+    };
+    apus_pid to; // or a name, which then lies behind the message's payload
+    apus_message *message;
+};
+
+_Static_assert(sizeof(struct apus__timer) == 64, "a timer is one cache line");
+
+#define APUS__TIMER_REF (UINT64_C(1) << 63)
+#define APUS__TIMER_DELAY_MAX (UINT64_C(1) << 40)
+
+// The tick at which something due in `delay_ms` from now is due: never early.
+uint64_t apus__due(uint64_t delay_ms);
+
+// Makes a timer that delivers `message` to `to`, or to the name, and takes the message. Errors: -EAGAIN, -ENOMEM.
+int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, const char *name, apus_message *message, apus_ref *ref);
+
+// 0, or -ENOENT if the timer is not active.
+int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms);
+
+#endif
