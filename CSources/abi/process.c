@@ -158,7 +158,7 @@ static int spawn(struct apus__birth *birth, const void *argument, size_t size, c
 
 int apus_spawn(const apus_behaviour *behaviour, const void *argument, size_t size, const apus_spawn_options *options, apus_pid *pid)
 {
-    if (apus_unlikely(!behaviour || !behaviour->name || !behaviour->handle || (!argument && size) || size > APUS_MESSAGE_SIZE_MAX))
+    if (apus_unlikely(!behaviour || !behaviour->name || (!argument && size) || size > APUS_MESSAGE_SIZE_MAX))
         return -EINVAL;
     struct apus__birth birth;
     memset(&birth, 0, offsetof(struct apus__birth, label));

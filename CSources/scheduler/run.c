@@ -205,7 +205,9 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
             return;
         here->handling = message;
-        int result = process->behaviour->handle(process, process->state, message);
+        int result = APUS_OK;
+        if (apus_likely(process->behaviour->handle != NULL))
+            result = process->behaviour->handle(process, process->state, message);
         handled++;
         if (apus_likely(here->handling == message && message->kind == APUS__MESSAGE && !message->type->drop)) {
             here->handling = NULL;

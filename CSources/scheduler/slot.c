@@ -150,7 +150,7 @@ void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
     struct apus__fiber *other = process->extra->wait->fiber;
     fiber_give(slot, mine);
     slot->fiber = other;
-    apus__context_switch(&mine->context, &other->context);
+    apus__context_resume(&mine->context, &other->context);
 }
 
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process)

@@ -27,7 +27,8 @@ typedef struct apus_behaviour {
     /* First callback, in the new process. `argument` is its own copy of what was given to spawn, or NULL if that was 0 bytes; it
      * lives until init returns. NULL: nothing to do. */
     int (*init)(apus_process *self, void *state, const void *argument);
-    /* Called for each message, in order. The message is borrowed until the callback returns; `apus_message_keep` keeps it. */
+    /* Called for each message, in order. The message is borrowed until the callback returns; `apus_message_keep` keeps it.
+     * NULL: messages are dropped unread. */
     int (*handle)(apus_process *self, void *state, apus_message *message);
     /* Called once before the process ends, if init succeeded, when it ends of its own accord (APUS_DONE, an error, `apus_exit`),
      * or when it traps exits and its parent told it to end. Not called when a signal ends it. NULL: nothing to do. */
