@@ -116,6 +116,10 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
 {
     apus_pid to;
+    if (!type || (!payload && size))
+        return -EINVAL;
+    if (size > APUS_MESSAGE_SIZE_MAX)
+        return -EMSGSIZE;
     int result = apus_whereis(name, &to);
     return result ? result : apus_send(to, type, payload, size);
 }
@@ -199,7 +203,7 @@ int apus_message_keep(apus_message *message)
     if (!message || !here || !here->current)
         return -EINVAL;
     if (message->flags & APUS__HELD)
-        return -EALREADY;
+        return message->flags & APUS__UNSENT ? -EINVAL : -EALREADY;
     if (here->handling != message || message->kind > APUS__LAST_VISIBLE)
         return -EINVAL;
     if (!apus__extra(here, here->current))
@@ -218,7 +222,10 @@ void apus_message_release(apus_message *message)
     if (message_disown(here, message)) {
         if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED) && here->current)
             apus__relation_add(here, here->current, APUS__ASKED_BY, message->ref.id, message->from.id, true);
-        apus__message_drop(here, message);
+        if (message->flags & APUS__UNSENT)
+            apus__message_free(here, message);
+        else
+            apus__message_drop(here, message);
     }
     apus__leave(here);
 }

@@ -52,6 +52,7 @@ static void birth_set_label(struct apus__birth *birth, const char *label)
 {
     if (label) {
         size_t length = strnlen(label, sizeof birth->label - 1);
+        memset(birth->label, 0, sizeof birth->label);
         memcpy(birth->label, label, length);
     }
 }
@@ -60,6 +61,7 @@ static void birth_set_options(struct apus__birth *birth, const apus_spawn_option
 {
     birth->flags = options->flags;
     birth->priority = (uint8_t)options->priority;
+    birth->name = options->name;
     birth->mailbox_messages = options->mailbox_messages;
     birth->mailbox_bytes = options->mailbox_bytes;
     birth->mailbox_policy = options->mailbox_policy;
@@ -117,15 +119,7 @@ static int spawn_with_options(struct apus__owner *here, struct apus__birth *birt
     if (result)
         return result;
     birth_set_options(birth, options, here);
-    if (options->name) {
-        // The table needs the pid the process will have; it is corrected when that is known.
-        result = apus__name_claim(options->name, APUS_NOBODY, &birth->name);
-        if (result)
-            return result;
-    }
     result = spawn_at(here, birth, argument, size, options, pid);
-    if (result && birth->name)
-        apus__name_disclaim(birth->name);
     if (!result && options->monitor && options->flags & APUS_SPAWN_MONITOR)
         *options->monitor = birth->monitor;
     return result;
@@ -139,7 +133,7 @@ static int spawn(struct apus__birth *birth, const void *argument, size_t size, c
     if (apus_unlikely(!here))
         return result;
     uint32_t state = apus_load_relaxed(&apus__world.state);
-    if (apus_unlikely(state == APUS__WORLD_KILLING || (state == APUS__WORLD_STOPPING && here->is_foreign))) {
+    if (apus_unlikely(state >= APUS__WORLD_KILLING || (state == APUS__WORLD_STOPPING && here->is_foreign))) {
         apus__leave(here);
         return -ESHUTDOWN;
     }
@@ -278,7 +272,8 @@ apus_message *apus_receive(apus_process *self, apus_match *match, void *context,
         apus__slot_receive(apus__slot_of(here));
         message = apus__wait_take(self, &wait);
     }
-    if (!message && timeout_ms > 0) {
+    // A process that must end waits in any case, and so ends here.
+    if (!message && (timeout_ms > 0 || self->flags & APUS__EXITING)) {
         if (apus__wait_prepare(apus__slot_of(here), &wait) || apus__slot_wait(apus__slot_of(here), &wait, timeout_ms))
             return NULL;
         message = wait.result;

@@ -12,6 +12,10 @@ static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const ap
     struct apus__owner *here = apus__enter(&result);
     if (apus_unlikely(!here))
         return result;
+    if (apus_unlikely(here->is_foreign && apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)) {
+        apus__leave(here);
+        return -ESHUTDOWN;
+    }
     // A name is kept behind the payload, so that the timer itself stays one cache line.
     size_t name_size = name ? strlen(name) + 1 : 0;
     if (apus_unlikely((!payload && size) || size > APUS_MESSAGE_SIZE_MAX)) {

@@ -201,7 +201,7 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
         exit_drop_message(here, process, pid, message, reason);
     }
     process->flags = 0;
-    apus_bump_relaxed(&here->counters.ended, 1);
+    apus_bump_relaxed(process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended, 1);
     cell_free(here, process);
     if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
         apus__world.on_end();

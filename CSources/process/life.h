@@ -23,7 +23,7 @@ struct apus__birth {
     apus_ref monitor;
     unsigned flags; // APUS_SPAWN_...
     uint8_t priority;
-    struct apus__name *name;
+    const char *name; // NULL, or to be registered under; the spawner's
     uint64_t mailbox_messages, mailbox_bytes;
     uint32_t mailbox_policy;
     apus_pid dead_letters;
@@ -33,10 +33,10 @@ struct apus__birth {
 
 enum { APUS__NURSERY = 64 };
 
-// Makes a process on `here`. Errors: -EAGAIN, -ENOMEM.
+// Makes a process on `here`. Errors: -EAGAIN, -EEXIST, -ENOMEM.
 int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);
 
-// Makes a process on another owner, from any thread that has a heap. Errors: -EAGAIN, -ENOMEM.
+// Makes a process on another owner, from any thread that has a heap. Errors: -EAGAIN, -EEXIST, -ENOMEM.
 int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
                       apus_pid *pid);
 

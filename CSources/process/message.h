@@ -45,7 +45,8 @@ enum apus__message_flags {
     APUS__ANSWERED = 4, // a request that has had its reply
     APUS__COUNTED = 8,  // counts in the mailbox's bound
     APUS__UNSENT = 16,  // made, not yet sent
-    APUS__DEAD_LETTER = 32 // dropped by a mailbox policy before: not to be sent on again
+    APUS__FROM_STOP = 64,   // an exit message from the stop of the runtime
+    APUS__DEAD_LETTER = 32  // dropped by a mailbox policy before: not to be sent on again
 };
 
 static inline apus_message *apus__message_next(const apus_message *message)

@@ -44,6 +44,7 @@ struct apus__command {
 // One writer each, so that counting costs no locked instruction.
 struct apus__counters {
     _Atomic uint64_t spawned, ended;
+    _Atomic uint64_t errands, errands_ended; // processes that run errands for plain threads are counted apart
     _Atomic uint64_t sent_local, sent_remote;
     _Atomic uint64_t handled, slices;
     _Atomic uint64_t shared, shared_far;
@@ -90,7 +91,8 @@ enum apus__world_state {
     APUS__WORLD_STARTING = 1,
     APUS__WORLD_RUNNING = 2,
     APUS__WORLD_STOPPING = 3,
-    APUS__WORLD_KILLING = 4 // nothing new may start
+    APUS__WORLD_KILLING = 4, // nothing new may start
+    APUS__WORLD_STUCK = 5    // a stop has given up on a callback that does not return
 };
 
 // What all processes of a runtime share. Written at start and stop only, but for the state and the counters at its end.
@@ -102,6 +104,7 @@ struct apus__world {
     struct apus__pool pool;
     struct apus__names *names;
     uint32_t reductions;
+    uint32_t generation; // of cells that are new in this run: higher than any of the runs before
     size_t stack_size; // of a process that waits
     // Installed by the layers above. A process has ended while the world is being stopped; a descriptor's watch must go; a process
     // that ran an errand for a plain thread has ended.

@@ -266,7 +266,10 @@ static void signal_exit(struct apus__owner *here, struct apus_process *process, 
     if (process->flags & APUS__ENDING)
         return; // it is ending of its own accord already
     if (process->flags & APUS__TRAPS) {
-        signal_append(here, process, signal_exit_message(here, signal->from, reason));
+        apus_message *message = signal_exit_message(here, signal->from, reason);
+        if (signal->kind == APUS__STOP)
+            message->flags |= APUS__FROM_STOP;
+        signal_append(here, process, message);
         return;
     }
     bool from_self = apus_pid_equal(signal->from, apus__pid(process));
@@ -330,8 +333,7 @@ static void signal_stop(struct apus__owner *here, struct apus_process *process, 
 {
     if (process->flags & APUS__UNBORN || (signal->value == 1 && process->parent.id != 0))
         return;
-    struct apus__signal exit = {APUS__EXIT, APUS_NOBODY, 0, 0, signal->reason};
-    signal_exit(here, process, &exit);
+    signal_exit(here, process, signal);
 }
 
 static void signal_apply(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)

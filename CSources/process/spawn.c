@@ -30,6 +30,7 @@ static struct apus_process *cell_alloc(struct apus__owner *here)
     struct apus_process *process = apus__cell_at(index);
     if (apus_unlikely(process->home == 0)) {
         process->home = (uint16_t)(here->id + 1);
+        process->generation = apus__world.generation;
         apus_store_relaxed(&process->owner, here->id);
     }
     return process;
@@ -204,11 +205,16 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
         return -EAGAIN;
     }
     apus_pid child = cell_new_pid(process);
+    struct apus__name *name = NULL;
     process->flags = 0;
     int result = cell_fill(here, process, birth);
+    if (apus_unlikely(birth->name) && !result)
+        result = apus__name_claim(birth->name, child, &name);
     if (apus_likely(!result) && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
         result = parent_relate(here, birth, child);
     if (apus_unlikely(result)) {
+        if (name)
+            apus__name_disclaim(name);
         cell_empty(here, process);
         apus__table_free(&apus__world.cell_table, &here->cells, apus__index_of(process));
         if (message)
@@ -217,10 +223,8 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
     }
     if (message)
         apus__mailbox_append(process, message);
-    if (apus_unlikely(birth->name)) {
-        birth->name->pid = child;
-        apus__name_install(process, birth->name);
-    }
+    if (apus_unlikely(name != NULL))
+        apus__name_install(process, name);
     // relaxed: whoever learns of the pid does so through a signal or a store of the program's that orders it.
     apus_store_relaxed(&process->pid, child.id);
     apus_bump_relaxed(&here->counters.spawned, 1);
@@ -309,20 +313,23 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struc
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);
     apus_message *message = spawn_message(here, birth, argument, size);
+    struct apus__name *name = NULL;
     int result = message ? 0 : -ENOMEM;
+    if (!result && birth->name)
+        result = apus__name_claim(birth->name, child, &name);
     if (!result && here->current && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
         result = parent_relate(here, birth, child);
     if (result) {
+        if (name)
+            apus__name_disclaim(name);
         if (message)
             apus__message_free(here, message);
         nursery_push(there, process);
         return result;
     }
-    if (birth->name) {
-        birth->name->pid = child;
-        apus__name_install(process, birth->name);
-    }
-    apus_bump_relaxed(&here->counters.spawned, 1);
+    if (name)
+        apus__name_install(process, name);
+    apus_bump_relaxed(birth->behaviour == &apus__errand_behaviour ? &here->counters.errands : &here->counters.spawned, 1);
     // relaxed: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
     apus_store_relaxed(&process->pid, child.id);
     *pid = child;

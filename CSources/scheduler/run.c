@@ -123,6 +123,8 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
 
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait)
 {
+    if (apus_unlikely(process->flags & APUS__EXITING))
+        return NULL; // it ends here; its first message is the reason
     apus_message *before = wait->seen;
     apus_message *message = before ? apus__message_next(before) : process->first;
     for (; message; before = message, message = apus__message_next(message)) {
@@ -166,11 +168,13 @@ apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *pro
     return run_start(slot, process);
 }
 
-// R36: a process that traps exits ends all the same when its parent tells it to.
+// R36: a process that traps exits ends all the same when its parent, or the stop of the runtime, tells it to.
 static bool run_is_parents_exit(const struct apus_process *process, const apus_message *message)
 {
-    return message->type == &apus_type_exit && apus_pid_equal(message->from, process->parent) &&
-           (process->flags & APUS__PARENT_LINKED || process->parent.id == 0);
+    if (message->type != &apus_type_exit)
+        return false;
+    return message->flags & APUS__FROM_STOP ||
+           (process->flags & APUS__PARENT_LINKED && apus_pid_equal(message->from, process->parent));
 }
 
 // What handling a message may need beyond the plain one: bounds, and exits from the parent. False if the process has ended.

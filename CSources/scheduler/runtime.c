@@ -39,7 +39,7 @@ static struct {
 
 struct runtime_sum {
     apus_runtime_info_t *info;
-    uint64_t ended, timers_made, timers_gone, waits_begun, waits_ended;
+    uint64_t errands, ended, timers_made, timers_gone, waits_begun, waits_ended;
 };
 
 static void runtime_add(const struct apus__counters *counters, void *context)
@@ -48,6 +48,7 @@ static void runtime_add(const struct apus__counters *counters, void *context)
     apus_runtime_info_t *info = sum->info;
     info->spawned += apus_load_relaxed(&counters->spawned);
     sum->ended += apus_load_relaxed(&counters->ended);
+    sum->errands += apus_load_relaxed(&counters->errands) - apus_load_relaxed(&counters->errands_ended);
     info->sent_local += apus_load_relaxed(&counters->sent_local);
     info->sent_remote += apus_load_relaxed(&counters->sent_remote);
     info->handled += apus_load_relaxed(&counters->handled);
@@ -123,7 +124,8 @@ uint64_t apus__live_processes(void)
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
         runtime_add(&apus__machine.slots[i]->owner.counters, &sum);
     apus__foreign_each(runtime_add, &sum);
-    return runtime_minus(info.spawned, sum.ended);
+    // Errands are made by one thread and ended by another: the sum of the differences is what counts, modulo 2^64.
+    return runtime_minus(info.spawned, sum.ended) + sum.errands;
 }
 
 int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context)
@@ -261,12 +263,15 @@ int apus__world_make(const apus_options *options)
     return result;
 }
 
-// Frees what stays with cells after their processes: bounds.
+// Frees what stays with cells after their processes: bounds; and keeps their highest generation for the next run, so that a pid of
+// this one names nobody then.
 static void world_empty_cells(void)
 {
     struct apus__owner *first = apus__world.owner_count ? apus__world.owners[0] : NULL;
     uint32_t limit = first ? apus__table_limit(&apus__world.cell_table) : 0;
     for (uint32_t i = 1; i < limit; i++) {
+        if (apus__cell_at(i)->generation > apus__world.generation)
+            apus__world.generation = apus__cell_at(i)->generation;
         struct apus__bound *bound = apus_load_relaxed(&apus__cell_at(i)->bound);
         if (bound)
             apus__heap_free(&first->heap, bound, apus__heap_class(sizeof *bound));
@@ -431,12 +436,14 @@ int apus__runtime_stop(uint64_t timeout_ms)
     uint32_t running = APUS__WORLD_RUNNING;
     if (apus__process_is_fork())
         return -ECHILD;
-    if (!apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING))
+    uint32_t stuck = APUS__WORLD_STUCK;
+    if (!apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING) &&
+        !apus_cas_strong_seqcst(&apus__world.state, &stuck, APUS__WORLD_STOPPING))
         return -ESHUTDOWN;
     // Calls that were let in before may still be spawning.
     apus__rcu_synchronize();
     if (!runtime_end_processes(timeout_ms)) {
-        apus_store_release(&apus__world.state, APUS__WORLD_RUNNING);
+        apus_store_release(&apus__world.state, APUS__WORLD_STUCK);
         return -ETIMEDOUT;
     }
     // release: pairs with the acquire in apus__foreign_enter(); then nobody is inside any more.

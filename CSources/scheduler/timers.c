@@ -57,6 +57,7 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, 
     struct apus__timer *timer = timer_at(index);
     struct apus__owner *owner = here->is_foreign ? apus__world.owners[index % apus__world.owner_count] : here;
     uint64_t generation = apus_load_relaxed(&timer->state) >> 3;
+    apus__wheel_entry_init(&timer->deadline.entry);
     timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << 8;
     timer->deadline.cell = index;
     timer->deadline.entry.due = apus__due(delay_ms);
@@ -179,7 +180,7 @@ int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms
             apus__owner_wake(owner, here);
     }
     if (left_ms) {
-        uint64_t now = apus__now_ns() / 1000000;
+        uint64_t now = (apus__now_ns() + 999999) / 1000000; // rounded up, as apus__due() does
         *left_ms = due > now ? due - now : 0;
     }
     return is_active ? 0 : -ENOENT;
