@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Tests/models/run.sh [--full] - checks the models of the protocols (docs/internals/models/*.pml) with spin, every interleaving of them.
+#
+# A model must hold in each of its configurations, and each bug planted in it (-DBUG_...) must break the property it is meant to
+# break: that shows that the property is one. --full adds configurations that take minutes and gigabytes. Prints a line for each, the
+# end of the log of what failed, and at last "N passed, N failed". Exit status 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+models=$PWD/docs/internals/models
+full=${1:-}
+passed=0 failed=0
+
+for tool in spin gcc; do
+    command -v "$tool" >/dev/null || {
+        echo "FAIL $tool is not installed"
+        echo "0 passed, 1 failed"
+        exit 1
+    }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# search MODEL FLAG... - leaves what the search printed in $work/log; fails if there was none.
+search() {
+    local model=$1
+    shift
+    (
+        cd "$work" && rm -f pan* ./*.trail && cp "$models/$model.pml" . &&
+            spin -a "$@" "$model.pml" && gcc -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=8000 -o pan pan.c && ./pan -m2000000
+    ) >"$work/log" 2>&1
+}
+
+count() { # count ok|FAIL TEXT
+    echo "$1 $2"
+    if [ "$1" = ok ]; then passed=$((passed + 1)); else failed=$((failed + 1)) && tail -n 25 "$work/log"; fi
+}
+
+# holds MODEL FLAG... - the model has no error, and was searched to the end.
+holds() {
+    local result=FAIL
+    search "$@" && grep -q 'errors: 0' "$work/log" && ! grep -qE 'Search not completed|depth too small|out of memory' "$work/log" && result=ok
+    count "$result" "$* holds ($(awk '/states, stored/ {print $1}' "$work/log") states)"
+}
+
+# catches MODEL BUG ASSERTION - the planted bug violates this very assertion.
+catches() {
+    local result=FAIL
+    search "$1" "-DBUG_$2"
+    grep -F 'assertion violated' "$work/log" | grep -qF -- "$3" && result=ok
+    count "$result" "$1 with $2 violates $3"
+}
+
+lost='handled==sent'
+holds mailbox -DFOREIGN=2 -DLOCAL=1
+holds mailbox -DFOREIGN=1 -DLOCAL=2
+if [ "$full" = --full ]; then
+    holds mailbox
+    holds mailbox -DSLOTS=3 -DFOREIGN=1 -DLOCAL=1 -DSPURIOUS=0
+fi
+catches mailbox PARK_UNCHECKED "$lost"
+catches mailbox NOT_PASSED_ON "$lost"
+catches mailbox WAKE_FIRST "$lost"
+catches mailbox CLAIM_UNWOKEN "$lost"
+catches mailbox CLAIM_ONCE "$lost"
+catches mailbox ALWAYS_NOTIFY '!(linked)'
+catches mailbox TAKE_EARLY '!(linked)'
+catches mailbox GIFT_UNSCHEDULED 'turns==0'
+catches mailbox FLAG_IGNORED 'turns==0'
+catches mailbox GIFT_FIRST 'owner==_pid'
+catches mailbox OWNER_RELAXED 'seer==_pid'
+catches mailbox LOCAL_RELAXED 'seer==_pid'
+catches mailbox LOCAL_OVERTAKES 'number==next_number[sender]'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
