@@ -131,12 +131,13 @@ TEST(runtime_info, "apus_runtime_info: counters, and its errors")
     CHECK_EQ(apus_runtime_info(NULL), -EINVAL);
     CHECK_EQ(apus_runtime_info(&small), -EINVAL);
     for (int i = 0; i < 10; i++)
-        settle(spawn_puppet_with(i % 2, NULL));
+        send_number(spawn_puppet_with(i % 2, NULL), i);
+    while (runtime_info().handled < 10)
+        usleep(1000);
     apus_runtime_info_t info = runtime_info();
     CHECK_EQ(info.schedulers, 2);
     CHECK_EQ(info.processes, 10);
     CHECK_EQ(info.spawned, 10);
-    CHECK(info.handled >= 5);
     CHECK(info.memory > 0);
     stop_runtime();
     CHECK_EQ(runtime_info().spawned, 10);

@@ -22,7 +22,8 @@ static void check_send_arguments(apus_pid pid)
     CHECK_EQ(apus_send(pid, &type_number, NULL, 1), -EINVAL);
     CHECK_EQ(apus_send(pid, &type_number, &byte, APUS_MESSAGE_SIZE_MAX + 1), -EMSGSIZE);
     CHECK_EQ(apus_send_name(NULL, &type_number, NULL, 0), -EINVAL);
-    CHECK_EQ(apus_send_name("name", NULL, NULL, 0), -EINVAL);
+    CHECK_EQ(apus_send_name("somebody", NULL, NULL, 0), -EINVAL);
+    CHECK_EQ(apus_send_name("somebody", &type_number, NULL, 1), -EINVAL);
     CHECK_EQ(apus_send_message(pid, NULL), -EINVAL);
     CHECK(apus_message_new(NULL, 8) == NULL);
     CHECK(apus_message_new(&type_number, APUS_MESSAGE_SIZE_MAX + 1) == NULL);
@@ -63,6 +64,7 @@ TEST(send_arguments, "every function that sends refuses a missing type or payloa
 {
     start_runtime(2);
     apus_pid pid = spawn_puppet_with(false, NULL);
+    CHECK_EQ(apus_register("somebody", pid), 0);
     check_send_arguments(pid);
     run_process(check_in_process, &pid, sizeof pid);
     stop_runtime();
@@ -215,11 +217,11 @@ static int keeper_handle(apus_process *self, void *state, apus_message *message)
     (void)self;
     CHECK(made != NULL);
     CHECK_EQ(apus_message_keep(NULL), -EINVAL);
-    CHECK_EQ(apus_message_keep(made), -EINVAL);
+    CHECK(apus_message_keep(made) < 0);
     CHECK_EQ(apus_message_keep(message), 0);
     CHECK_EQ(apus_message_keep(message), -EALREADY);
     if (*kept) {
-        CHECK_EQ(apus_message_keep(*kept), -EINVAL);
+        CHECK_EQ(apus_message_keep(*kept), -EALREADY);
         apus_message_release(*kept);
     }
     apus_message_release(made);
@@ -281,22 +283,28 @@ TEST(many_threads, "threads that come, send and go leave nothing behind")
     stop_runtime();
 }
 
-TEST(timer_limit, "apus_send_after: -EAGAIN at the limit of timers, and none once one is cancelled")
+static int set_timers(apus_pid pid, apus_ref *refs, int limit)
 {
-    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_timers = 500};
-    apus_ref refs[1024];
     int count = 0, error = 0;
+    while (count < limit && (error = apus_send_after(3600000, pid, NULL, NULL, 0, &refs[count])) == 0)
+        count++;
+    CHECK_EQ(error, -EAGAIN);
+    return count;
+}
+
+TEST(timer_limit, "apus_send_after: -EAGAIN at the limit of timers; cancelled ones make room")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_timers = 4000};
+    static apus_ref refs[8192];
     CHECK_EQ(apus_start(&options), 0);
     apus_pid pid = spawn_puppet_with(false, NULL);
-    while (count < 1024 && (error = apus_send_after(3600000, pid, NULL, NULL, 0, &refs[count])) == 0)
-        count++;
-    CHECK(count >= 384 && count <= 512);
-    CHECK_EQ(error, -EAGAIN);
-    for (int i = 0; i < 1000; i++) {
-        CHECK_EQ(apus_cancel(refs[i % count], NULL), 0);
-        while ((error = apus_send_after(3600000, pid, NULL, NULL, 0, &refs[i % count])) == -EAGAIN)
-            usleep(100);
-        CHECK_EQ(error, 0);
+    for (int round = 0; round < 20; round++) {
+        int count = set_timers(pid, refs, 8192);
+        CHECK(count >= 3072 && count <= 4096); // some places may be set aside for each scheduler
+        for (int i = 0; i < count; i++)
+            CHECK_EQ(apus_cancel(refs[i], NULL), 0);
+        for (int wait = 0; runtime_info().timers > 0 && wait < PATIENCE_MS; wait++)
+            usleep(1000);
     }
     stop_runtime();
 }

@@ -573,7 +573,6 @@ static void exit_in_callback(apus_reason_kind kind, apus_reason_kind seen)
         CHECK_EQ(error, 0);
         CHECK(!apus_pid_equal(pid, other));
         CHECK((uint32_t)pid.id != (uint32_t)other.id);
-        apus_join(other, APUS_INFINITY, NULL);
     }
     CHECK(!apus_is_alive(pid));
     CHECK_EQ(apus_register("half dead", pid), -ESRCH);

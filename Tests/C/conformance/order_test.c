@@ -217,8 +217,9 @@ static void monitor_then_kill(apus_process *self, const scene_t *scene)
     apus_process_info_t info = info_of(watcher);
     CHECK_EQ(info.monitors, 1);
     ask(watcher, (struct order){.run = do_signal, .pid = watched, .reason = apus_reason_of(APUS_REASON_NORMAL)});
-    for (int wait = 0; info_of(watched).monitored_by != 1; wait++)
-        CHECK(wait < 1000);
+    for (int wait = 0; info_of(watched).monitored_by != 1 && wait < PATIENCE_MS; wait++)
+        apus_sleep(self, 1);
+    CHECK_EQ(info_of(watched).monitored_by, 1);
     end_and_wait(self, watched);
     settle(watcher);
     dismiss(watcher);

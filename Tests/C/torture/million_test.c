@@ -113,7 +113,8 @@ static void set_and_cancel(long count, uint64_t delay_ms, uint64_t spread_ms)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     while (atomic_load(&expired) + atomic_load(&cancelled) < count)
         usleep(1000);
-    CHECK_EQ(runtime_info().timers, 0);
+    while (runtime_info().timers > 0) // cancelled ones go home to their scheduler
+        usleep(1000);
     CHECK_EQ(atomic_load(&expired) + atomic_load(&cancelled), count);
     free(refs);
     stop_runtime();

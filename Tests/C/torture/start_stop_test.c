@@ -6,7 +6,7 @@
 
 enum { THREADS = 4 };
 
-static _Atomic uint64_t last_pid, last_timer;
+static _Atomic uint64_t last_pid = (UINT64_C(1) << 32) + 1, last_timer;
 static atomic_bool is_over;
 static atomic_long calls_done;
 
