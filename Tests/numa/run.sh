@@ -84,7 +84,7 @@ done
 
 timeout --foreground "$limit" qemu-system-x86_64 -machine pc -accel tcg,thread=multi -cpu max -smp 8,sockets=4,cores=2 -m 2G \
     "${nodes[@]}" -kernel "$out/vmlinuz" -initrd "$out/initramfs.gz" -nographic -no-reboot -net none \
-    -append "console=ttyS0 quiet panic=-1 test_slow=${TEST_SLOW:-8} test_scale=${TEST_SCALE:-0.05}" </dev/null 2>&1 |
+    -append "console=ttyS0 quiet panic=-1 test_slow=${TEST_SLOW:-3} test_scale=${TEST_SCALE:-0.05}" </dev/null 2>&1 |
     tr -d '\r' >"$out/console.log"
 status=${PIPESTATUS[0]}
 [ "$status" -ne 124 ] || echo "numa: the machine ran longer than $limit s"
