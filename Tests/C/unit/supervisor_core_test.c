@@ -200,7 +200,8 @@ static void world_run(struct world *world, struct apus__event event)
     for (;;) {
         event.now_ms = world->now_ms;
         struct apus__action action = apus__decision_step(&world->decision, &event);
-        CHECK(apus__decision_is_valid(&world->decision));
+        if (world->chance == NULL || action.kind == APUS__ACTION_WAIT || action.kind == APUS__ACTION_AWAIT)
+            CHECK(apus__decision_is_valid(&world->decision));
         struct actor *actor = (struct actor *)action.child;
         switch (action.kind) {
         case APUS__ACTION_START:

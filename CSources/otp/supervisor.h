@@ -1,0 +1,44 @@
+// otp/supervisor.h - what the supervisor's process and the public functions tell each other.
+#ifndef APUS_OTP_SUPERVISOR_H
+#define APUS_OTP_SUPERVISOR_H
+
+#include <apus/process.h>
+#include <apus/supervisor.h>
+
+#include "otp/child_spec.h"
+
+// Traps exits; has an apus__supervisor_argument.
+extern const apus_behaviour apus__supervisor_behaviour;
+
+// The argument. The spec is either kept by address (a child supervisor), or packed right behind this.
+struct apus__supervisor_argument {
+    const apus_supervisor_spec *by_address;
+    bool begins_on_request; // init does not start the children: the request `begin` does, and its answer tells how it went
+};
+
+#define APUS__SUPERVISOR_ARGUMENT_SIZE ((sizeof(struct apus__supervisor_argument) + 15) & ~(size_t)15)
+
+// Requests, with their payloads. Each is answered by an apus__supervisor_answer, but for `which` and `count`; `stop` is answered by
+// the supervisor's end.
+extern const apus_type apus__supervisor_begin;        // nothing
+extern const apus_type apus__supervisor_start_child;  // an apus__child_block, or nothing
+extern const apus_type apus__supervisor_restart;      // the id, with its final zero
+extern const apus_type apus__supervisor_terminate;    // the id
+extern const apus_type apus__supervisor_delete;       // the id
+extern const apus_type apus__supervisor_terminate_pid; // the apus_pid
+extern const apus_type apus__supervisor_which;        // a size_t, how many children are wanted; answer: an apus__supervisor_list
+extern const apus_type apus__supervisor_count;        // nothing; answer: an apus_child_counts
+extern const apus_type apus__supervisor_stop;         // nothing
+
+struct apus__supervisor_answer {
+    int status;
+    apus_pid pid;
+    char text[APUS_REASON_TEXT_MAX + 1]; // if status < 0, what there is to say
+};
+
+struct apus__supervisor_list {
+    uint64_t total;
+    apus_child_info children[];
+};
+
+#endif
