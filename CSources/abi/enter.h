@@ -38,6 +38,8 @@ struct apus__errand {
     int result;           // -ESHUTDOWN if the process was ended before it was done
     _Atomic uint32_t done; // futex
 };
+// The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
+struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
 int apus__run_errand(struct apus__errand *errand);
 void apus__errand_ended(struct apus_process *process);
 
@@ -47,6 +49,9 @@ int apus__message_make(struct apus__owner *here, const apus_type *type, const vo
 
 // Delivers, and where the mailbox is full and blocks its senders, waits for space. As apus__deliver.
 int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message);
+
+// By the current process, which owns `message`: waits until there may be room for it. Errors: -ENOMEM, -ETIMEDOUT.
+int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *message, uint64_t timeout_ms);
 
 // By the current process: sends the signal with a new reference and waits for its outcome, a reply or a down message, into *outcome.
 // Errors: -ETIMEDOUT, -ENOMEM.

@@ -67,8 +67,7 @@ int apus__run_errand(struct apus__errand *errand)
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;
     else
-        result = apus__spawn_there(here, apus__world.owners[apus__new_ref(here) % apus__world.owner_count], &birth, &errand,
-                                   sizeof errand, &pid);
+        result = apus__spawn_there(here, apus__spawn_anywhere(here), &birth, &errand, sizeof errand, &pid);
     apus__leave(here);
     if (result)
         return result;

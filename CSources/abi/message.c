@@ -56,13 +56,27 @@ int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *m
         int result = apus__deliver(here, to, message);
         if (apus_likely(result != -EAGAIN))
             return result;
-        if (!here->current || apus_pid_equal(to, apus__pid(here->current)))
+        if (!here->current || apus_pid_equal(to, apus__pid(here->current)) ||
+            apus__wait_for_space(here, to, message, APUS_INFINITY))
             return -ENOBUFS;
-        apus_message *outcome;
-        if (apus__ask(here, to, APUS__SPACE, APUS_INFINITY, &outcome))
-            return -ENOBUFS;
-        apus__message_drop(here, outcome);
     }
+}
+
+int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *message, uint64_t timeout_ms)
+{
+    apus_message *outcome;
+    if (!apus__extra(here, here->current))
+        return -ENOMEM;
+    // Held meanwhile, so that it goes with the process if that is ended in its wait.
+    uint16_t flags = message->flags;
+    message->flags |= APUS__UNSENT;
+    apus__hold(here->current, message);
+    int result = apus__ask(here, to, APUS__SPACE, timeout_ms, &outcome);
+    apus__unhold(here->current, message);
+    message->flags = flags;
+    if (!result)
+        apus__message_drop(here, outcome);
+    return result;
 }
 
 // A plain thread that must wait for space sends by way of a process, which can.
@@ -75,14 +89,31 @@ struct send_errand {
 static void send_errand_run(apus_process *self, struct apus__errand *errand)
 {
     struct send_errand *send = apus_container_of(errand, struct send_errand, errand);
+    apus_message *message = send->message;
     (void)self;
-    errand->result = apus__deliver_or_wait(apus__here, send->to, send->message);
+    send->message = NULL; // the process's while it waits
+    errand->result = apus__deliver_or_wait(apus__here, send->to, message);
+    if (errand->result)
+        send->message = message;
 }
 
-static int message_wait_and_send(apus_pid to, apus_message *message)
+// Delivers for any caller. Takes the message when it returns 0; on error *message is the caller's, or NULL if it is gone.
+static int message_deliver(struct apus__owner *here, apus_pid to, apus_message **message)
 {
-    struct send_errand send = {{.body = send_errand_run}, to, message};
-    return apus__run_errand(&send.errand);
+    int result = apus__deliver(here, to, *message);
+    if (apus_likely(result != -EAGAIN))
+        return result;
+    if (!here->is_foreign)
+        return apus__deliver_or_wait(here, to, *message);
+    struct send_errand send = {{.body = send_errand_run}, to, *message};
+    apus__foreign_leave();
+    result = apus__run_errand(&send.errand);
+    *message = send.message;
+    int error;
+    // The runtime may have been stopped meanwhile; then the message, if it is still ours, is lost with the pools.
+    if (!apus__foreign_enter(&error))
+        *message = NULL;
+    return result;
 }
 
 apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
@@ -94,19 +125,8 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     apus_message *message;
     result = message_make(here, type, payload, size, APUS__MESSAGE, &message);
     if (apus_likely(!result)) {
-        result = apus__deliver(here, to, message);
-        if (apus_unlikely(result == -EAGAIN)) {
-            if (here->is_foreign) {
-                apus__leave(here);
-                result = message_wait_and_send(to, message);
-                here = apus__enter(&(int){0});
-                if (!here)
-                    return result;
-            } else {
-                result = apus__deliver_or_wait(here, to, message);
-            }
-        }
-        if (apus_unlikely(result))
+        result = message_deliver(here, to, &message);
+        if (apus_unlikely(result && message))
             apus__message_free(here, message);
     }
     apus__leave(here);
@@ -152,10 +172,8 @@ apus_message *apus_message_new(const apus_type *type, size_t size)
 // Takes the message out of the caller's hands, to send it on or to drop it. False if it is not the caller's.
 static bool message_disown(struct apus__owner *here, apus_message *message)
 {
-    if (here->current && message == here->handling) {
+    if (here->current && message == here->handling)
         here->handling = NULL;
-        return true;
-    }
     if (message->flags & APUS__HELD) {
         if (!here->current)
             return false;
@@ -183,8 +201,8 @@ int apus_send_message(apus_pid to, apus_message *message)
     message->kind = APUS__MESSAGE;
     message->flags = flags & APUS__TAKEN;
     message->from = message_sender(here);
-    result = apus__deliver_or_wait(here, to, message);
-    if (result) {
+    result = message_deliver(here, to, &message);
+    if (result && message) {
         message->kind = kind;
         message->from = from;
         message->flags = flags & ~APUS__HELD;
@@ -202,13 +220,12 @@ int apus_message_keep(apus_message *message)
     struct apus__owner *here = apus__here;
     if (!message || !here || !here->current)
         return -EINVAL;
-    if (message->flags & APUS__HELD)
-        return message->flags & APUS__UNSENT ? -EINVAL : -EALREADY;
+    if (message->flags & APUS__HELD && !(message->flags & APUS__UNSENT))
+        return -EALREADY;
     if (here->handling != message || message->kind > APUS__LAST_VISIBLE)
         return -EINVAL;
     if (!apus__extra(here, here->current))
         return -ENOMEM;
-    here->handling = NULL;
     apus__hold(here->current, message);
     return 0;
 }

@@ -97,16 +97,42 @@ static struct apus__owner *spawn_place(struct apus__owner *here, const apus_spaw
         if (id != here->id && (here->is_foreign || apus__world.owners[id]->node != here->node))
             return apus__world.owners[id];
     }
-    return here->is_foreign ? apus__world.owners[apus__new_ref(here) % apus__world.owner_count] : here;
+    return here->is_foreign ? apus__spawn_anywhere(here) : here;
+}
+
+struct apus__owner *apus__spawn_anywhere(struct apus__owner *here)
+{
+    uint32_t count = apus__world.owner_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t id = (here->last_used + i) % count;
+        // relaxed: a hint.
+        if (apus_load_relaxed(&apus__world.owners[id]->inbox.park) != APUS__AWAKE) {
+            here->last_used = id;
+            break;
+        }
+    }
+    return apus__world.owners[here->last_used % count];
+}
+
+// A plain thread that finds no cell with one owner asks the others.
+static int spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
+                             size_t size, apus_pid *pid)
+{
+    int result = apus__spawn_there(here, there, birth, argument, size, pid);
+    for (uint32_t i = 1; i < apus__world.owner_count && result == -EAGAIN; i++)
+        result = apus__spawn_there(here, apus__world.owners[(there->id + i) % apus__world.owner_count], birth, argument, size, pid);
+    return result;
 }
 
 static int spawn_at(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size,
                     const apus_spawn_options *options, apus_pid *pid)
 {
     struct apus__owner *there = spawn_place(here, options);
+    if (here->is_foreign)
+        return spawn_from_thread(here, there, birth, argument, size, pid);
     if (there != here) {
         int result = apus__spawn_there(here, there, birth, argument, size, pid);
-        if (result != -EAGAIN || here->is_foreign)
+        if (result != -EAGAIN)
             return result;
     }
     return apus__spawn_here(here, birth, argument, size, pid);

@@ -67,10 +67,11 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     apus_message *outcome;
     int result = apus__ask_message(here, to, request, timeout_ms, &outcome);
     while (result == -EAGAIN) {
-        result = apus__ask(here, to, APUS__SPACE, timeout_ms, &outcome);
-        if (result)
-            break;
-        apus__message_drop(here, outcome);
+        result = apus__wait_for_space(here, to, request, timeout_ms);
+        if (result) {
+            apus__message_free(here, request);
+            return result;
+        }
         result = apus__ask_message(here, to, request, timeout_ms, &outcome);
     }
     if (result == 0)
@@ -91,15 +92,21 @@ struct call_errand {
 static void call_errand_run(apus_process *self, struct apus__errand *errand)
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
-    call->request->from = apus__pid(self);
-    errand->result = call_from_process(apus__here, call->to, call->request, call->timeout_ms, &call->reply);
+    apus_message *request = call->request;
+    call->request = NULL; // the process's from here on
+    request->from = apus__pid(self);
+    errand->result = call_from_process(apus__here, call->to, request, call->timeout_ms, &call->reply);
 }
 
 static int call_from_thread(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **reply)
 {
     struct call_errand call = {{.body = call_errand_run}, to, request, timeout_ms, NULL};
     apus__leave(here);
-    int result = apus__run_errand(&call.errand);
+    int error, result = apus__run_errand(&call.errand);
+    if (call.request && (here = apus__foreign_enter(&error))) {
+        apus__message_free(here, call.request);
+        apus__foreign_leave();
+    }
     if (reply)
         *reply = call.reply;
     else if (call.reply)

@@ -31,7 +31,7 @@ struct apus__birth {
     char label[64];
 };
 
-enum { APUS__NURSERY = 64 };
+enum { APUS__NURSERY = 64, APUS__NURSERY_FOR_ERRANDS = 8 };
 
 // Makes a process on `here`. Errors: -EAGAIN, -EEXIST, -ENOMEM.
 int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);

@@ -81,6 +81,12 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
     apus__heap_free(&here->heap, message, message->block);
 }
 
+// Whether the message is an ordinary one, with no flag that asks for care: one comparison for both.
+apus_inline bool apus__message_is_plain(const apus_message *message)
+{
+    return (message->flags | message->kind) == 0;
+}
+
 // Calls the type's drop, if the payload still owns something, and frees the message.
 static inline void apus__message_drop(struct apus__owner *here, apus_message *message)
 {

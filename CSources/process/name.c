@@ -80,7 +80,8 @@ int apus__name_register(const char *name, apus_pid pid)
     size_t length;
     if (apus__name_check(name, &length))
         return -EINVAL;
-    if (!process)
+    // relaxed: see apus__doom().
+    if (!process || apus_load_relaxed(&process->doomed) == pid.id)
         return -ESRCH;
     int result = apus__name_claim(name, pid, &block);
     if (result)

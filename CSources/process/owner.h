@@ -74,6 +74,7 @@ struct apus__owner {
     struct apus__table_cache cells;
     struct apus__table_cache timer_cells;
     uint64_t next_ref;
+    uint32_t last_used; // by a plain thread: the scheduler it gave a process to last
     uint64_t now_ms; // as of the last look at the clock
     struct apus__wheel *wheel;
     void *reserve[APUS__RESERVE]; // blocks for signals that must not be lost when memory runs out

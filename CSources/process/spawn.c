@@ -5,7 +5,7 @@
 const apus_behaviour apus__blocking_behaviour = {.name = "blocking"};
 const apus_behaviour apus__errand_behaviour = {.name = "errand"};
 
-enum { BOUND_CLASS = 1 };
+enum { BOUND_CLASS = 1, REFILL_TRIES = 100 /* of 10 ms */ };
 _Static_assert(sizeof(struct apus__bound) <= 128, "a bound fits its block");
 
 void *apus__spawn_argument(const apus_message *spawn)
@@ -292,23 +292,26 @@ static void nursery_ask(struct apus__owner *here, struct apus__owner *owner)
     }
 }
 
-// A cell of the other owner. Waits for a refill if there is none, unless we are a scheduler, which must not wait.
-static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner)
+// A cell of the other owner. Waits for one refill if there is none, unless we are a scheduler, which must not wait.
+static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner, bool is_errand)
 {
-    for (int tries = 0;; tries++) {
-        struct apus_process *process = nursery_pop(owner);
-        if (apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2)
-            nursery_ask(here, owner);
-        if (process || !here->is_foreign || tries == 100)
-            return process;
+    // The last cells are kept for errands, so that a full table does not keep a plain thread from waiting for a process to end.
+    int32_t kept = is_errand ? 0 : APUS__NURSERY_FOR_ERRANDS;
+    struct apus_process *process = apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    if (apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2)
+        nursery_ask(here, owner);
+    if (process || !here->is_foreign)
+        return process;
+    // acquire: the cells, or that there are none left. Pairs with apus__nursery_fill().
+    for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked); tries++)
         apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
-    }
+    return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
 }
 
 int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
                       apus_pid *pid)
 {
-    struct apus_process *process = nursery_take(here, there);
+    struct apus_process *process = nursery_take(here, there, birth->behaviour == &apus__errand_behaviour);
     if (!process)
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);

@@ -24,7 +24,11 @@
 
 #define APUS__INBOX_TAGS 7u
 
-enum { APUS__AWAKE = 0, APUS__PARKED = 1 };
+enum {
+    APUS__AWAKE = 0,
+    APUS__PARKED = 1,
+    APUS__SPINNING = 2 // idle, but awake for a moment still
+};
 
 struct apus__inbox_link {
     _Atomic uintptr_t next; // tagged; relaxed, since the head's compare-and-swap and exchange order it

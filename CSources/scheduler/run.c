@@ -23,7 +23,7 @@ static void run_finish_message(struct apus__owner *here, struct apus_process *pr
 {
     apus_message *message = here->handling;
     here->handling = NULL;
-    if (!message)
+    if (!message || message->flags & APUS__HELD)
         return;
     if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED))
         apus__relation_add(here, process, APUS__ASKED_BY, message->ref.id, message->from.id, true);
@@ -213,7 +213,7 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
         if (apus_likely(process->behaviour->handle != NULL))
             result = process->behaviour->handle(process, process->state, message);
         handled++;
-        if (apus_likely(here->handling == message && message->kind == APUS__MESSAGE && !message->type->drop)) {
+        if (apus_likely(here->handling == message && apus__message_is_plain(message) && !message->type->drop)) {
             here->handling = NULL;
             apus__message_free(here, message);
         } else {

@@ -278,8 +278,23 @@ static void world_empty_cells(void)
     }
 }
 
+// What arrived after the last process had ended, and was not looked at any more: signals to the dead, cells on their way home.
+static void world_empty_inboxes(void)
+{
+    bool is_empty;
+    do {
+        is_empty = true;
+        for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
+            struct apus__slot *slot = apus__machine.slots[i];
+            is_empty = is_empty && apus__inbox_is_empty(&slot->owner.inbox);
+            apus__slot_receive(slot);
+        }
+    } while (!is_empty);
+}
+
 void apus__world_unmake(void)
 {
+    world_empty_inboxes();
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
         apus__timers_drop(apus__machine.slots[i]);
     if (apus__world.cell_table.base)

@@ -160,6 +160,8 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     apus_message *handling = wait->handling, *result = wait->result;
     apus__wait_cancel(slot, wait);
     // What the callback was given and what it waited for go the way of the mailbox.
+    if (handling && handling->flags & APUS__HELD)
+        handling = NULL;
     apus_message *orphans[] = {handling, result};
     for (unsigned i = 0; i < 2; i++) {
         if (!orphans[i])
@@ -270,12 +272,17 @@ static void slot_sleep(struct apus__slot *slot)
 
 static void slot_idle(struct apus__slot *slot)
 {
+    // relaxed: a hint for plain threads that look for an idle slot; nothing else is read on the strength of it.
+    apus_store_relaxed(&slot->owner.inbox.park, APUS__SPINNING);
     for (int i = 0; i < SPINS; i++) {
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
-        if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events))
+        if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events)) {
+            apus__inbox_unpark(&slot->owner.inbox);
             return;
+        }
         apus__cpu_relax();
     }
+    apus__inbox_unpark(&slot->owner.inbox);
     slot_sleep(slot);
 }
 
@@ -335,6 +342,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     apus__wheel_init(&slot->wheel, owner->now_ms);
     slot->turns_to_clock = 1;
     apus__reserve_fill(owner);
+    apus__nursery_fill(owner);
     return 0;
 }
 

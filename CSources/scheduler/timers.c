@@ -2,6 +2,9 @@
 
 #include "scheduler/slot.h"
 
+// Beside the kind of deadline, a timer's word says which slot has it, and whether a plain thread made it.
+enum { KIND_MASK = 0x7f, TIMER_SHARED = 0x80, OWNER_SHIFT = 8 };
+
 uint64_t apus__due(uint64_t delay_ms)
 {
     if (delay_ms > APUS__TIMER_DELAY_MAX)
@@ -26,7 +29,8 @@ static void timer_free(struct apus__owner *here, struct apus__timer *timer, uint
     // release: nothing of the cell is read by us any more. Pairs with the acquire in timer_move() of a late canceller, which fails.
     apus_store_release(&timer->state, timer_word(generation & 0x7fffffff, APUS__TIMER_FREE));
     apus_bump_relaxed(&here->counters.timers_gone, 1);
-    if (here->is_foreign) {
+    // A plain thread's timers go back to where plain threads take them from.
+    if (here->is_foreign || timer->deadline.kind & TIMER_SHARED) {
         apus__table_free_shared(&apus__world.timer_table, index);
         return;
     }
@@ -58,7 +62,7 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, 
     struct apus__owner *owner = here->is_foreign ? apus__world.owners[index % apus__world.owner_count] : here;
     uint64_t generation = apus_load_relaxed(&timer->state) >> 3;
     apus__wheel_entry_init(&timer->deadline.entry);
-    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << 8;
+    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << OWNER_SHIFT | (here->is_foreign ? TIMER_SHARED : 0u);
     timer->deadline.cell = index;
     timer->deadline.entry.due = apus__due(delay_ms);
     timer->to = name ? APUS_NOBODY : to;
@@ -106,7 +110,7 @@ void apus__timers_run(struct apus__slot *slot, uint64_t now_ms)
     struct apus__wheel_entry *entry;
     while ((entry = apus__wheel_pop(&slot->wheel, now_ms))) {
         struct apus__deadline *deadline = apus_container_of(entry, struct apus__deadline, entry);
-        if ((deadline->kind & 0xff) == APUS__DEADLINE_TIMER)
+        if ((deadline->kind & KIND_MASK) == APUS__DEADLINE_TIMER)
             timer_fire(slot, apus_container_of(deadline, struct apus__timer, deadline));
         else
             apus__signal_deadline(&slot->owner, deadline);
@@ -137,7 +141,7 @@ void apus__timers_drop(struct apus__slot *slot)
             struct apus__wheel_entry *entry = apus_container_of(slot->wheel.slot[i].next, struct apus__wheel_entry, link);
             struct apus__deadline *deadline = apus_container_of(entry, struct apus__deadline, entry);
             struct apus__timer *timer = apus_container_of(deadline, struct apus__timer, deadline);
-            apus_check((deadline->kind & 0xff) == APUS__DEADLINE_TIMER);
+            apus_check((deadline->kind & KIND_MASK) == APUS__DEADLINE_TIMER);
             apus__wheel_remove(&slot->wheel, entry);
             apus_message *message = timer->message;
             timer_free(&slot->owner, timer, deadline->cell);
@@ -169,7 +173,7 @@ int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms
         return -ENOENT;
     uint64_t due = timer->deadline.entry.due;
     bool is_active = timer->to.id == 0 || apus__find(timer->to);
-    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> 8];
+    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
     if (was == APUS__TIMER_ACTIVE && owner == here) {
         apus__wheel_remove(here->wheel, &timer->deadline.entry);
         apus_message *message = timer->message;
