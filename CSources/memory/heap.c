@@ -5,14 +5,15 @@
 //           pointers below it, and every last use of its blocks. Pairs with the exchange in shelf_take().
 //     take  takes the whole chain: exchange with NULL. Acquire: observes all batches of the chain, because each later put is a
 //           read-modify-write of the same word and so continues the release sequence of the earlier ones.
-//   The taker owns the chain before it reads a single word of it, so no block is ever read while another thread may use it: there is
-//   no ABA and no tag. It keeps the first batch and puts the others back into an empty place; if none is empty, it keeps them in its
-//   stash for the next refill, so that nobody ever walks a chain. While it holds the chain the others see fewer batches than there
-//   are; at worst they carve fresh memory. With eight places and batches of up to 64 blocks, a place has mostly one batch or none.
+//   The taker owns the chain before it reads a single word of it, so no block is ever read while another thread may use it: there
+//   is no ABA and no tag. It keeps the first batch and puts the others back into an empty place; if none is empty, it keeps them in
+//   its stash for the next refill, so that nobody ever walks a chain. While it holds the chain the others see fewer batches than
+//   there are; at worst they carve fresh memory. With eight places and batches of up to 64 blocks, a place has mostly one batch or
+//   none.
 //
-// Regions.  A chunk is pushed onto its node's open list once, when new, and removed once, when a bump ran past its end; so a compare-
-//   and-swap on the head of that list cannot be fooled by a chunk that came back. Bumping is a fetch-and-add on the chunk. Two threads
-//   that find no room both map a chunk: one more chunk than needed, no waiting.
+// Regions.  A chunk is pushed onto its node's open list once, when new, and removed once, when a bump ran past its end; so a
+//   compare- and-swap on the head of that list cannot be fooled by a chunk that came back. Bumping is a fetch-and-add on the chunk.
+//   Two threads that find no room both map a chunk: one more chunk than needed, no waiting.
 #include "memory/heap.h"
 
 #include <errno.h>
@@ -34,8 +35,8 @@ enum {
 static const uint16_t heap_limits[APUS__HEAP_CLASSES] = {256, 256, 256, 256, 256, 256, 128, 128, 64, 64, 16, 16, 16};
 static const uint8_t heap_batches[APUS__HEAP_CLASSES] = {55, 64, 64, 64, 64, 64, 32, 32, 16, 16, 4, 4, 4};
 
-// The first block of a batch, while the batch is on a shelf. With `branches` == 0 the entries are the other blocks; else the entries
-// are `branches` blocks, filled with pointers to the rest in order.
+// The first block of a batch, while the batch is on a shelf. With `branches` == 0 the entries are the other blocks; else the
+// entries are `branches` blocks, filled with pointers to the rest in order.
 struct apus__batch {
     struct apus__batch *next;
     uint32_t count; // blocks, this one and the branches included
@@ -67,7 +68,7 @@ _Static_assert(sizeof(struct apus__chunk) <= APUS_CACHE_LINE, "the first span be
 _Static_assert(sizeof(struct heap_large) <= APUS_CACHE_LINE, "a large block begins one line after its header");
 _Static_assert(APUS__HEAP_CLASSES <= APUS_CACHE_LINE, "a class fits the low bits of a block's address");
 
-// --- Batches ----------------------------------------------------------------------------------------------------------------------
+// --- Batches ---------------------------------------------------------------------------------------------------------------------
 
 static unsigned batch_fill(void **into, unsigned room, void *const *blocks, unsigned count)
 {
@@ -116,7 +117,7 @@ static unsigned batch_unpack(struct apus__batch *batch, void **slots, unsigned c
     return count;
 }
 
-// --- The shelf --------------------------------------------------------------------------------------------------------------------
+// --- The shelf -------------------------------------------------------------------------------------------------------------------
 
 // Puts the chain into an empty place. False if there was none.
 static bool shelf_put_chain(struct apus__shelf *shelf, unsigned from, struct apus__batch *chain)
@@ -151,7 +152,8 @@ static struct apus__batch *shelf_take(struct apus__shelf *shelf, uint32_t *from,
     *stash = NULL;
     for (unsigned i = 0; chain == NULL && i < APUS__SHELF_PLACES; i++) {
         unsigned at = (*from + i) % APUS__SHELF_PLACES;
-        // relaxed: only saves the exchange. acquire: observes the batches and the last uses of their blocks; pairs with shelf_put().
+        // relaxed: only saves the exchange. acquire: observes the batches and the last uses of their blocks; pairs with
+        // shelf_put().
         if (apus_load_relaxed(&shelf->places[at]) != NULL && (chain = apus_exchange_acquire(&shelf->places[at], NULL)) != NULL)
             *from = at;
     }
@@ -160,7 +162,7 @@ static struct apus__batch *shelf_take(struct apus__shelf *shelf, uint32_t *from,
     return chain;
 }
 
-// --- Fresh memory -----------------------------------------------------------------------------------------------------------------
+// --- Fresh memory ----------------------------------------------------------------------------------------------------------------
 
 // Maps a chunk on `node`; its first span is the caller's.
 static struct apus__chunk *pool_add_chunk(struct apus__pool *pool, unsigned node)
@@ -251,7 +253,7 @@ static unsigned heap_carve(struct apus__heap *heap, unsigned class)
     return count;
 }
 
-// --- Allocation -------------------------------------------------------------------------------------------------------------------
+// --- Allocation ------------------------------------------------------------------------------------------------------------------
 
 // Takes batches until the array is worth the visit: those of a far heap or of a retired one may be small.
 static unsigned heap_refill(struct apus__heap *heap, unsigned class)
@@ -377,7 +379,7 @@ void apus__heap_free_slow(struct apus__heap *heap, void *block, unsigned class)
         heap_free_near(heap, block, class);
 }
 
-// --- Heaps ------------------------------------------------------------------------------------------------------------------------
+// --- Heaps -----------------------------------------------------------------------------------------------------------------------
 
 // Sets all but the slots, whose pages are to stay untouched.
 static void heap_reset(struct apus__heap *heap, struct apus__pool *pool, unsigned node)
@@ -474,7 +476,7 @@ void apus__heap_counts(const struct apus__heap *heap, struct apus__heap_counts *
     counts->allocated = allocated + apus_load_relaxed(&heap->allocated_large);
 }
 
-// --- The pool ---------------------------------------------------------------------------------------------------------------------
+// --- The pool --------------------------------------------------------------------------------------------------------------------
 
 int apus__pool_init(struct apus__pool *pool, unsigned node_count, const int *system_nodes)
 {

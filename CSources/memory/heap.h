@@ -1,12 +1,12 @@
 // memory/heap.h - blocks for messages and other small things: per-slot heaps over node-local pools.
 //
 // Problem:    a message is allocated on one slot and freed on another, a hundred million times a second. A lock, or one atomic
-//             read-modify-write for each message, is too dear; so is a list through the free blocks, because the next block of a list
-//             is known only when the line of the one before has crossed over from the core that freed it.
+//             read-modify-write for each message, is too dear; so is a list through the free blocks, because the next block of a
+//             list is known only when the line of the one before has crossed over from the core that freed it.
 // Idea:       each heap keeps the free blocks of a size class in a small array, used as a stack: alloc takes the last pointer, free
-//             adds one; neither touches the block. A full array hands a batch to the shelf of its node with one compare-and-swap, an
-//             empty one takes a batch with one exchange. A batch is a tree of pointers stored in the free blocks themselves, at most
-//             two levels deep, so that the taker misses the cache twice for a batch and not once for each block.
+//             adds one; neither touches the block. A full array hands a batch to the shelf of its node with one compare-and-swap,
+//             an empty one takes a batch with one exchange. A batch is a tree of pointers stored in the free blocks themselves, at
+//             most two levels deep, so that the taker misses the cache twice for a batch and not once for each block.
 // Layout:
 //     heap (one slot or one plain thread)        node of the pool (shared)                memory
 //     bins[class] -> slots: [b1 b2 b3 ..]  --->  shelves[class]: 8 places of chains  --->  chunks of 2 MB, aligned, one node each,
@@ -19,8 +19,8 @@
 //             I5 blocks in use = the sum over all heaps, retired ones included, of allocated - freed; exact when nobody is at work.
 // Who:        alloc, free, flush, retire: the thread that uses the heap. Counts, in_use: any thread, approximate while others work.
 // Ordering:   see the shelf in memory/heap.c. Fields read by other threads are relaxed atomics with one writer.
-// Progress:   alloc and free are lock-free, and wait-free until they need the shelf. Creating, retiring and summing up heaps takes a
-//             mutex: these happen when a thread comes or goes, not when a message does.
+// Progress:   alloc and free are lock-free, and wait-free until they need the shelf. Creating, retiring and summing up heaps takes
+//             a mutex: these happen when a thread comes or goes, not when a message does.
 // Dropped:    lists through free blocks; a tagged stack of batches (its pop reads a block that may be in use by then). Numbers in
 //             docs/decisions/0002-own-block-pools.md.
 #ifndef APUS_MEMORY_HEAP_H
@@ -64,7 +64,7 @@ apus_inline unsigned apus__heap_class(size_t bytes)
     return APUS__HEAP_LARGE;
 }
 
-// --- The shared part --------------------------------------------------------------------------------------------------------------
+// --- The shared part -------------------------------------------------------------------------------------------------------------
 
 struct apus__batch;
 struct apus__chunk;
@@ -103,8 +103,8 @@ struct apus__pool {
     struct apus__heap_counts retired;
 };
 
-// Prepares `pool` for `node_count` nodes (1 ..= APUS__HEAP_NODES_MAX). `system_nodes[i]` is the number the system has for node i; NULL
-// binds no memory, as on a machine of one node, or where a test pretends nodes.
+// Prepares `pool` for `node_count` nodes (1 ..= APUS__HEAP_NODES_MAX). `system_nodes[i]` is the number the system has for node i;
+// NULL binds no memory, as on a machine of one node, or where a test pretends nodes.
 //
 // `pool` must be zeroed memory that outlives the program's last use of a block (a static object). If it was destroyed while blocks
 // were in use and therefore kept, it is taken up again as it is; the node count must then be the same.
@@ -112,8 +112,8 @@ struct apus__pool {
 // Errors: -ENOMEM.
 int apus__pool_init(struct apus__pool *pool, unsigned node_count, const int *system_nodes);
 
-// Gives all memory back to the system, if no block is in use and no heap is alive. Otherwise keeps everything as it is, so that a late
-// release by a heap of this pool stays valid, and returns how many blocks and heaps hold it; a later init takes it up again.
+// Gives all memory back to the system, if no block is in use and no heap is alive. Otherwise keeps everything as it is, so that a
+// late release by a heap of this pool stays valid, and returns how many blocks and heaps hold it; a later init takes it up again.
 uint64_t apus__pool_destroy(struct apus__pool *pool);
 
 // Sums over all heaps of the pool, the retired ones included.
@@ -125,10 +125,10 @@ uint64_t apus__pool_in_use(struct apus__pool *pool);
 // Bytes of address space taken for chunks. Resident is only what was handed out at least once.
 uint64_t apus__pool_bytes_mapped(const struct apus__pool *pool);
 
-// --- The private part -------------------------------------------------------------------------------------------------------------
+// --- The private part ------------------------------------------------------------------------------------------------------------
 
-// The free blocks of one class. `tally` holds two numbers that change together: the low 16 bits are the count of free blocks, the rest
-// counts the allocations made here. One addition keeps both, and `freed` follows from what else is known.
+// The free blocks of one class. `tally` holds two numbers that change together: the low 16 bits are the count of free blocks, the
+// rest counts the allocations made here. One addition keeps both, and `freed` follows from what else is known.
 struct apus__heap_bin {
     void **slots; // slots[1 ..= count] are free blocks; slots[0] is never read as one
     _Atomic uint64_t tally;
@@ -199,7 +199,7 @@ apus_inline void *apus__heap_alloc(struct apus__heap *heap, unsigned class)
     struct apus__heap_bin *bin = &heap->bins[class];
     // relaxed: this thread is the only writer; others read the number for statistics.
     uint64_t tally = apus_load_relaxed(&bin->tally);
-    unsigned count = (unsigned)(tally & 0xffff);
+    size_t count = tally & 0xffff;
     if (apus_unlikely(count == 0))
         return apus__heap_alloc_slow(heap, class);
     apus_store_relaxed(&bin->tally, tally + APUS__HEAP_ALLOCATED - 1);
@@ -220,15 +220,15 @@ apus_inline void *apus__heap_alloc_bytes(struct apus__heap *heap, size_t bytes, 
 // Takes back a block that any heap of the pool allocated with `class`.
 apus_inline void apus__heap_free(struct apus__heap *heap, void *block, unsigned class)
 {
-    // One comparison finds the large block and the machine of many nodes. The second part is for a class the compiler knows: it cannot
-    // know that classes_near is at most APUS__HEAP_CLASSES.
+    // One comparison finds the large block and the machine of many nodes. The second part is for a class the compiler knows: it
+    // cannot know that classes_near is at most APUS__HEAP_CLASSES.
     if (apus_unlikely(class >= heap->classes_near) || (__builtin_constant_p(class) && class >= APUS__HEAP_CLASSES)) {
         apus__heap_free_slow(heap, block, class);
         return;
     }
     struct apus__heap_bin *bin = &heap->bins[class];
     uint64_t tally = apus_load_relaxed(&bin->tally);
-    unsigned count = (unsigned)(tally & 0xffff);
+    size_t count = tally & 0xffff;
     if (apus_unlikely(count == bin->limit)) {
         apus__heap_free_slow(heap, block, class);
         return;

@@ -1,8 +1,8 @@
 // memory/inject.h - makes a chosen allocation fail, so that tests can walk every out-of-memory path.
 //
-// Idea:     each place that can run out of memory asks `apus__inject_fail(site)` first. A test says "the n-th allocation from now, at
-//           any of these sites, fails"; after that one failure the injector is quiet again. A test that loops n = 1, 2, 3 ... until a
-//           whole operation succeeds without a hit has seen each of its failure paths once.
+// Idea:     each place that can run out of memory asks `apus__inject_fail(site)` first. A test says "the n-th allocation from now,
+//           at any of these sites, fails"; after that one failure the injector is quiet again. A test that loops n = 1, 2, 3 ...
+//           until a whole operation succeeds without a hit has seen each of its failure paths once.
 // Scope:    process wide: the count runs over all threads, so that it also reaches allocations made by carriers.
 // Cost:     none unless compiled with APUS_INJECT: the question is the constant `false`.
 // Ordering: all relaxed. The injector carries no data; a test arms it before it starts the work that is to fail.

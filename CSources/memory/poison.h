@@ -1,7 +1,8 @@
 // memory/poison.h - tells AddressSanitizer which blocks of our own pools are free.
 //
 // The pools never give memory back to the C library, so without this the sanitizer would not see the use of a message after its
-// release. A free block is poisoned as a whole; the pool opens it again when it hands it out or stores a list in it. Costs nothing in other builds.
+// release. A free block is poisoned as a whole; the pool opens it again when it hands it out or stores a list in it. Costs nothing
+// in other builds.
 #ifndef APUS_MEMORY_POISON_H
 #define APUS_MEMORY_POISON_H
 

@@ -2,8 +2,8 @@
 //
 // The shelf.  One word for each node: the first cell of the first batch, and a tag that each take increments. A take reads the link
 //   word of the first cell to learn the next batch; another thread may have taken that cell by then and be using it. The cell's
-//   memory is still there and its link word atomic, so the read is harmless, and the tag makes the compare-and-swap fail. The tag has
-//   36 bits: it would have to wrap around within one take to be fooled.
+//   memory is still there and its link word atomic, so the read is harmless, and the tag makes the compare-and-swap fail. The tag
+//   has 36 bits: it would have to wrap around within one take to be fooled.
 //
 // Growth.  Extents join the table in order of their index, so that `limit` alone tells what may be read. To add extent e = limit:
 //     1. claim: owner[e] goes from 0 to 1 + node, once. Whoever loses helps the claimer with the next steps.
@@ -52,7 +52,7 @@ static uint64_t link_make(uint32_t next, uint32_t batch, uint32_t count)
     return next | (uint64_t)batch << APUS__TABLE_CAPACITY_BITS | (uint64_t)count << (2 * APUS__TABLE_CAPACITY_BITS);
 }
 
-// --- The shelf --------------------------------------------------------------------------------------------------------------------
+// --- The shelf -------------------------------------------------------------------------------------------------------------------
 
 // Puts the list of `count` cells that begins with `first` on the shelf of `node`.
 static void shelf_put(struct apus__table *table, unsigned node, uint32_t first, uint32_t count)
@@ -67,7 +67,8 @@ static void shelf_put(struct apus__table *table, unsigned node, uint32_t first, 
     while (!apus_cas_weak_release(shelf, &seen, (seen & ~INDEX_MASK) | first));
 }
 
-// Takes a batch: returns its first cell and stores its size, or returns 0. Only the low bits of the first link word are of use then.
+// Takes a batch: returns its first cell and stores its size, or returns 0. Only the low bits of the first link word are of use
+// then.
 static uint32_t shelf_take(struct apus__table *table, unsigned node, uint32_t *count)
 {
     _Atomic uint64_t *shelf = &table->nodes[node].shelf;
@@ -83,7 +84,7 @@ static uint32_t shelf_take(struct apus__table *table, unsigned node, uint32_t *c
     return (uint32_t)(seen & INDEX_MASK);
 }
 
-// --- Fresh cells ------------------------------------------------------------------------------------------------------------------
+// --- Fresh cells -----------------------------------------------------------------------------------------------------------------
 
 static size_t table_whole_pages(size_t bytes)
 {
@@ -102,7 +103,8 @@ static void table_open(struct apus__table *table, uint32_t extent)
     while (!apus_cas_weak_release(open, &seen, extent + 1));
 }
 
-// Adds one extent to the table, for `node` or for a thread of another node that is about to. False when there is no room or no memory.
+// Adds one extent to the table, for `node` or for a thread of another node that is about to. False when there is no room or no
+// memory.
 static bool table_grow(struct apus__table *table, unsigned node)
 {
     uint32_t limit = apus__table_limit(table);
@@ -173,7 +175,7 @@ static uint32_t table_take(struct apus__table *table, unsigned node, uint32_t *c
     return first;
 }
 
-// --- Cells ------------------------------------------------------------------------------------------------------------------------
+// --- Cells -----------------------------------------------------------------------------------------------------------------------
 
 apus_cold uint32_t apus__table_alloc_slow(struct apus__table *table, struct apus__table_cache *cache, unsigned node)
 {
@@ -228,7 +230,7 @@ void apus__table_free_shared(struct apus__table *table, uint32_t index)
     apus__table_give_back(table, &one, 1);
 }
 
-// --- The table --------------------------------------------------------------------------------------------------------------------
+// --- The table -------------------------------------------------------------------------------------------------------------------
 
 int apus__table_init(struct apus__table *table, uint32_t capacity, uint32_t cell_size, uint32_t link_offset, unsigned node_count,
                      const int *system_nodes)

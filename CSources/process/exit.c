@@ -109,17 +109,17 @@ enum { HOMEWARD_BATCH = 64 };
 
 void apus__cells_send_home(struct apus__owner *here)
 {
-    struct apus_process *first = here->homeward_first;
-    if (!first)
+    struct apus_process *oldest = here->homeward_first;
+    if (!oldest)
         return;
     struct apus__owner *home = apus__world.owners[here->homeward_owner];
     uintptr_t newest = 0;
-    while (first) {
-        struct apus_process *next = first->homeward;
+    for (struct apus_process *process = oldest; process;) {
+        struct apus_process *next = process->homeward;
         // The links of the chain are written before the owner changes; after that the cell is no longer ours (signal.h, "moving").
-        apus_store_relaxed(&first->gift.next, newest);
-        newest = (uintptr_t)&first->gift | APUS__INBOX_HOME;
-        first = next;
+        apus_store_relaxed(&process->gift.next, newest);
+        newest = (uintptr_t)&process->gift | APUS__INBOX_HOME;
+        process = next;
     }
     for (uintptr_t cell = newest; cell;) {
         struct apus__inbox_link *link = apus__inbox_untag(cell);
@@ -129,7 +129,7 @@ void apus__cells_send_home(struct apus__owner *here)
     }
     here->homeward_first = NULL;
     here->homeward_count = 0;
-    if (apus__inbox_push_chain(&home->inbox, newest, &here->homeward_last->gift))
+    if (apus__inbox_push_chain(&home->inbox, newest, &oldest->gift))
         apus__owner_wake(home, here);
 }
 
@@ -148,8 +148,6 @@ static void cell_free(struct apus__owner *here, struct apus_process *process)
     if (here->homeward_first && here->homeward_owner != home)
         apus__cells_send_home(here);
     process->homeward = here->homeward_first;
-    if (!here->homeward_first)
-        here->homeward_last = process;
     here->homeward_first = process;
     here->homeward_owner = home;
     if (++here->homeward_count >= HOMEWARD_BATCH)

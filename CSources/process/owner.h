@@ -80,7 +80,7 @@ struct apus__owner {
     void *reserve[APUS__RESERVE]; // blocks for signals that must not be lost when memory runs out
     uint32_t reserved;
     // The dead cells of another owner, gathered to be sent home together.
-    struct apus_process *homeward_first, *homeward_last;
+    struct apus_process *homeward_first;
     uint32_t homeward_owner, homeward_count;
     struct apus__counters counters;
 };

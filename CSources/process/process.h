@@ -149,8 +149,10 @@ apus_inline struct apus_process *apus__find(apus_pid pid)
 // sender that has moved here finds its own earlier pushes, since moving orders them (signal.h).
 apus_inline bool apus__is_local(struct apus__owner *here, struct apus_process *process)
 {
-    // relaxed, both: only this thread can make `owner` equal or unequal to its id, and `remote` was emptied by this thread.
-    return apus_load_relaxed(&process->owner) == here->id && apus_load_relaxed(&process->remote) == NULL;
+    // acquire: if the cell has just been given to us, all the giver did to it; the gift itself may still lie in our inbox. Pairs with
+    // the store of `owner` in share_take() (scheduler/share.c). relaxed: only this thread makes `remote` NULL, and a push of the
+    // sender's own was ordered before this by whatever brought the sender here.
+    return apus_load_acquire(&process->owner) == here->id && apus_load_relaxed(&process->remote) == NULL;
 }
 
 apus_inline void apus__schedule(struct apus__owner *here, struct apus_process *process)

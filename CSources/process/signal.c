@@ -452,8 +452,9 @@ static void signal_take(struct apus__owner *here, struct apus_process *process)
 
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process)
 {
-    // relaxed: only this thread makes `owner` unequal to its own id; any other value is somebody else's and is passed on.
-    if (apus_load_relaxed(&process->owner) == here->id)
+    // acquire: the cell may have been given to us, and the notification have overtaken the gift. Pairs with the store of `owner` in
+    // share_take() and apus__cells_send_home(). Any other owner's id means that the notification is to be passed on.
+    if (apus_load_acquire(&process->owner) == here->id)
         signal_take(here, process);
     else
         signal_notify(here, process);

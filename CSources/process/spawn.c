@@ -57,7 +57,8 @@ static int cell_set_bound(struct apus__owner *here, struct apus_process *process
     return 0;
 }
 
-// A cell that had a bound keeps it; for an unbounded process it is opened wide.
+// A cell that had a bound keeps it; for an unbounded process it is opened wide. Done by whoever makes the pid known, before that, so
+// that no message is let in uncounted.
 static int cell_set_limits(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
 {
     if (birth->mailbox_messages || birth->mailbox_bytes || apus_load_relaxed(&process->bound))
@@ -130,8 +131,6 @@ static int cell_fill(struct apus__owner *here, struct apus_process *process, con
     process->reductions = 0;
     process->flags = (process->flags & APUS__EXITING) | cell_flags(birth);
     int result = cell_set_state(here, process);
-    if (apus_likely(!result))
-        result = cell_set_limits(here, process, birth);
     if (apus_likely(!result))
         result = cell_set_extra(here, process, birth);
     if (apus_likely(!result))
@@ -208,6 +207,8 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
     struct apus__name *name = NULL;
     process->flags = 0;
     int result = cell_fill(here, process, birth);
+    if (apus_likely(!result))
+        result = cell_set_limits(here, process, birth);
     if (apus_unlikely(birth->name) && !result)
         result = apus__name_claim(birth->name, child, &name);
     if (apus_likely(!result) && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
@@ -317,7 +318,7 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struc
     apus_pid child = cell_new_pid(process);
     apus_message *message = spawn_message(here, birth, argument, size);
     struct apus__name *name = NULL;
-    int result = message ? 0 : -ENOMEM;
+    int result = message ? cell_set_limits(here, process, birth) : -ENOMEM;
     if (!result && birth->name)
         result = apus__name_claim(birth->name, child, &name);
     if (!result && here->current && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))

@@ -49,7 +49,7 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
             *oldest = &process->gift;
         *newest = (uintptr_t)&process->gift | APUS__INBOX_GIFT;
         // release: all we did to the process, of which this is the last, but for the links of the chain. Pairs with the exchange in
-        // apus__inbox_take() by the receiver, and with the receiver's reading of `owner` in a notification.
+        // apus__inbox_take() by the receiver, and with its acquire loads in apus__is_local() and apus__signal_notified().
         apus_store_release(&process->owner, to->owner.id);
         taken++;
     }
@@ -72,7 +72,9 @@ apus_cold void apus__share(struct apus__slot *slot)
         taken += share_take(slot, order[i], to, &newest, &oldest, half - taken);
     }
     if (taken) {
-        apus__inbox_push_chain(&to->owner.inbox, newest, oldest);
+        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more.
+        if (apus__inbox_push_chain(&to->owner.inbox, newest, oldest))
+            apus__owner_wake(&to->owner, &slot->owner);
         apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, taken);
     }
     // The sleeper was claimed and must be woken even if nothing could be given.
