@@ -61,5 +61,7 @@ for source in Examples/C/*.c Examples/C/*.cpp; do
     run_static "$source" "$out/$name-static" >"$out/log" 2>&1
     result $? "$source, static"
 done
+Tests/readme.sh "$prefix" >"$out/log" 2>&1
+result $? "README.md"
 echo "examples: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
