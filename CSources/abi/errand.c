@@ -1,9 +1,8 @@
 // abi/errand.c - what a plain thread cannot do itself, a process does for it: waiting for a reply, a monitor, space in a mailbox.
 //
-// The thread lends the process a struct on its own stack and sleeps on its futex word; the process stores the result and wakes it. If
-// the process is ended before that, which only a stop of the runtime does, `apus__errand_ended` tells the thread: the core calls it
-// for each process of the errand behaviour that ends (process/exit.c). Exactly one of the two writes `done`: the body clears the
-// pointer in the process's state before it does.
+// The thread lends the process a struct on its own stack and sleeps on its futex word; the process stores the result. When it ends,
+// having done so or because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the
+// thread: so by then nobody finds the process any more.
 #include "abi/enter.h"
 #include "os/futex.h"
 
@@ -27,8 +26,6 @@ static void errand_body(apus_process *self, void *argument)
     struct apus__errand *errand = *(struct apus__errand **)argument;
     *errand_place(self) = errand;
     errand->body(self, errand);
-    *errand_place(self) = NULL;
-    errand_done(errand);
 }
 
 void apus__errand_ended(struct apus_process *process)
@@ -37,10 +34,8 @@ void apus__errand_ended(struct apus_process *process)
     struct apus__errand *errand = *errand_place(process);
     if (!errand && process->first && process->first->kind == APUS__SPAWN)
         errand = *(struct apus__errand **)apus__spawn_argument(process->first);
-    if (!errand)
-        return;
-    errand->result = -ESHUTDOWN;
-    errand_done(errand);
+    if (errand)
+        errand_done(errand);
 }
 
 // Until the errand is done: a short spin, since most are, then asleep.
@@ -63,6 +58,7 @@ int apus__run_errand(struct apus__errand *errand)
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
+    errand->result = -ESHUTDOWN; // unless the body says otherwise
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;

@@ -12,7 +12,7 @@
 //   none.
 //
 // Regions.  A chunk is pushed onto its node's open list once, when new, and removed once, when a bump ran past its end; so a
-//   compare- and-swap on the head of that list cannot be fooled by a chunk that came back. Bumping is a fetch-and-add on the chunk.
+//   compare-and-swap on the head of that list cannot be fooled by a chunk that came back. Bumping is a fetch-and-add on the chunk.
 //   Two threads that find no room both map a chunk: one more chunk than needed, no waiting.
 #include "memory/heap.h"
 
