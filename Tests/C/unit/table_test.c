@@ -1,7 +1,7 @@
 // table_test.c - goal: every cell is owned by one at a time, keeps its address and its content, and no index is lost.
 //
-// Method: each cell carries an owner mark and a generation that only its owner raises; a cell handed out twice shows as a mark that is
-// not free. Tables small enough to be exhausted show that all cells come back. Several nodes are pretended on any machine.
+// Method: each cell carries an owner mark and a generation that only its owner raises; a cell handed out twice shows as a mark that
+// is not free. Tables small enough to be exhausted show that all cells come back. Several nodes are pretended on any machine.
 #include <pthread.h>
 
 #include "../test.h"
@@ -73,7 +73,7 @@ TEST(content_survives_free, "a freed cell keeps its content, however it travels 
     apus__table_destroy(&table);
 }
 
-TEST(exhaustion_reports_and_recovers, "a table hands out all cells but index 0, then none, and one again after a free; on 1 and 3 nodes")
+TEST(exhaustion_reports_and_recovers, "a table hands out all cells but index 0, then none, then one after a free; 1 and 3 nodes")
 {
     for (unsigned nodes = 1; nodes <= 3; nodes += 2) {
         for (uint32_t capacity = 64; capacity <= 65536; capacity *= 4) {
@@ -152,7 +152,7 @@ TEST(a_million_cells_cost_their_size, "a million cells of 192 bytes cost at most
     apus__table_destroy(&table);
 }
 
-// --- Threads ----------------------------------------------------------------------------------------------------------------------
+// --- Threads ---------------------------------------------------------------------------------------------------------------------
 
 enum { WORKERS = 4, HELD = 600 };
 
@@ -204,7 +204,8 @@ static void *worker_run(void *argument)
         worker->random ^= worker->random << 17;
         uint32_t *at = &held[worker->random % HELD];
         if (*at == 0) {
-            *at = worker->number == 0 ? apus__table_alloc_shared(&table, worker->node) : apus__table_alloc(&table, &cache, worker->node);
+            *at = worker->number == 0 ? apus__table_alloc_shared(&table, worker->node)
+                                      : apus__table_alloc(&table, &cache, worker->node);
             CHECK(*at != 0);
             worker_own(worker, *at);
             continue;
