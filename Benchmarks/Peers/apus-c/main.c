@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     apus_reason reason;
     check(apus_join(boss, APUS_INFINITY, &reason) == 0, "join");
     check(reason.kind == APUS_REASON_NORMAL || reason.kind == APUS_REASON_NOPROC, "the boss ended normally");
-    check(apus_stop(0) == 0, "stop");
+    check(apus_stop(0) == 0, "stop"); // at once: what is left of a workload only waits
     check(apus_runtime_info(&info) == 0 && info.processes == 0 && info.timers == 0, "nothing is left");
 
     printf(result >= 1000 ? "apus-c,%s,%u,%.1f,%s\n" : "apus-c,%s,%u,%.4f,%s\n", workload->name, bench_cores, result,
