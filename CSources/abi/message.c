@@ -1,5 +1,7 @@
 #include "abi/enter.h"
 
+#include <stdlib.h>
+
 bool apus_message_is_request(const apus_message *message)
 {
     return message && message->kind == APUS__REQUEST;
@@ -187,6 +189,12 @@ int apus_send_message(apus_pid to, apus_message *message)
     int result;
     if (!message)
         return -EINVAL;
+    if (message->block == APUS__BLOCK_MALLOC) {
+        result = apus_send(to, message->type, apus_message_payload(message), message->size);
+        if (!result)
+            free(message);
+        return result;
+    }
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
@@ -230,9 +238,21 @@ int apus_message_keep(apus_message *message)
     return 0;
 }
 
+// A reply that was handed to a plain thread: needs no runtime.
+static void message_release_malloc(apus_message *message)
+{
+    if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
+        message->type->drop(apus_message_payload(message), message->size);
+    free(message);
+}
+
 void apus_message_release(apus_message *message)
 {
     int error;
+    if (message && message->block == APUS__BLOCK_MALLOC) {
+        message_release_malloc(message);
+        return;
+    }
     struct apus__owner *here = message ? apus__enter(&error) : NULL;
     if (!here)
         return;

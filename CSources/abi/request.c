@@ -1,5 +1,8 @@
 #include "abi/enter.h"
+#include "process/reason.h"
 #include "scheduler/timers.h"
+
+#include <stdlib.h>
 
 // --- Asking and waiting ---------------------------------------------------------------------------------------------------------
 
@@ -81,35 +84,69 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     return result;
 }
 
+// A call of a plain thread. What it points to stays where it is until the thread wakes.
 struct call_errand {
     struct apus__errand errand;
     apus_pid to;
-    apus_message *request;
+    const apus_type *type;
+    const void *payload;
+    size_t size;
     uint64_t timeout_ms;
     apus_message *reply;
 };
 
+// A copy of the message that does not need the runtime. The message's payload has moved there. NULL if there is no memory.
+static apus_message *call_copy_out(struct apus__owner *here, apus_message *message)
+{
+    // A down message's text lies behind its payload.
+    size_t text = 0;
+    const apus_down_message *down = NULL;
+    if (message->kind == APUS__SYSTEM) {
+        down = apus_message_payload(message);
+        text = apus__reason_text_size(&down->reason);
+    }
+    apus_message *copy = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *copy + message->size + text);
+    if (copy) {
+        memcpy(copy, message, sizeof *copy + message->size);
+        copy->block = APUS__BLOCK_MALLOC;
+        if (down) {
+            apus_down_message *copied = apus_message_payload(copy);
+            copied->reason = apus__reason_store(copied + 1, &down->reason);
+        }
+        apus_message_take(message);
+    }
+    apus__message_drop(here, message);
+    return copy;
+}
+
 static void call_errand_run(apus_process *self, struct apus__errand *errand)
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
-    apus_message *request = call->request;
-    call->request = NULL; // the process's from here on
-    request->from = apus__pid(self);
-    errand->result = call_from_process(apus__here, call->to, request, call->timeout_ms, &call->reply);
+    struct apus__owner *here = apus__here;
+    apus_message *request, *reply = NULL;
+    (void)self;
+    int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, &request);
+    if (!result)
+        result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
+    if (reply) {
+        call->reply = call_copy_out(here, reply);
+        result = call->reply ? result : -ENOMEM;
+    }
+    errand->result = result;
 }
 
-static int call_from_thread(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **reply)
+static int call_from_thread(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                            apus_message **reply)
 {
-    struct call_errand call = {{.body = call_errand_run}, to, request, timeout_ms, NULL};
-    apus__leave(here);
-    int error, result = apus__run_errand(&call.errand);
-    if (call.request && (here = apus__foreign_enter(&error))) {
-        apus__message_free(here, call.request);
-        apus__foreign_leave();
-    }
+    struct call_errand call = {{.body = call_errand_run}, to, type, payload, size, timeout_ms, NULL};
+    if (!type || (!payload && size))
+        return -EINVAL;
+    if (size > APUS_MESSAGE_SIZE_MAX)
+        return -EMSGSIZE;
+    int result = apus__run_errand(&call.errand);
     if (reply)
         *reply = call.reply;
-    else if (call.reply)
+    else
         apus_message_release(call.reply);
     return result;
 }
@@ -120,18 +157,14 @@ int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t si
     apus_message *request;
     if (reply)
         *reply = NULL;
-    struct apus__owner *here = apus__enter(&result);
-    if (apus_unlikely(!here))
-        return result;
-    if (apus_unlikely(here->current && apus_pid_equal(to, apus__pid(here->current))))
+    struct apus__owner *here = apus__here;
+    if (apus_unlikely(!here || !here->current))
+        return call_from_thread(to, type, payload, size, timeout_ms, reply);
+    if (apus_unlikely(apus_pid_equal(to, apus__pid(here->current))))
         return -EDEADLK;
     result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
-    if (apus_unlikely(result)) {
-        apus__leave(here);
+    if (apus_unlikely(result))
         return result;
-    }
-    if (apus_unlikely(!here->current))
-        return call_from_thread(here, to, request, timeout_ms, reply);
     if (apus_unlikely(!apus__extra(here, here->current))) {
         apus__message_free(here, request);
         return -ENOMEM;

@@ -199,7 +199,9 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
         exit_drop_message(here, process, pid, message, reason);
     }
     process->flags = 0;
-    apus_bump_relaxed(process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended, 1);
+    _Atomic uint64_t *ended = process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended;
+    // release: that it was spawned. Pairs with runtime_add_ends().
+    apus_store_release(ended, apus_load_relaxed(ended) + 1);
     cell_free(here, process);
     if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
         apus__world.on_end();

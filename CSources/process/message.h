@@ -49,6 +49,10 @@ enum apus__message_flags {
     APUS__DEAD_LETTER = 32  // dropped by a mailbox policy before: not to be sent on again
 };
 
+// In `block`: the memory is the C library's, not a pool's. Replies that are handed to plain threads are made so, since a thread may
+// keep one longer than the runtime lives.
+enum { APUS__BLOCK_MALLOC = 254 };
+
 static inline apus_message *apus__message_next(const apus_message *message)
 {
     return message->reserved0;

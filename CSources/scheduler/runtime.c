@@ -37,18 +37,30 @@ static struct {
 
 // --- Counters -------------------------------------------------------------------------------------------------------------------
 
+// What ends is summed over all before what begins, so that whatever is counted as ended is counted as begun too, however it moved in
+// between: a difference may be too high for a moment, but never hides something that lives.
 struct runtime_sum {
     apus_runtime_info_t *info;
-    uint64_t errands, ended, timers_made, timers_gone, waits_begun, waits_ended;
+    uint64_t ended, errands_ended, timers_gone, waits_ended;
+    uint64_t errands, timers_made, waits_begun;
 };
+
+static void runtime_add_ends(const struct apus__counters *counters, void *context)
+{
+    struct runtime_sum *sum = context;
+    // acquire: the beginnings of what has ended. Pairs with the release in apus__process_end().
+    sum->ended += apus_load_acquire(&counters->ended);
+    sum->errands_ended += apus_load_acquire(&counters->errands_ended);
+    sum->timers_gone += apus_load_acquire(&counters->timers_gone);
+    sum->waits_ended += apus_load_acquire(&counters->waits_ended);
+}
 
 static void runtime_add(const struct apus__counters *counters, void *context)
 {
     struct runtime_sum *sum = context;
     apus_runtime_info_t *info = sum->info;
     info->spawned += apus_load_relaxed(&counters->spawned);
-    sum->ended += apus_load_relaxed(&counters->ended);
-    sum->errands += apus_load_relaxed(&counters->errands) - apus_load_relaxed(&counters->errands_ended);
+    sum->errands += apus_load_relaxed(&counters->errands);
     info->sent_local += apus_load_relaxed(&counters->sent_local);
     info->sent_remote += apus_load_relaxed(&counters->sent_remote);
     info->handled += apus_load_relaxed(&counters->handled);
@@ -59,12 +71,19 @@ static void runtime_add(const struct apus__counters *counters, void *context)
     info->wakes += apus_load_relaxed(&counters->wakes);
     info->handoffs += apus_load_relaxed(&counters->handoffs);
     sum->timers_made += apus_load_relaxed(&counters->timers_made);
-    sum->timers_gone += apus_load_relaxed(&counters->timers_gone);
     sum->waits_begun += apus_load_relaxed(&counters->waits_begun);
-    sum->waits_ended += apus_load_relaxed(&counters->waits_ended);
 }
 
-// What starts is read after what ends, so that a difference is never negative.
+static void runtime_sum_up(struct runtime_sum *sum)
+{
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        runtime_add_ends(&apus__machine.slots[i]->owner.counters, sum);
+    apus__foreign_each(runtime_add_ends, sum);
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        runtime_add(&apus__machine.slots[i]->owner.counters, sum);
+    apus__foreign_each(runtime_add, sum);
+}
+
 static uint64_t runtime_minus(uint64_t more, uint64_t less)
 {
     return more > less ? more - less : 0;
@@ -85,9 +104,7 @@ static void runtime_fill(apus_runtime_info_t *info)
     struct runtime_sum sum = {.info = info};
     info->schedulers = apus__machine.slot_count;
     info->nodes = runtime.topology.node_count;
-    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
-        runtime_add(&apus__machine.slots[i]->owner.counters, &sum);
-    apus__foreign_each(runtime_add, &sum);
+    runtime_sum_up(&sum);
     info->processes = runtime_minus(info->spawned, sum.ended);
     info->timers = runtime_minus(sum.timers_made, sum.timers_gone);
     info->stacks_parked = runtime_minus(sum.waits_begun, sum.waits_ended);
@@ -121,11 +138,8 @@ uint64_t apus__live_processes(void)
 {
     apus_runtime_info_t info = {0};
     struct runtime_sum sum = {.info = &info};
-    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
-        runtime_add(&apus__machine.slots[i]->owner.counters, &sum);
-    apus__foreign_each(runtime_add, &sum);
-    // Errands are made by one thread and ended by another: the sum of the differences is what counts, modulo 2^64.
-    return runtime_minus(info.spawned, sum.ended) + sum.errands;
+    runtime_sum_up(&sum);
+    return runtime_minus(info.spawned, sum.ended) + runtime_minus(sum.errands, sum.errands_ended);
 }
 
 int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context)

@@ -34,7 +34,8 @@ APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type,
 
 /* Sends a request and waits for its reply: a process sets its stack aside and takes no other message meanwhile, a plain thread
  * sleeps.
- * reply:     receives the reply, now the caller's (`apus_message_release` it). May be NULL: then the reply is dropped.
+ * reply:     receives the reply, now the caller's (`apus_message_release` it). May be NULL: then the reply is dropped. One handed to
+ *            a plain thread may be kept and released after the runtime has been stopped.
  * Errors:    -ETIMEDOUT no reply in time, and a late one will never be seen; -ESRCH there is no such process; -ECONNABORTED it
  *            ended before it replied: `*reply`, if asked for, is then an `apus_type_down` message with its reason, to be released;
  *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`. On other errors `*reply` is NULL.
