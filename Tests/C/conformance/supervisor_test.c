@@ -881,9 +881,9 @@ SUPERVISOR_TEST(R42_ways_to_start, "R42: blocking bodies and children by a funct
     };
     apus_pid supervisor = start((apus_supervisor_spec){
         .intensity_is_set = true, .intensity = 9, .children = children, .child_count = 2});
-    for (int i = 0; i < 5000 && strlen(journal) < 5; i++)
+    for (int i = 0; i < 5000 && !journal_is("+a +b") && !journal_is("+b +a"); i++) // the two run side by side
         usleep(1000);
-    journal[0] = '\0'; // the two run side by side
+    journal[0] = '\0';
     poke(supervisor, "a", END_ERROR);
     expect("+a");
     knobs['b'].fails = 1;
