@@ -145,14 +145,17 @@ apus_inline struct apus_process *apus__find(apus_pid pid)
     return process;
 }
 
-// Whether a signal from `here` can be delivered at once: the cell is ours, and nothing that was sent before waits in `remote`. A
-// sender that has moved here finds its own earlier pushes, since moving orders them (signal.h).
-apus_inline bool apus__is_local(struct apus__owner *here, struct apus_process *process)
+// Whether a signal from `here` to the process found by `pid` can be delivered at once: the cell is ours, and nothing that was sent
+// before waits in `remote`. A sender that has moved here finds its own earlier pushes, since moving orders them (signal.h).
+apus_inline bool apus__is_local(struct apus__owner *here, struct apus_process *process, apus_pid pid)
 {
     // acquire: if the cell has just been given to us, all the giver did to it; the gift itself may still lie in our inbox. Pairs with
-    // the store of `owner` in share_take() (scheduler/share.c). relaxed: only this thread makes `remote` NULL, and a push of the
-    // sender's own was ordered before this by whatever brought the sender here.
-    return apus_load_acquire(&process->owner) == here->id && apus_load_relaxed(&process->remote) == NULL;
+    // the stores of `owner` in share_take() (scheduler/share.c) and apus__cells_send_home(). By the latter the process may have ended
+    // since it was found, hence the second look at its pid, which from here on only we can change.
+    // relaxed: only this thread makes `remote` NULL, and a push of the sender's own was ordered before this by whatever brought the
+    // sender here.
+    return apus_load_acquire(&process->owner) == here->id && apus_likely(apus__pid(process).id == pid.id) &&
+           apus_load_relaxed(&process->remote) == NULL;
 }
 
 apus_inline void apus__schedule(struct apus__owner *here, struct apus_process *process)

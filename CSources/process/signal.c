@@ -61,7 +61,7 @@ apus_hot int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *
         if (result)
             return result < 0 ? result : 0;
     }
-    if (apus_likely(apus__is_local(here, process))) {
+    if (apus_likely(apus__is_local(here, process, to))) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
         if (apus_likely(message->kind <= APUS__REQUEST && !bound)) {
             apus__mailbox_append(process, message);
@@ -98,7 +98,7 @@ void apus__signal_send(struct apus__owner *here, apus_pid to, const struct apus_
     struct apus_process *process = apus__find(to);
     if (!process) {
         signal_to_dead(here, to, signal);
-    } else if (apus__is_local(here, process)) {
+    } else if (apus__is_local(here, process, to)) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
         signal_apply(here, process, signal);
     } else {
