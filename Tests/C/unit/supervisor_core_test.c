@@ -1060,7 +1060,7 @@ static void world_random_deaths(struct world *world)
 {
     for (size_t i = 0; i < WORLD_CHILDREN; i++) {
         struct actor *actor = &world->actors[i];
-        if (!actor->in_use || actor->pid.id == 0 || actor->told || world->chance(world, 12) != 0)
+        if (!actor->in_use || actor->pid.id == 0 || actor->told || world->chance(world, 50) != 0)
             continue;
         apus_reason reason = apus_reason_of(world->chance(world, 2) ? APUS_REASON_ERROR : APUS_REASON_NORMAL);
         apus__decision_note_end(&world->decision, actor->pid, &reason);
