@@ -368,13 +368,15 @@ static void join_errand_run(apus_process *self, struct apus__errand *errand)
 {
     struct join_errand *join = apus_container_of(errand, struct join_errand, errand);
     apus_message *outcome = NULL;
+    // Found once: after the wait this may be another thread, and compilers keep the address of a thread-local variable (context.h).
+    struct apus__owner *here = apus__here;
     (void)self;
-    errand->result = apus__ask(apus__here, join->pid, APUS__MONITOR, join->timeout_ms, &outcome);
+    errand->result = apus__ask(here, join->pid, APUS__MONITOR, join->timeout_ms, &outcome);
     if (errand->result)
         return;
     join->reason = ((apus_down_message *)apus_message_payload(outcome))->reason;
     join->reason.text = NULL;
-    apus__message_drop(apus__here, outcome);
+    apus__message_drop(here, outcome);
 }
 
 int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
