@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Packing --------------------------------------------------------------------------------------------------------------------------
+// Packing -------------------------------------------------------------------------------------------------------------------------
 
 static size_t spec_aligned(size_t size)
 {
@@ -140,7 +140,7 @@ void apus__supervisor_spec_rebase(struct apus__supervisor_block *block)
     }
 }
 
-// Checking -------------------------------------------------------------------------------------------------------------------------
+// Checking ------------------------------------------------------------------------------------------------------------------------
 
 static int spec_wrong(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int spec_wrong(char *text, const char *format, ...)
@@ -229,7 +229,7 @@ int apus__child_spec_check(const apus_child_spec *spec, const apus_supervisor_sp
     return wrong != NULL ? spec_wrong(text, "child \"%.60s\": %s", spec_shown(spec), wrong) : 0;
 }
 
-// Templates ------------------------------------------------------------------------------------------------------------------------
+// Templates -----------------------------------------------------------------------------------------------------------------------
 
 static bool spec_has_start(const apus_child_spec *spec)
 {

@@ -2,8 +2,8 @@
 //
 // Layout:     [apus_child_spec | apus_spawn_options | where the block lay] [argument] [id] [name] [label]
 //             [apus_supervisor_spec | where the block lay] [name] [children, in a row] [each child's block ...]
-//             Each part is 16-aligned. Pointers point into the block; a block that has been moved, by a send or a spawn, is put right
-//             by rebasing: each such pointer is moved by the distance between where the block lay and where it lies.
+//             Each part is 16-aligned. Pointers point into the block; a block that has been moved, by a send or a spawn, is put
+//             right by rebasing: each such pointer is moved by the distance between where the block lay and where it lies.
 // Borrowed:   behaviours, functions and the spec of a child supervisor are kept by address, as apus/supervisor.h says.
 // Who:        any thread; pure but for the memory written.
 #ifndef APUS_OTP_CHILD_SPEC_H

@@ -9,10 +9,10 @@
 //                 STARTING -> RESTARTING | STOPPED                             its start failed, or answered "ignore"
 //                 RUNNING -> STOPPED, RESTARTING -> STOPPED                    it ended for good, or was stopped while waiting
 //
-// Invariants: the pid table holds exactly the RUNNING and STOPPING children, and those RESTARTING ones that had a pid, under the old
-//             one (so that the old pid still leads to the child that is coming back). The ticket table holds exactly the RESTARTING
-//             children whose timer has been armed. `ended` implies RUNNING. `live_significant` counts the significant children that
-//             are not STOPPED.
+// Invariants: the pid table holds exactly the RUNNING and STOPPING children, and those RESTARTING ones that had a pid, under the
+//             old one (so that the old pid still leads to the child that is coming back). The ticket table holds exactly the
+//             RESTARTING children whose timer has been armed. `ended` implies RUNNING. `live_significant` counts the significant
+//             children that are not STOPPED.
 // Freed:      a child that is dropped moves to the list `dropped`; whoever owns its memory takes it from there.
 #ifndef APUS_OTP_CHILDREN_H
 #define APUS_OTP_CHILDREN_H

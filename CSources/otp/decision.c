@@ -72,7 +72,7 @@ static struct apus__action decision_arm(struct apus__decision *decision, struct 
     return (struct apus__action){.kind = APUS__ACTION_ARM, .child = child, .ticket = ticket, .delay_ms = delay_ms};
 }
 
-// Starting -------------------------------------------------------------------------------------------------------------------------
+// Starting ------------------------------------------------------------------------------------------------------------------------
 
 static struct apus__action decision_start(struct apus__decision *decision, struct apus__child *child)
 {
@@ -208,7 +208,8 @@ static struct apus__action decision_start_failed(struct apus__decision *decision
     struct apus__child *child = decision->plan.cursor;
     switch (decision->plan.goal) {
     case APUS__GOAL_RESTART:
-        // If a sibling before the subject failed, the next try is the sibling's, and the subject waits with the others for its turn.
+        // If a sibling before the subject failed, the next try is the sibling's, and the subject waits with the others for its
+        // turn.
         if (decision->plan.subject->state == APUS__CHILD_RESTARTING)
             apus__child_set_stopped(&decision->children, decision->plan.subject);
         return decision_failed(decision, child, true, 0, event->now_ms);
@@ -226,7 +227,7 @@ static struct apus__action decision_start_failed(struct apus__decision *decision
     }
 }
 
-// Requests -------------------------------------------------------------------------------------------------------------------------
+// Requests ------------------------------------------------------------------------------------------------------------------------
 
 static struct apus__action decision_add(struct apus__decision *decision, struct apus__child *child)
 {
@@ -280,7 +281,7 @@ static struct apus__action decision_request(struct apus__decision *decision, con
     }
 }
 
-// Events ---------------------------------------------------------------------------------------------------------------------------
+// Events --------------------------------------------------------------------------------------------------------------------------
 
 static struct apus__action decision_begin(struct apus__decision *decision)
 {

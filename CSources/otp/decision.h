@@ -1,11 +1,12 @@
 // otp/decision.h - what a supervisor decides: an event in, one action out. Pure: no threads, no clock, no call of Apus.
 //
-// Idea:       the shell (supervisor.c) gives an event, performs the action that comes back, and gives the action's outcome as the next
-//             event, until the action is WAIT; then the supervisor has nothing to do before something happens outside. So a restart of
-//             one_for_one is DOWN -> START, STARTED -> WAIT, and stopping a child is SHUTDOWN, DONE -> AWAIT, DOWN -> ...
+// Idea:       the shell (supervisor.c) gives an event, performs the action that comes back, and gives the action's outcome as the
+//             next event, until the action is WAIT; then the supervisor has nothing to do before something happens outside. So a
+//             restart of one_for_one is DOWN -> START, STARTED -> WAIT, and stopping a child is SHUTDOWN, DONE -> AWAIT, DOWN ->
+//             ...
 // Plan:       between WAITs the supervisor carries out one plan: stop the children of a range in reverse (unless there are none to
-//             stop), then do what the stop was for (the goal): start a range in order, arm a timer, answer, or end. While it does, the
-//             ends of other children are only noted; they are dealt with one after the other when the plan is done.
+//             stop), then do what the stop was for (the goal): start a range in order, arm a timer, answer, or end. While it does,
+//             the ends of other children are only noted; they are dealt with one after the other when the plan is done.
 //
 //             phase      waits for                 actions that lead here
 //             IDLE       an event from outside     WAIT
@@ -16,10 +17,10 @@
 //             REPLYING   DONE                      REPLY
 //             ENDED      nothing                   END
 //
-// Restarts:   each failure counts, of a running child as of a try to start it again (R47), at the moment it happens; one too many and
-//             all children are stopped and the supervisor ends (R43). A try that failed is repeated through a timer of at least 0 ms,
-//             so that requests get in between; with a backoff every restart waits for its timer, and the siblings that share the
-//             child's fate are stopped before the wait.
+// Restarts:   each failure counts, of a running child as of a try to start it again (R47), at the moment it happens; one too many
+//             and all children are stopped and the supervisor ends (R43). A try that failed is repeated through a timer of at least
+//             0 ms, so that requests get in between; with a backoff every restart waits for its timer, and the siblings that share
+//             the child's fate are stopped before the wait.
 // Who:        the supervisor's process, or a test.
 #ifndef APUS_OTP_DECISION_H
 #define APUS_OTP_DECISION_H

@@ -4,7 +4,7 @@
 
 #include "otp/decision.h"
 
-// decision.c ------------------------------------------------------------------------------------------------------------------------
+// decision.c ----------------------------------------------------------------------------------------------------------------------
 struct apus__action apus__decision_reply(struct apus__decision *decision, int status, apus_pid pid);
 void apus__decision_child_gone(struct apus__decision *decision, struct apus__child *child);
 
@@ -14,7 +14,7 @@ struct apus__action apus__decision_end(struct apus__decision *decision, apus_rea
 // The plan's range is stopped: does what the stop was for.
 struct apus__action apus__decision_stop_finished(struct apus__decision *decision);
 
-// decision_stop.c -------------------------------------------------------------------------------------------------------------------
+// decision_stop.c -----------------------------------------------------------------------------------------------------------------
 
 // Begins a plan that stops the children from `last` back to `first` (NULL: none), except `subject`.
 struct apus__action apus__decision_stop_range(struct apus__decision *decision, enum apus__goal goal, struct apus__child *subject,

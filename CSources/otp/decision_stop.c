@@ -1,11 +1,11 @@
 // otp/decision_stop.c - stopping a range of children: shutdown first, kill when their time is up.
 //
 // Idea:       a cursor walks from the last child back to the first (R40). One that runs is told, by shutdown or (brutal kill, or a
-//             budget that is used up) by kill. Unless the strategy stops concurrently and the supervisor is ending, the next one's turn
-//             comes when this one is gone; otherwise all are told, and then awaited together (R52).
-// Deadlines:  each child has its own; the plan's `wake_ms` is never later than the earliest of them. When it comes, the children whose
-//             time is up are killed, and waited for without limit: nothing else can be done about a process that a kill does not end,
-//             and to start its successor beside it would be worse. A stop budget (R55) bounds every deadline.
+//             budget that is used up) by kill. Unless the strategy stops concurrently and the supervisor is ending, the next one's
+//             turn comes when this one is gone; otherwise all are told, and then awaited together (R52).
+// Deadlines:  each child has its own; the plan's `wake_ms` is never later than the earliest of them. When it comes, the children
+//             whose time is up are killed, and waited for without limit: nothing else can be done about a process that a kill does
+//             not end, and to start its successor beside it would be worse. A stop budget (R55) bounds every deadline.
 // Cost:       O(1) for each child, and O(children) for each deadline that passes.
 #include "otp/decision_internal.h"
 

@@ -1,11 +1,12 @@
 // otp/intensity.h - how many restarts there were lately, and whether that is too many (R43).
 //
-// Idea:       a ring of (millisecond, number of restarts in it), oldest first, with the sum kept beside it. A new restart drops what
-//             has fallen out of the period from the old end and is added at the new one, so each entry is written once and dropped
-//             once: O(1) amortised, whatever the intensity. OTP walks the list of all restarts in the period at each restart.
-// Bounds:     at most min(intensity, period in ms) + 1 entries, since restarts in the same millisecond share one; the ring starts with
-//             four entries in place and doubles as needed. Without memory to double, the two newest entries become one with the
-//             later time: restarts then count for longer than they should, never shorter.
+// Idea:       a ring of (millisecond, number of restarts in it), oldest first, with the sum kept beside it. A new restart drops
+//             what has fallen out of the period from the old end and is added at the new one, so each entry is written once and
+//             dropped once: O(1) amortised, whatever the intensity. OTP walks the list of all restarts in the period at each
+//             restart.
+// Bounds:     at most min(intensity, period in ms) + 1 entries, since restarts in the same millisecond share one; the ring starts
+//             with four entries in place and doubles as needed. Without memory to double, the two newest entries become one with
+//             the later time: restarts then count for longer than they should, never shorter.
 // Period:     a restart counts while now - then <= period, as in OTP.
 #ifndef APUS_OTP_INTENSITY_H
 #define APUS_OTP_INTENSITY_H

@@ -1,8 +1,8 @@
 // otp/stash.h - messages put aside, first in, first out: what reaches a supervisor while it waits for a child.
 //
-// Idea:       waiting with a match function would look at the whole mailbox for each child that starts; a thousand children that crash
-//             together would cost a million looks. Instead the supervisor takes each message out once, and keeps in this ring those
-//             whose turn has not come.
+// Idea:       waiting with a match function would look at the whole mailbox for each child that starts; a thousand children that
+//             crash together would cost a million looks. Instead the supervisor takes each message out once, and keeps in this ring
+//             those whose turn has not come.
 // Who:        the supervisor's process, which owns the messages.
 #ifndef APUS_OTP_STASH_H
 #define APUS_OTP_STASH_H

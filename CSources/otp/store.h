@@ -1,8 +1,8 @@
 // otp/store.h - memory for a supervisor's children: blocks from the process's arena that can be used again.
 //
-// Idea:       an arena is freed whole when its process ends, however it ends, so nothing leaks even if the supervisor is killed; but
-//             single blocks of it cannot be given back. The store keeps a free list for each size class (64, 96, 128, 192, 256 ...:
-//             a power of two and one and a half of it, so at most a third of a block is wasted).
+// Idea:       an arena is freed whole when its process ends, however it ends, so nothing leaks even if the supervisor is killed;
+//             but single blocks of it cannot be given back. The store keeps a free list for each size class (64, 96, 128, 192, 256
+//             ...: a power of two and one and a half of it, so at most a third of a block is wasted).
 // Who:        the supervisor's process only.
 // Cost:       O(1); no system call once a size has been used before.
 #ifndef APUS_OTP_STORE_H

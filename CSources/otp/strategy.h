@@ -1,7 +1,7 @@
 // otp/strategy.h - what sets the four strategies apart: who shares the fate of a failed child, and what becomes of stopped ones.
 //
-// A strategy is constant data and two pure functions; everything else in a supervisor's decisions is common. When a child has failed,
-// the children from `first` to `last` (in start order) are stopped in reverse, and then started in order (R42).
+// A strategy is constant data and two pure functions; everything else in a supervisor's decisions is common. When a child has
+// failed, the children from `first` to `last` (in start order) are stopped in reverse, and then started in order (R42).
 #ifndef APUS_OTP_STRATEGY_H
 #define APUS_OTP_STRATEGY_H
 

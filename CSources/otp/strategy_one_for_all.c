@@ -1,7 +1,7 @@
 // otp/strategy_one_for_all.c - the children live and die together: all are stopped, in reverse, and all are started (R42).
 //
-// As in OTP, "all" includes a child that had been stopped before, or had ended normally: it is started with the others. Temporary ones
-// are dropped when they are stopped, and so do not come back (R45).
+// As in OTP, "all" includes a child that had been stopped before, or had ended normally: it is started with the others. Temporary
+// ones are dropped when they are stopped, and so do not come back (R45).
 #include "otp/strategy.h"
 
 static struct apus__child *one_for_all_first(const struct apus__children *children, struct apus__child *failed)

@@ -1,5 +1,5 @@
-// otp/strategy_rest_for_one.c - children depend on those before them: the failed one and all later ones are stopped, in reverse, and
-// started again, in order (R42). As with one_for_all, temporary ones among them do not come back (R45).
+// otp/strategy_rest_for_one.c - children depend on those before them: the failed one and all later ones are stopped, in reverse,
+// and started again, in order (R42). As with one_for_all, temporary ones among them do not come back (R45).
 #include "otp/strategy.h"
 
 static struct apus__child *rest_for_one_first(const struct apus__children *children, struct apus__child *failed)

@@ -1,15 +1,17 @@
 // otp/supervisor.c - the supervisor's process: performs what decision.c decides. Built on the public functions of Apus only.
 //
 // Idea:       every message becomes an event for the decision, whose actions are performed until it has nothing more to do
-//             (decision.h). Starting and stopping children is waited for inside the callback, so that meanwhile no request is served,
-//             as in OTP.
-// Children:   are spawned with LINK, MONITOR and ACK. Their ends are learnt from the monitor, which no child can undo (R54); the link
-//             makes them end with the supervisor, and the exit messages that it brings are thrown away.
-// Waiting:    takes whatever comes. The end of a child is noted at once, exit messages of strangers are dropped, and everything else
-//             is put aside and handled, in order, before the next message from the mailbox (stash.h). In init nothing may be put
-//             aside, since nobody would look there before the next message comes; so there it takes only what it waits for.
-// Memory:     all of it is in the process's arena, so that nothing is left behind if the supervisor is killed; blocks are used again
-//             through the store. A restart allocates nothing here.
+//             (decision.h). Starting and stopping children is waited for inside the callback, so that meanwhile no request is
+//             served, as in OTP.
+// Children:   are spawned with LINK, MONITOR and ACK. Their ends are learnt from the monitor, which no child can undo (R54); the
+//             link makes them end with the supervisor, and the exit messages that it brings are thrown away.
+// Waiting:    takes whatever comes. The end of a child is noted at once, exit messages of strangers are dropped, and everything
+//             else is put aside and handled, in order, before the next message from the mailbox (stash.h). In init nothing may be
+//             put aside, since nobody would look there before the next message comes; so there it takes only what it waits for.
+// Restarts:   the most frequent wait, for the start of a child that comes back, needs no stack to be set aside: handle returns, and
+//             goes on when the started message comes; until then it puts aside what the waits above would.
+// Memory:     all of it is in the process's arena, so that nothing is left behind if the supervisor is killed; blocks are used
+//             again through the store. A restart allocates nothing here.
 // Order:      as the requests come, one at a time; ends of children are dealt with before requests that were put aside.
 #include "otp/supervisor.h"
 
@@ -59,7 +61,8 @@ struct supervisor {
     int status;                      // held back with a spec that is wrong: what to answer
     const apus_message *request;     // to be answered; NULL: none
     struct apus__child_block *template;
-    apus_pid starting;               // the child whose start is waited for
+    apus_pid starting;               // the process whose start is waited for
+    struct apus__child *pending;     // the child it will be, if handle has returned meanwhile; else NULL
     apus_ref monitor;                // where spawn puts references that nobody needs
     bool has_custom_starts;          // some child is started by a function of the user's
     struct apus__decision decision;
@@ -68,7 +71,7 @@ struct supervisor {
     char failure[APUS_REASON_TEXT_MAX + 1]; // what the last failure had to say, or ""
 };
 
-// Failures -------------------------------------------------------------------------------------------------------------------------
+// Failures ------------------------------------------------------------------------------------------------------------------------
 
 static void supervisor_note_failure(struct supervisor *supervisor, const struct apus__child *child, const apus_reason *reason)
 {
@@ -91,7 +94,7 @@ static void supervisor_answer(struct supervisor *supervisor, int status, apus_pi
     supervisor->request = NULL;
 }
 
-// Children -------------------------------------------------------------------------------------------------------------------------
+// Children ------------------------------------------------------------------------------------------------------------------------
 
 // What the supervisor needs beyond what the options of a child say.
 static void supervisor_complete_options(struct supervisor *supervisor, struct apus__child_block *block)
@@ -176,7 +179,7 @@ static void supervisor_free_dropped(struct supervisor *supervisor)
     }
 }
 
-// Messages while waiting -----------------------------------------------------------------------------------------------------------
+// Messages while waiting ----------------------------------------------------------------------------------------------------------
 
 // The exit message of a child that a `start` function of the user's made may be all that tells how it ended.
 static void supervisor_hear_exit(struct supervisor *supervisor, const apus_exit_message *exit)
@@ -217,34 +220,51 @@ static apus_reason supervisor_down_reason(struct supervisor *supervisor, const a
     return reason;
 }
 
-// Deals with a message that came while something else is waited for; takes it.
-static void supervisor_put_aside(struct supervisor *supervisor, apus_message *message)
+// Deals with a message that came while something else is waited for. False: it is to be put aside.
+static bool supervisor_absorb(struct supervisor *supervisor, const apus_message *message)
 {
     const apus_type *type = apus_message_type(message);
     if (type == &apus_type_down) {
         const apus_down_message *down = apus_message_payload(message);
         apus_reason reason = supervisor_down_reason(supervisor, down);
         apus__decision_note_end(&supervisor->decision, down->pid, &reason);
-    } else if (type == &apus_type_exit) {
-        const apus_exit_message *exit = apus_message_payload(message);
-        if (apus__decision_obeys(&supervisor->decision, exit->from, &exit->reason) && apus__stash_push(&supervisor->stash, message))
-            return;
-        supervisor_hear_exit(supervisor, exit);
-    } else if (type != &apus_type_started && apus__stash_push(&supervisor->stash, message)) {
-        return;
+        return true;
     }
-    apus_message_release(message);
+    if (type == &apus_type_exit) {
+        const apus_exit_message *exit = apus_message_payload(message);
+        supervisor_hear_exit(supervisor, exit);
+        return !apus__decision_obeys(&supervisor->decision, exit->from, &exit->reason);
+    }
+    return type == &apus_type_started;
+}
+
+// The same for a message that the supervisor owns, which it puts aside or releases.
+static void supervisor_put_aside(struct supervisor *supervisor, apus_message *message)
+{
+    if (supervisor_absorb(supervisor, message) || !apus__stash_push(&supervisor->stash, message))
+        apus_message_release(message);
+}
+
+// The same for the message that handle was given.
+static void supervisor_keep_aside(struct supervisor *supervisor, apus_message *message)
+{
+    if (!supervisor_absorb(supervisor, message) && apus_message_keep(message) == 0 &&
+        !apus__stash_push(&supervisor->stash, message))
+        apus_message_release(message);
+}
+
+static bool supervisor_is_started(const struct supervisor *supervisor, const apus_message *message)
+{
+    return apus_message_type(message) == &apus_type_started &&
+           apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, supervisor->starting);
 }
 
 // In init: only what is waited for.
 static bool supervisor_match_awaited(const apus_message *message, void *context)
 {
     const struct supervisor *supervisor = context;
-    const apus_type *type = apus_message_type(message);
-    if (type == &apus_type_started)
-        return apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, supervisor->starting);
-    if (type != &apus_type_down)
-        return false;
+    if (apus_message_type(message) != &apus_type_down)
+        return supervisor_is_started(supervisor, message);
     apus_pid pid = ((const apus_down_message *)apus_message_payload(message))->pid;
     const struct apus__child *child = apus__children_find_pid(&supervisor->decision.children, pid);
     return child != NULL && child->state == APUS__CHILD_STOPPING;
@@ -262,7 +282,7 @@ static apus_message *supervisor_next(struct supervisor *supervisor, uint64_t unt
     return apus_receive(supervisor->self, in_init ? supervisor_match_awaited : NULL, supervisor, timeout_ms);
 }
 
-// Actions --------------------------------------------------------------------------------------------------------------------------
+// Actions -------------------------------------------------------------------------------------------------------------------------
 
 static int supervised_spawn(const struct supervised *supervised, apus_pid *pid)
 {
@@ -303,70 +323,78 @@ static struct apus__event supervisor_start_custom(struct supervisor *supervisor,
 
 // Waits until the child's init has ended. One that takes too long is killed, and waited for all the same, so that its name is free
 // when the answer is given.
-static apus_message *supervisor_await_started(struct supervisor *supervisor, apus_pid pid, uint64_t timeout_ms, bool *timed_out)
+static apus_message *supervisor_await_started(struct supervisor *supervisor, uint64_t timeout_ms, bool *timed_out)
 {
-    uint64_t until_ms = timeout_ms == 0 || timeout_ms == APUS_INFINITY ? APUS_INFINITY : apus_now_ms() + timeout_ms;
-    supervisor->starting = pid;
+    uint64_t until_ms = timeout_ms == APUS_INFINITY ? APUS_INFINITY : apus_now_ms() + timeout_ms;
     *timed_out = false;
     for (;;) {
         apus_message *message = supervisor_next(supervisor, until_ms);
         if (message == NULL) {
             if (until_ms == APUS_INFINITY)
                 return NULL; // no memory to wait
-            apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL));
+            apus_exit_signal(supervisor->starting, apus_reason_of(APUS_REASON_KILL));
             *timed_out = true;
             until_ms = APUS_INFINITY;
             continue;
         }
-        if (apus_message_type(message) == &apus_type_started &&
-            apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, pid))
+        if (supervisor_is_started(supervisor, message))
             return message;
         supervisor_put_aside(supervisor, message);
     }
 }
 
-static struct apus__event supervisor_start_outcome(struct supervisor *supervisor, struct apus__child *child, apus_pid pid,
-                                                   uint64_t now_ms, const apus_started *started)
+static struct apus__event supervisor_start_outcome(struct supervisor *supervisor, const struct apus__child *child, uint64_t now_ms,
+                                                   const apus_started *started)
 {
-    if (started->status == APUS_OK) {
-        // The clock is worth reading once more only if someone asks: a backoff, how long the child has run; a child that has ended
-        // meanwhile, when that was.
-        bool asked = child->backoff != NULL || supervisor->decision.children.ended_first != NULL;
-        uint64_t at_ms = asked ? apus_now_ms() : now_ms;
-        return (struct apus__event){.kind = APUS__EVENT_STARTED, .pid = pid, .now_ms = at_ms};
-    }
+    if (started->status == APUS_OK)
+        return (struct apus__event){.kind = APUS__EVENT_STARTED, .pid = started->pid, .now_ms = now_ms};
     if (started->status == APUS_IGNORE)
         return (struct apus__event){.kind = APUS__EVENT_IGNORED, .now_ms = now_ms};
     return supervisor_failed(supervisor, child, started->status, &started->reason);
 }
 
-static struct apus__event supervisor_start(struct supervisor *supervisor, struct apus__child *child, uint64_t now_ms)
+// Waits here for the start of a child that has been spawned.
+static struct apus__event supervisor_finish_start(struct supervisor *supervisor, const struct apus__child *child,
+                                                  uint64_t timeout_ms)
+{
+    bool timed_out;
+    apus_message *message = supervisor_await_started(supervisor, timeout_ms, &timed_out);
+    struct apus__event event;
+    if (message == NULL || timed_out) {
+        apus_reason reason = timed_out ? apus_reason_of(APUS_REASON_TIMEOUT) : apus_reason_error(-ENOMEM, NULL);
+        event = supervisor_failed(supervisor, child, timed_out ? -ETIMEDOUT : -ENOMEM, &reason);
+    } else {
+        event = supervisor_start_outcome(supervisor, child, apus_now_ms(), apus_message_payload(message));
+    }
+    apus_message_release(message);
+    return event;
+}
+
+// Starts a child, with the outcome in *event. False: the outcome is pending, and handle is to return.
+static bool supervisor_start(struct supervisor *supervisor, struct apus__child *child, struct apus__event *event)
 {
     struct supervised *supervised = (struct supervised *)child;
     if (supervised->timer.id != 0) {
         apus_cancel(supervised->timer, NULL);
         supervised->timer = APUS_NO_REF;
     }
-    if (supervised->spec->start != NULL)
-        return supervisor_start_custom(supervisor, supervised);
-
-    apus_pid pid = APUS_NOBODY;
-    int status = supervised_spawn(supervised, &pid);
+    if (supervised->spec->start != NULL) {
+        *event = supervisor_start_custom(supervisor, supervised);
+        return true;
+    }
+    int status = supervised_spawn(supervised, &supervisor->starting);
     if (status != 0) {
         apus_reason reason = apus_reason_error(status, NULL);
-        return supervisor_failed(supervisor, child, status, &reason);
+        *event = supervisor_failed(supervisor, child, status, &reason);
+        return true;
     }
-    bool timed_out;
-    apus_message *message = supervisor_await_started(supervisor, pid, supervised->spec->start_timeout_ms, &timed_out);
-    struct apus__event event;
-    if (message == NULL || timed_out) {
-        apus_reason reason = timed_out ? apus_reason_of(APUS_REASON_TIMEOUT) : apus_reason_error(-ENOMEM, NULL);
-        event = supervisor_failed(supervisor, child, timed_out ? -ETIMEDOUT : -ENOMEM, &reason);
-    } else {
-        event = supervisor_start_outcome(supervisor, child, pid, now_ms, apus_message_payload(message));
+    uint64_t timeout_ms = supervised->spec->start_timeout_ms > 0 ? supervised->spec->start_timeout_ms : APUS_INFINITY;
+    if (timeout_ms == APUS_INFINITY && supervisor->stage == SUPERVISOR_AT_WORK && supervisor->request == NULL) {
+        supervisor->pending = child;
+        return false;
     }
-    apus_message_release(message);
-    return event;
+    *event = supervisor_finish_start(supervisor, child, timeout_ms);
+    return true;
 }
 
 static struct apus__event supervisor_await(struct supervisor *supervisor, uint64_t at_ms)
@@ -419,7 +447,8 @@ static int supervisor_perform(struct supervisor *supervisor, struct apus__event 
         struct apus__action action = apus__decision_step(&supervisor->decision, &event);
         switch (action.kind) {
         case APUS__ACTION_START:
-            event = supervisor_start(supervisor, action.child, event.now_ms);
+            if (!supervisor_start(supervisor, action.child, &event))
+                return APUS_OK;
             continue;
         case APUS__ACTION_WAIT:
             supervisor_free_dropped(supervisor);
@@ -446,7 +475,7 @@ static int supervisor_perform(struct supervisor *supervisor, struct apus__event 
     }
 }
 
-// Requests -------------------------------------------------------------------------------------------------------------------------
+// Requests ------------------------------------------------------------------------------------------------------------------------
 
 static int supervisor_refuse(struct supervisor *supervisor, int status)
 {
@@ -594,7 +623,7 @@ static int supervisor_request(struct supervisor *supervisor, const apus_message 
     return supervisor_stop(supervisor, message, now_ms);
 }
 
-// Callbacks ------------------------------------------------------------------------------------------------------------------------
+// Callbacks -----------------------------------------------------------------------------------------------------------------------
 
 static int supervisor_exit(struct supervisor *supervisor, const apus_exit_message *exit)
 {
@@ -638,8 +667,7 @@ static int supervisor_message(struct supervisor *supervisor, const apus_message 
 static int supervisor_held_back(struct supervisor *supervisor, apus_message *message)
 {
     if (apus_message_type(message) != &apus__supervisor_begin) {
-        if (apus_message_keep(message) == 0 && !apus__stash_push(&supervisor->stash, message))
-            apus_message_release(message);
+        supervisor_keep_aside(supervisor, message);
         return APUS_OK;
     }
     supervisor->request = message;
@@ -651,17 +679,34 @@ static int supervisor_held_back(struct supervisor *supervisor, apus_message *mes
     return supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_INIT, .now_ms = apus_now_ms()});
 }
 
+// Waits for the start of a child: everything but the outcome is put aside.
+static int supervisor_pending(struct supervisor *supervisor, apus_message *message)
+{
+    if (!supervisor_is_started(supervisor, message)) {
+        supervisor_keep_aside(supervisor, message);
+        return APUS_OK;
+    }
+    const struct apus__child *child = supervisor->pending;
+    supervisor->pending = NULL;
+    return supervisor_perform(supervisor,
+                              supervisor_start_outcome(supervisor, child, apus_now_ms(), apus_message_payload(message)));
+}
+
 static int supervisor_handle(apus_process *self, void *state, apus_message *message)
 {
     struct supervisor *supervisor = state;
     (void)self;
     int result;
-    if (supervisor->stage == SUPERVISOR_AT_WORK)
-        result = supervisor_message(supervisor, message);
-    else
+    if (supervisor->stage != SUPERVISOR_AT_WORK)
         result = supervisor_held_back(supervisor, message);
-    while (result == APUS_OK && supervisor->stage == SUPERVISOR_AT_WORK && supervisor->stash.count > 0) {
+    else if (supervisor->pending != NULL)
+        result = supervisor_pending(supervisor, message);
+    else
+        result = supervisor_message(supervisor, message);
+    while (result == APUS_OK && supervisor->stage == SUPERVISOR_AT_WORK && supervisor->pending == NULL) {
         apus_message *aside = apus__stash_pop(&supervisor->stash);
+        if (aside == NULL)
+            break;
         result = supervisor_message(supervisor, aside);
         apus_message_release(aside);
     }
@@ -753,6 +798,10 @@ static void supervisor_terminate(apus_process *self, void *state, const apus_rea
         return;
     supervisor->stage = SUPERVISOR_IN_TERMINATE;
     supervisor->request = NULL;
+    if (supervisor->pending != NULL)
+        supervisor_perform(supervisor, supervisor_finish_start(supervisor, supervisor->pending, APUS_INFINITY));
+    if (supervisor->decision.phase == APUS__PHASE_ENDED)
+        return;
     supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_STOP, .reason = *reason, .now_ms = apus_now_ms()});
 }
 

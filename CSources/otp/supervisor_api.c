@@ -1,11 +1,11 @@
 // otp/supervisor_api.c - the public functions of apus/supervisor.h: requests to the supervisor's process.
 //
-// Starting:   from a process, spawn with LINK and ACK, and wait for the started message. A plain thread cannot be acknowledged, and a
-//             supervisor that fails at once might be gone before a request of the thread's reaches it, and its reason with it; so for a
-//             thread the supervisor starts nothing before the request `begin`, whose answer says how it went.
+// Starting:   from a process, spawn with LINK and ACK, and wait for the started message. A plain thread cannot be acknowledged, and
+//             a supervisor that fails at once might be gone before a request of the thread's reaches it, and its reason with it; so
+//             for a thread the supervisor starts nothing before the request `begin`, whose answer says how it went.
 // Last error: one sentence for each thread. A process that waits may go on on another thread, so the sentence is written after the
-//             wait, by functions that are not inlined (the address of a thread-local must not be kept across the wait), and carries the
-//             pid of the process it is for: another process on the same thread does not see it.
+//             wait, by functions that are not inlined (the address of a thread-local must not be kept across the wait), and carries
+//             the pid of the process it is for: another process on the same thread does not see it.
 #include "otp/supervisor.h"
 
 #include <apus/apus.h>
@@ -48,7 +48,7 @@ __attribute__((noinline)) const char *apus_supervisor_last_error(void)
     return apus_pid_equal(api_last_error.pid, api_caller()) ? api_last_error.text : "";
 }
 
-// Asking ---------------------------------------------------------------------------------------------------------------------------
+// Asking --------------------------------------------------------------------------------------------------------------------------
 
 // Sends a request and gets its answer, at least `minimum` bytes long; *answer is to be released if the result is 0.
 static int api_ask(apus_pid supervisor, const apus_type *type, const void *payload, size_t size, size_t minimum,
@@ -96,7 +96,7 @@ static int api_request_by_id(apus_pid supervisor, const apus_type *type, const c
     return api_request(supervisor, type, id, strlen(id) + 1, pid);
 }
 
-// Starting -------------------------------------------------------------------------------------------------------------------------
+// Starting ------------------------------------------------------------------------------------------------------------------------
 
 // The argument of a supervisor, with the packed spec behind it; to be freed. NULL: no memory.
 static void *api_pack(const apus_supervisor_spec *spec, bool begins_on_request, size_t *size)
@@ -176,7 +176,7 @@ int apus_supervisor_stop(apus_pid supervisor, uint64_t timeout_ms)
     return api_error(result == -ECONNABORTED ? 0 : result);
 }
 
-// Children -------------------------------------------------------------------------------------------------------------------------
+// Children ------------------------------------------------------------------------------------------------------------------------
 
 static bool api_match_ref(const apus_message *message, void *context)
 {
@@ -258,7 +258,8 @@ int64_t apus_supervisor_which_children(apus_pid supervisor, apus_child_info *chi
     if (children == NULL && capacity > 0)
         return api_error(-EINVAL);
     apus_message *answer;
-    int result = api_ask(supervisor, &apus__supervisor_which, &capacity, sizeof capacity, sizeof(struct apus__supervisor_list), &answer);
+    int result = api_ask(supervisor, &apus__supervisor_which, &capacity, sizeof capacity, sizeof(struct apus__supervisor_list),
+                         &answer);
     if (result != 0)
         return result;
     const struct apus__supervisor_list *list = apus_message_payload(answer);

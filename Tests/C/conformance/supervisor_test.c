@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-// The journal ----------------------------------------------------------------------------------------------------------------------
+// The journal ---------------------------------------------------------------------------------------------------------------------
 
 static pthread_mutex_t journal_lock = PTHREAD_MUTEX_INITIALIZER;
 static char journal[4096];
@@ -47,12 +47,13 @@ static void expect_nothing(void)
     CHECK_STR(journal, "");
 }
 
-// Children -------------------------------------------------------------------------------------------------------------------------
+// Children ------------------------------------------------------------------------------------------------------------------------
 
 struct knobs {
     atomic_int fails, ignores, hangs; // so many of the next starts go wrong
     atomic_int starts;
     atomic_bool stubborn;             // takes a second to stop
+    atomic_bool slow;                 // takes 200 ms to start
 };
 
 static struct knobs knobs[128];
@@ -81,6 +82,8 @@ static int child_init(apus_process *self, void *state, const void *argument)
         return APUS_IGNORE;
     if (knob_take(&knob->hangs))
         apus_sleep(self, APUS_INFINITY);
+    if (atomic_load(&knob->slow))
+        apus_sleep(self, 200);
     journal_write('+', id);
     return APUS_OK;
 }
@@ -217,7 +220,7 @@ static void stop(apus_pid supervisor)
     }                                            \
     static void supervised_##id(void)
 
-// R40-R42 --------------------------------------------------------------------------------------------------------------------------
+// R40-R42 -------------------------------------------------------------------------------------------------------------------------
 
 SUPERVISOR_TEST(R40_order, "R40: children start in order and stop in reverse order")
 {
@@ -233,7 +236,7 @@ SUPERVISOR_TEST(R40_order, "R40: children start in order and stop in reverse ord
     CHECK_EQ(apus_supervisor_stop(supervisor, 100), -ESRCH);
 }
 
-SUPERVISOR_TEST(R41_failed_start, "R41: a child that fails to start stops those before it, in reverse; the answer names it and the reason")
+SUPERVISOR_TEST(R41_failed_start, "R41: a child that fails to start stops those before it; the answer names it and the reason")
 {
     const apus_child_spec children[] = {CHILD("a"), CHILD("b"), CHILD("c"), CHILD("d")};
     apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = children, .child_count = 4};
@@ -306,7 +309,7 @@ SUPERVISOR_TEST(R42_one_for_all, "R42: one_for_all stops all others in reverse, 
     stop(supervisor);
 }
 
-SUPERVISOR_TEST(R42_rest_for_one, "R42: rest_for_one stops the later siblings in reverse, then starts the failed one and the later ones")
+SUPERVISOR_TEST(R42_rest_for_one, "R42: rest_for_one stops the later siblings, then starts the failed one and the later ones")
 {
     apus_pid supervisor = start_three(APUS_REST_FOR_ONE, 9);
     poke(supervisor, "b", END_ERROR);
@@ -342,9 +345,9 @@ SUPERVISOR_TEST(R42_all_at_once, "R42: siblings that are killed together all com
     stop(supervisor);
 }
 
-// R43-R46 --------------------------------------------------------------------------------------------------------------------------
+// R43-R46 -------------------------------------------------------------------------------------------------------------------------
 
-SUPERVISOR_TEST(R43_intensity, "R43: more than `intensity` restarts within the period stop all children; the supervisor ends with shutdown")
+SUPERVISOR_TEST(R43_intensity, "R43: more than `intensity` restarts within the period end it, with shutdown")
 {
     apus_pid supervisor = start_three(APUS_ONE_FOR_ONE, 2);
     poke(supervisor, "b", END_ERROR);
@@ -390,7 +393,7 @@ SUPERVISOR_TEST(R43_period, "R43: restarts that have left the period do not coun
     stop(supervisor);
 }
 
-SUPERVISOR_TEST(R44_restart_types, "R44: permanent always; transient not after normal or shutdown; temporary never, and its spec goes")
+SUPERVISOR_TEST(R44_restart_types, "R44: permanent always; transient not after normal or shutdown; temporary never")
 {
     const apus_child_spec children[] = {CHILD("p"), CHILD("t", .restart = APUS_TRANSIENT), CHILD("x", .restart = APUS_TEMPORARY)};
     apus_pid supervisor = start((apus_supervisor_spec){
@@ -478,7 +481,7 @@ SUPERVISOR_TEST(R46_infinity, "R46: a supervisor as child is waited for without 
     expect("-a");
 }
 
-// R47-R50 --------------------------------------------------------------------------------------------------------------------------
+// R47-R50 -------------------------------------------------------------------------------------------------------------------------
 
 SUPERVISOR_TEST(R47_retry, "R47: a restart that fails is tried again, and each try counts")
 {
@@ -495,7 +498,23 @@ SUPERVISOR_TEST(R47_retry, "R47: a restart that fails is tried again, and each t
     expect("-c -a");
 }
 
-SUPERVISOR_TEST(R48_terminate, "R48: terminate_child keeps the spec and doesn't count; restart_child and delete_child need a stopped child")
+SUPERVISOR_TEST(R47_pending, "R47: requests that come while a child is being restarted are answered after, in order")
+{
+    apus_pid supervisor = start_three(APUS_ONE_FOR_ONE, 4);
+    knobs['b'].slow = true;
+    int starts = atomic_load(&knobs['b'].starts);
+    apus_pid a = info_of(supervisor, "a").pid;
+    poke(supervisor, "b", END_ERROR);
+    while (atomic_load(&knobs['b'].starts) == starts)
+        usleep(100);
+    poke_pid(a, END_ERROR);
+    CHECK(apus_is_alive(info_of(supervisor, "b").pid));
+    expect("+b +a");
+    stop(supervisor);
+    expect("-c -b -a");
+}
+
+SUPERVISOR_TEST(R48_terminate, "R48: terminate_child keeps the spec, doesn't count; restart and delete need a stopped child")
 {
     apus_pid supervisor = start_three(APUS_ONE_FOR_ONE, 0), pid;
     CHECK_EQ(apus_supervisor_restart_child(supervisor, "b", &pid), -EALREADY);
@@ -561,7 +580,7 @@ SUPERVISOR_TEST(R50_ignore, "R50: ignore at start keeps the spec with no pid; of
     stop(supervisor);
 }
 
-// R51 ------------------------------------------------------------------------------------------------------------------------------
+// R51 -----------------------------------------------------------------------------------------------------------------------------
 
 static apus_pid start_significant(apus_auto_shutdown mode)
 {
@@ -573,7 +592,7 @@ static apus_pid start_significant(apus_auto_shutdown mode)
     return supervisor;
 }
 
-SUPERVISOR_TEST(R51_any, "R51: any_significant: a significant transient child's normal end, or any of a temporary one, ends the supervisor")
+SUPERVISOR_TEST(R51_any, "R51: any_significant: a transient's normal end, or any of a temporary one, ends it")
 {
     apus_pid supervisor = start_significant(APUS_AUTO_SHUTDOWN_ANY_SIGNIFICANT);
     poke(supervisor, "a", END_ERROR);
@@ -606,7 +625,7 @@ SUPERVISOR_TEST(R51_all, "R51: all_significant: when the last one ends; a child 
     expect("-p");
 }
 
-SUPERVISOR_TEST(R51_refused, "R51: significant with permanent, or with auto_shutdown never, is refused; and other specs that are wrong")
+SUPERVISOR_TEST(R51_refused, "R51: significant with permanent, or with auto_shutdown never, is refused, as other errors")
 {
     apus_pid supervisor;
     const apus_child_spec wrong[] = {
@@ -648,7 +667,7 @@ SUPERVISOR_TEST(R29_name, "R29: a supervisor's name can be used, and a taken one
     stop(second);
 }
 
-// R52 ------------------------------------------------------------------------------------------------------------------------------
+// R52 -----------------------------------------------------------------------------------------------------------------------------
 
 SUPERVISOR_TEST(R52_dynamic, "R52: children by template, extra arguments reused at restart, found by pid")
 {
@@ -729,7 +748,7 @@ SUPERVISOR_TEST(R52_churn, "R52: 20,000 dynamic children come and go in memory t
     stop(supervisor);
 }
 
-// R53-R55 --------------------------------------------------------------------------------------------------------------------------
+// R53-R55 -------------------------------------------------------------------------------------------------------------------------
 
 static void stranger(apus_process *self, void *argument)
 {
@@ -764,6 +783,27 @@ SUPERVISOR_TEST(R53_parent, "R53: the end of the supervisor's parent ends it, an
     expect("+a +b -b -a");
     apus_reason reason;
     CHECK_EQ(apus_join(supervisor, 5000, &reason), 0);
+}
+
+static void parent_of_restarting(apus_process *self, void *argument)
+{
+    const apus_child_spec children[] = {CHILD("a"), CHILD("b")};
+    apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = children, .child_count = 2};
+    apus_pid supervisor;
+    CHECK_EQ(apus_supervisor_start(self, &spec, &supervisor), 0);
+    knobs['b'].slow = true;
+    poke(supervisor, "b", END_ERROR);
+    while (atomic_load(&knobs['b'].starts) < 2)
+        apus_sleep(self, 1);
+    **(apus_pid **)argument = supervisor;
+}
+
+SUPERVISOR_TEST(R53_parent_meanwhile, "R53: the end of the parent while a child is being restarted ends everything all the same")
+{
+    static apus_pid supervisor;
+    apus_pid *where = &supervisor;
+    run_process(parent_of_restarting, &where, sizeof where);
+    expect("+a +b +b -b -a");
 }
 
 static void parent_that_stops(apus_process *self, void *argument)
@@ -851,7 +891,7 @@ SUPERVISOR_TEST(R55_budget, "R55: stopping a tree can have a total time budget")
     CHECK(took_ms >= 100 && took_ms < 900);
 }
 
-// Ways to start --------------------------------------------------------------------------------------------------------------------
+// Ways to start -------------------------------------------------------------------------------------------------------------------
 
 static void body(apus_process *self, void *argument)
 {

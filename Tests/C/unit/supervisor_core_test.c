@@ -204,7 +204,8 @@ static struct apus__event world_arm(struct world *world, const struct apus__acti
 
 static void world_end(struct world *world)
 {
-    static const char *const kinds[] = {"normal", "shutdown", "kill", "killed", "noproc", "noconnection", "timeout", "error", "fault"};
+    static const char *const kinds[] = {"normal",       "shutdown", "kill",  "killed", "noproc",
+                                        "noconnection", "timeout",  "error", "fault"};
     world->ended = true;
     world->end = world->decision.reason.kind;
     world_write(world, "END:%s", kinds[world->end]);
@@ -288,7 +289,8 @@ static void clock_on(struct world *world, uint64_t later_ms)
     for (;;) {
         size_t best = world->timer_count;
         for (size_t i = 0; i < world->timer_count; i++)
-            if (world->timers[i].at_ms <= until_ms && (best == world->timer_count || world->timers[i].at_ms < world->timers[best].at_ms))
+            if (world->timers[i].at_ms <= until_ms &&
+                (best == world->timer_count || world->timers[i].at_ms < world->timers[best].at_ms))
                 best = i;
         if (best == world->timer_count || world->ended)
             break;
@@ -326,7 +328,7 @@ static struct world *three(apus_strategy strategy, uint32_t intensity)
     return world;
 }
 
-// Rules ----------------------------------------------------------------------------------------------------------------------------
+// Rules ---------------------------------------------------------------------------------------------------------------------------
 
 TEST(R40_order, "R40: children start in order and stop in reverse order")
 {
@@ -412,7 +414,7 @@ TEST(R42_two_deaths, "R42: a sibling that dies while the range is being stopped 
     CHECK_EQ(world->decision.intensity.sum, 1);
 }
 
-TEST(R43_intensity, "R43: more than `intensity` restarts within the period stop all children, and the supervisor ends with shutdown")
+TEST(R43_intensity, "R43: more than `intensity` restarts within the period stop all children and end the supervisor")
 {
     struct world *world = world_new((apus_supervisor_spec){.intensity_is_set = true, .intensity = 2, .period_ms = 1000});
     actor_add(world, "a", APUS_PERMANENT);
@@ -500,7 +502,7 @@ static void ends_and(apus_restart restart, apus_reason_kind kind, const char *tr
     CHECK_EQ(apus__children_find_id(&world->decision.children, "a") != NULL, spec_stays);
 }
 
-TEST(R44_restart_types, "R44: permanent is always restarted; transient not after normal or shutdown; temporary never, and its spec goes")
+TEST(R44_restart_types, "R44: permanent always; transient not after normal or shutdown; temporary never, and its spec goes")
 {
     ends_and(APUS_PERMANENT, APUS_REASON_NORMAL, "+a =0 +a", true);
     ends_and(APUS_PERMANENT, APUS_REASON_SHUTDOWN, "+a =0 +a", true);
@@ -614,7 +616,7 @@ TEST(R47_retry_terminated, "R47: a child terminated while it waits for its next 
     CHECK_EQ(request(world, APUS__EVENT_DELETE, "b"), 0);
 }
 
-TEST(R47_one_for_all, "R47: where a sibling fails in the restart of all, all that were started are stopped again before the next try")
+TEST(R47_one_for_all, "R47: where a sibling fails in the restart of all, those started are stopped before the next try")
 {
     struct world *world = three(APUS_ONE_FOR_ALL, 3);
     actor_of(world, "c")->fails = 1;
@@ -769,7 +771,7 @@ static struct world *significant(apus_strategy strategy, apus_auto_shutdown mode
     return world;
 }
 
-TEST(R51_any, "R51: with any_significant, a significant transient child's normal end, or any end of a significant temporary one, ends it")
+TEST(R51_any, "R51: any_significant: a significant transient's normal end, or any of a temporary one, ends it")
 {
     struct world *world = significant(APUS_ONE_FOR_ONE, APUS_AUTO_SHUTDOWN_ANY_SIGNIFICANT, APUS_TRANSIENT, APUS_TEMPORARY);
     dies(world, "a", APUS_REASON_ERROR);
@@ -1047,7 +1049,7 @@ TEST(many, "tables and lists hold 100,000 children, each found by id and pid")
     CHECK_EQ(children.count, 50000);
 }
 
-// Random runs ----------------------------------------------------------------------------------------------------------------------
+// Random runs ---------------------------------------------------------------------------------------------------------------------
 
 static uint64_t world_chance(struct world *world, uint64_t below)
 {
