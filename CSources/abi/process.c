@@ -62,6 +62,7 @@ static void birth_set_options(struct apus__birth *birth, const apus_spawn_option
     birth->flags = options->flags;
     birth->priority = (uint8_t)options->priority;
     birth->name = options->name;
+    birth->is_node_bound = options->node > 0 || options->near.id != 0;
     birth->mailbox_messages = options->mailbox_messages;
     birth->mailbox_bytes = options->mailbox_bytes;
     birth->mailbox_policy = options->mailbox_policy;

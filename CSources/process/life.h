@@ -22,6 +22,7 @@ struct apus__birth {
     apus_pid parent;
     apus_ref monitor;
     unsigned flags; // APUS_SPAWN_...
+    bool is_node_bound;
     uint8_t priority;
     const char *name; // NULL, or to be registered under; the spawner's
     uint64_t mailbox_messages, mailbox_bytes;

@@ -31,6 +31,7 @@ enum apus__flags {
     APUS__ENDING = 1u << 10,       // of its own accord: terminate is running, or has run
     APUS__UNBORN = 1u << 11,       // in a nursery, or its spawn signal is under way
     APUS__ROOT = 1u << 12,         // spawned by a plain thread: counted in the world's roots
+    APUS__NODE_BOUND = 1u << 13,   // spawned for one NUMA node: stays there
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING
 };

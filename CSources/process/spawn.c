@@ -119,6 +119,8 @@ static uint32_t cell_flags(const struct apus__birth *birth)
         flags |= APUS__ACK;
     if (birth->body)
         flags |= APUS__BLOCKING;
+    if (birth->is_node_bound)
+        flags |= APUS__NODE_BOUND;
     return flags;
 }
 

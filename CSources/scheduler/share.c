@@ -4,7 +4,7 @@
 //             slot with work to spare sees that between two turns, picks the nearest sleeper, wakes it and gives. The giver pays one
 //             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
 // What:       the older half of each priority's list, up to GIFT_MAX, without processes that are tied to their slot (a stack set
-//             aside, a request with a time limit).
+//             aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
 // Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
@@ -26,13 +26,14 @@ static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_n
     return NULL;
 }
 
-static bool share_may_move(const struct apus_process *process)
+static bool share_may_move(const struct apus_process *process, bool is_near)
 {
-    return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins);
+    return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins) &&
+           (is_near || !(process->flags & APUS__NODE_BOUND));
 }
 
 // Takes up to half of a list out of the run queue and chains it for the receiver's inbox.
-static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct apus__slot *to, uintptr_t *newest,
+static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct apus__slot *to, bool is_near, uintptr_t *newest,
                            struct apus__inbox_link **oldest, uint32_t wanted)
 {
     struct apus__run_queue *run = &slot->owner.run;
@@ -40,7 +41,7 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
     while (taken < wanted && looked++ < limit && run->mask & (1u << priority)) {
         struct apus_process *process =
             apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
-        if (!share_may_move(process)) {
+        if (!share_may_move(process, is_near)) {
             apus__run_queue_push(run, &process->run, priority);
             continue;
         }
@@ -69,7 +70,7 @@ apus_cold void apus__share(struct apus__slot *slot)
         half = GIFT_MAX;
     for (unsigned i = 0; i < APUS__PRIORITIES && taken < half; i++) {
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
-        taken += share_take(slot, order[i], to, &newest, &oldest, half - taken);
+        taken += share_take(slot, order[i], to, is_near, &newest, &oldest, half - taken);
     }
     if (taken) {
         // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more.

@@ -121,8 +121,15 @@ static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct a
     if (wait_is_due(process, wait))
         apus__schedule(here, process);
     here->current = NULL;
-    slot->fiber = next;
-    apus__context_switch(&mine->context, &next->context);
+    // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
+    if (apus_unlikely(apus_load_acquire(&slot->events))) {
+        fiber_give(slot, next);
+        slot->fiber = NULL;
+        apus__context_switch(&mine->context, slot->native);
+    } else {
+        slot->fiber = next;
+        apus__context_switch(&mine->context, &next->context);
+    }
     here->current = process;
     here->handling = wait->handling;
     here->budget = apus__world.reductions;

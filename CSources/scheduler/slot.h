@@ -53,7 +53,6 @@ struct apus__slot {
     uint64_t looked_ns;           // when it was last
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
-    bool simulated;
 };
 
 static inline struct apus__slot *apus__slot_of(struct apus__owner *owner)
