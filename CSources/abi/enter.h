@@ -32,15 +32,25 @@ static inline bool apus__is_inside(void)
     return apus__here && apus__here->current;
 }
 
-// Runs `body` as a process on behalf of a plain thread and sleeps until it has stored its result. `task` stays the caller's.
+// Something a process does for a plain thread: the head of a block that holds all it needs (errand.c).
 struct apus__errand {
-    void (*body)(apus_process *self, struct apus__errand *errand);
-    int result;           // -ESHUTDOWN if the process was ended before it was done
-    _Atomic uint32_t done; // futex
+    void (*body)(apus_process *self, struct apus__errand *errand); // stores `result`
+    void (*dispose)(struct apus__errand *errand);                  // frees it, with what it holds
+    int result;            // -ESHUTDOWN if the process was ended before it was done
+    _Atomic uint32_t word; // futex
 };
+
+// Runs the errand and sleeps until it is done, at most about timeout_ms. *is_mine: the errand is the caller's again; if not, time was
+// up, and it is disposed of later. Errors: what the errand gave; -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
 struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
-int apus__run_errand(struct apus__errand *errand);
+int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
+                            size_t size, apus_pid *pid);
+int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine);
+
+// Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
+void *apus__errand_new(size_t size, void (*body)(apus_process *self, struct apus__errand *errand));
+void apus__errand_dispose(struct apus__errand *errand);
 void apus__errand_ended(struct apus_process *process);
 
 // Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.

@@ -1,19 +1,27 @@
 // abi/errand.c - what a plain thread cannot do itself, a process does for it: waiting for a reply, a monitor, space in a mailbox.
 //
-// The thread lends the process a struct on its own stack and sleeps on its futex word; the process stores the result. When it ends,
-// having done so or because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the
-// thread: so by then nobody finds the process any more.
+// Idea:       the thread allocates the errand with all it needs (nothing points back to the thread), hands it to a new process, and
+//             sleeps on its futex word. When the process ends, having done the errand or because the runtime is being stopped, the core
+//             calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by then nobody finds the process any more.
+// Ownership:  the word is OPEN. Whoever moves it first says who frees the errand: DONE (by the process's end): the thread, which reads
+//             the result first. ABANDONED (by the thread, when its own time is up because the process's scheduler is stuck in a
+//             callback): the process's end.
+// Ordering:   acq_rel on the word: DONE publishes the result to errand_wait(), ABANDONED gives the whole errand to the other side.
 #include "abi/enter.h"
+#include "os/clock.h"
 #include "os/futex.h"
 
-enum { ERRAND_OPEN = 0, ERRAND_DONE = 1, ERRAND_SPINS = 2000 };
+#include <stdlib.h>
 
-static void errand_done(struct apus__errand *errand)
+enum { ERRAND_OPEN = 0, ERRAND_DONE = 1, ERRAND_ABANDONED = 2, ERRAND_SPINS = 2000 };
+
+// How much longer than asked a thread waits for the process, whose own time limit comes first unless its scheduler is stuck.
+enum { ERRAND_SLACK_MS = 20 };
+
+static bool errand_move(struct apus__errand *errand, uint32_t to)
 {
-    // release: the result, for the thread that waits in apus__run_errand(). After this store the struct is the thread's again; the
-    // wake-up uses its address only, and waking an address where nobody sleeps any more is harmless.
-    apus_store_release(&errand->done, ERRAND_DONE);
-    apus__futex_wake(&errand->done, 1);
+    uint32_t open = ERRAND_OPEN;
+    return apus_cas_strong_acq_rel(&errand->word, &open, to);
 }
 
 static struct apus__errand **errand_place(apus_process *process)
@@ -34,39 +42,69 @@ void apus__errand_ended(struct apus_process *process)
     struct apus__errand *errand = *errand_place(process);
     if (!errand && process->first && process->first->kind == APUS__SPAWN)
         errand = *(struct apus__errand **)apus__spawn_argument(process->first);
-    if (errand)
-        errand_done(errand);
+    if (!errand)
+        return;
+    // After DONE the errand is the thread's; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
+    if (errand_move(errand, ERRAND_DONE))
+        apus__futex_wake(&errand->word, 1);
+    else
+        errand->dispose(errand);
 }
 
-// Until the errand is done: a short spin, since most are, then asleep.
-static void errand_wait(struct apus__errand *errand)
+// Until the errand is done: a short spin, since most are, then asleep. False if time is up and the errand has been abandoned.
+static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
 {
     for (int i = 0; i < ERRAND_SPINS; i++) {
-        // acquire: the result. Pairs with errand_done().
-        if (apus_load_acquire(&errand->done) == ERRAND_DONE)
-            return;
+        // acquire: the result. Pairs with errand_move() by the process's end.
+        if (apus_load_acquire(&errand->word) == ERRAND_DONE)
+            return true;
         apus__cpu_relax();
     }
-    while (apus_load_acquire(&errand->done) != ERRAND_DONE)
-        apus__futex_wait(&errand->done, ERRAND_OPEN, UINT64_MAX);
+    uint64_t now = apus__clock_ns(), deadline = UINT64_MAX;
+    if (timeout_ms < (UINT64_MAX - now) / 1000000 - ERRAND_SLACK_MS)
+        deadline = now + (timeout_ms + ERRAND_SLACK_MS) * 1000000;
+    while (apus_load_acquire(&errand->word) != ERRAND_DONE) {
+        now = deadline == UINT64_MAX ? 0 : apus__clock_ns();
+        if (now >= deadline)
+            return !errand_move(errand, ERRAND_ABANDONED);
+        apus__futex_wait(&errand->word, ERRAND_OPEN, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
+    }
+    return true;
 }
 
-int apus__run_errand(struct apus__errand *errand)
+void *apus__errand_new(size_t size, void (*body)(apus_process *self, struct apus__errand *errand))
+{
+    struct apus__errand *errand = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(1, size);
+    if (errand) {
+        errand->body = body;
+        errand->dispose = apus__errand_dispose;
+    }
+    return errand;
+}
+
+void apus__errand_dispose(struct apus__errand *errand)
+{
+    free(errand);
+}
+
+int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine)
 {
     int result;
     apus_pid pid;
+    *is_mine = true;
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
     errand->result = -ESHUTDOWN; // unless the body says otherwise
+    apus_store_relaxed(&errand->word, ERRAND_OPEN);
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;
     else
-        result = apus__spawn_there(here, apus__spawn_anywhere(here), &birth, &errand, sizeof errand, &pid);
+        result = apus__spawn_from_thread(here, apus__spawn_anywhere(here), &birth, &errand, sizeof errand, &pid);
     apus__leave(here);
     if (result)
         return result;
-    errand_wait(errand);
-    return errand->result;
+    *is_mine = errand_wait(errand, timeout_ms);
+    return *is_mine ? errand->result : -ETIMEDOUT;
 }

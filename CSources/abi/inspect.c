@@ -36,9 +36,16 @@ int apus_process_info(apus_pid pid, uint64_t timeout_ms, apus_process_info_t *in
         return -EINVAL;
     if (apus__is_inside())
         return info_ask(apus__here, pid, timeout_ms, info);
-    struct info_errand ask = {{.body = info_errand_run}, pid, timeout_ms, {0}};
-    int result = apus__run_errand(&ask.errand);
+    struct info_errand *ask = apus__errand_new(sizeof *ask, info_errand_run);
+    if (!ask)
+        return -ENOMEM;
+    ask->pid = pid;
+    ask->timeout_ms = timeout_ms;
+    bool is_mine;
+    int result = apus__run_errand(&ask->errand, timeout_ms, &is_mine);
     if (!result)
-        *info = ask.info;
+        *info = ask->info;
+    if (is_mine)
+        apus__errand_dispose(&ask->errand);
     return result;
 }

@@ -107,10 +107,16 @@ static int message_deliver(struct apus__owner *here, apus_pid to, apus_message *
         return result;
     if (!here->is_foreign)
         return apus__deliver_or_wait(here, to, *message);
-    struct send_errand send = {{.body = send_errand_run}, to, *message};
+    struct send_errand *send = apus__errand_new(sizeof *send, send_errand_run);
+    if (!send)
+        return -ENOMEM;
+    send->to = to;
+    send->message = *message;
     apus__foreign_leave();
-    result = apus__run_errand(&send.errand);
-    *message = send.message;
+    bool is_mine; // always: the wait has no limit
+    result = apus__run_errand(&send->errand, APUS_INFINITY, &is_mine);
+    *message = send->message;
+    apus__errand_dispose(&send->errand);
     int error;
     // The runtime may have been stopped meanwhile; then the message, if it is still ours, is lost with the pools.
     if (!apus__foreign_enter(&error))

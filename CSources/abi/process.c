@@ -116,8 +116,8 @@ struct apus__owner *apus__spawn_anywhere(struct apus__owner *here)
 }
 
 // A plain thread that finds no cell with one owner asks the others.
-static int spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
-                             size_t size, apus_pid *pid)
+int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
+                            size_t size, apus_pid *pid)
 {
     int result = apus__spawn_there(here, there, birth, argument, size, pid);
     for (uint32_t i = 1; i < apus__world.owner_count && result == -EAGAIN; i++)
@@ -130,7 +130,7 @@ static int spawn_at(struct apus__owner *here, struct apus__birth *birth, const v
 {
     struct apus__owner *there = spawn_place(here, options);
     if (here->is_foreign)
-        return spawn_from_thread(here, there, birth, argument, size, pid);
+        return apus__spawn_from_thread(here, there, birth, argument, size, pid);
     if (there != here) {
         int result = apus__spawn_there(here, there, birth, argument, size, pid);
         if (result != -EAGAIN)
@@ -279,7 +279,7 @@ int apus_set_label(apus_process *self, const char *label)
 static void receive_use_budget(struct apus__owner *here, apus_process *self)
 {
     if (apus_unlikely(here->budget <= 1)) {
-        here->budget = 0;
+        here->budget = apus__world.reductions;
         apus_yield(self);
     } else {
         here->budget--;
@@ -301,8 +301,9 @@ apus_message *apus_receive(apus_process *self, apus_match *match, void *context,
     }
     // A process that must end waits in any case, and so ends here.
     if (!message && (timeout_ms > 0 || self->flags & APUS__EXITING)) {
-        if (apus__wait_prepare(apus__slot_of(here), &wait) || apus__slot_wait(apus__slot_of(here), &wait, timeout_ms))
+        if (apus__wait_prepare(apus__slot_of(here), &wait))
             return NULL;
+        apus__slot_wait(apus__slot_of(here), &wait, timeout_ms);
         message = wait.result;
     }
     if (message) {
@@ -322,7 +323,9 @@ int apus_sleep(apus_process *self, uint64_t milliseconds)
         return error;
     struct apus__wait wait = {.takes_messages = false};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
-    return result ? result : apus__slot_wait(apus__slot_of(here), &wait, milliseconds);
+    if (!result)
+        apus__slot_wait(apus__slot_of(here), &wait, milliseconds);
+    return result;
 }
 
 int apus_yield(apus_process *self)
@@ -336,7 +339,8 @@ int apus_yield(apus_process *self)
     if (result)
         return result;
     self->flags |= APUS__READY;
-    return apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
+    apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
+    return 0;
 }
 
 void *apus_alloc(apus_process *self, size_t size)
@@ -384,9 +388,16 @@ int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
 {
     if (apus__is_inside())
         return -EPERM;
-    struct join_errand join = {{.body = join_errand_run}, pid, timeout_ms, apus_reason_of(APUS_REASON_NORMAL)};
-    int result = apus__run_errand(&join.errand);
+    struct join_errand *join = apus__errand_new(sizeof *join, join_errand_run);
+    if (!join)
+        return -ENOMEM;
+    join->pid = pid;
+    join->timeout_ms = timeout_ms;
+    bool is_mine;
+    int result = apus__run_errand(&join->errand, timeout_ms, &is_mine);
     if (!result && reason)
-        *reason = join.reason;
+        *reason = join->reason;
+    if (is_mine)
+        apus__errand_dispose(&join->errand);
     return result;
 }

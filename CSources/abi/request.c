@@ -11,12 +11,12 @@
 static int ask_wait(struct apus__owner *here, struct apus__wait *wait, apus_pid to, enum apus__kind take_back, uint64_t timeout_ms,
                     apus_message **outcome)
 {
-    int result = apus__slot_wait(apus__slot_of(here), wait, timeout_ms);
+    apus__slot_wait(apus__slot_of(here), wait, timeout_ms);
     *outcome = wait->result;
     if (wait->result)
         return 0;
     apus__signal_send(here, to, &(struct apus__signal){take_back, apus__pid(here->current), wait->ref, 0, NULL});
-    return result ? result : -ETIMEDOUT;
+    return -ETIMEDOUT;
 }
 
 int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t timeout_ms, apus_message **outcome)
@@ -84,16 +84,22 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     return result;
 }
 
-// A call of a plain thread. What it points to stays where it is until the thread wakes.
+// A call of a plain thread, with its own copy of the payload.
 struct call_errand {
     struct apus__errand errand;
     apus_pid to;
     const apus_type *type;
-    const void *payload;
     size_t size;
     uint64_t timeout_ms;
     apus_message *reply;
+    _Alignas(16) char payload[];
 };
+
+static void call_errand_dispose(struct apus__errand *errand)
+{
+    apus_message_release(apus_container_of(errand, struct call_errand, errand)->reply);
+    free(errand);
+}
 
 // A copy of the message that does not need the runtime. The message's payload has moved there. NULL if there is no memory.
 static apus_message *call_copy_out(struct apus__owner *here, apus_message *message)
@@ -138,16 +144,28 @@ static void call_errand_run(apus_process *self, struct apus__errand *errand)
 static int call_from_thread(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                             apus_message **reply)
 {
-    struct call_errand call = {{.body = call_errand_run}, to, type, payload, size, timeout_ms, NULL};
     if (!type || (!payload && size))
         return -EINVAL;
     if (size > APUS_MESSAGE_SIZE_MAX)
         return -EMSGSIZE;
-    int result = apus__run_errand(&call.errand);
-    if (reply)
-        *reply = call.reply;
-    else
-        apus_message_release(call.reply);
+    struct call_errand *call = apus__errand_new(sizeof *call + size, call_errand_run);
+    if (!call)
+        return -ENOMEM;
+    call->errand.dispose = call_errand_dispose;
+    call->to = to;
+    call->type = type;
+    call->size = size;
+    call->timeout_ms = timeout_ms;
+    if (size)
+        memcpy(call->payload, payload, size);
+    bool is_mine;
+    int result = apus__run_errand(&call->errand, timeout_ms, &is_mine);
+    if (is_mine && reply) {
+        *reply = call->reply;
+        call->reply = NULL;
+    }
+    if (is_mine)
+        call_errand_dispose(&call->errand);
     return result;
 }
 
@@ -294,6 +312,10 @@ int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const vo
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
+    if (ref.id == 0) {
+        apus__leave(here);
+        return -EINVAL;
+    }
     if (here->current) {
         struct apus__relation *asked_by = apus__relation_find(here->current, APUS__ASKED_BY, ref.id);
         if (asked_by)

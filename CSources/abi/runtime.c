@@ -22,8 +22,7 @@ int apus_start(const apus_options *options)
         return result;
     if (apus__is_inside())
         return -EDEADLK;
-    apus__world.on_errand_end = apus__errand_ended;
-    return apus__runtime_start(options ? options : &defaults);
+    return apus__runtime_start(options ? options : &defaults, apus__errand_ended);
 }
 
 int apus_stop(uint64_t timeout_ms)

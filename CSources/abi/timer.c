@@ -28,6 +28,7 @@ static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const ap
         message->type = type ? type : &apus_type_timeout;
         message->from = APUS_NOBODY;
         message->size = (uint32_t)size;
+        message->flags = APUS__EXEMPT;
         if (size)
             memcpy(apus_message_payload(message), payload, size);
         if (name)

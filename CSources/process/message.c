@@ -10,7 +10,14 @@ apus_cold static apus_message *reserve_take(struct apus__owner *here, size_t siz
         fputs("apus: out of memory: a signal that was promised cannot be delivered\n", stderr);
         abort();
     }
-    return here->reserve[--here->reserved];
+    void *block = here->reserve[--here->reserved];
+    apus_store_relaxed(&here->counters.reserved, here->reserved);
+    return block;
+}
+
+void *apus__reserve_block(struct apus__owner *here)
+{
+    return reserve_take(here, 0);
 }
 
 apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size, enum apus__kind kind)
@@ -31,16 +38,15 @@ apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size,
 
 void apus__reserve_fill(struct apus__owner *here)
 {
-    while (here->reserved < APUS__RESERVE) {
-        void *block = apus__heap_alloc(&here->heap, APUS__RESERVE_CLASS);
-        if (!block)
-            return;
+    void *block;
+    while (here->reserved < here->reserve_wanted && (block = apus__heap_alloc(&here->heap, APUS__RESERVE_CLASS)))
         here->reserve[here->reserved++] = block;
-    }
+    apus_store_relaxed(&here->counters.reserved, here->reserved);
 }
 
 void apus__reserve_release(struct apus__owner *here)
 {
     while (here->reserved > 0)
         apus__heap_free(&here->heap, here->reserve[--here->reserved], APUS__RESERVE_CLASS);
+    apus_store_relaxed(&here->counters.reserved, 0);
 }

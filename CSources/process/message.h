@@ -46,6 +46,7 @@ enum apus__message_flags {
     APUS__COUNTED = 8,  // counts in the mailbox's bound
     APUS__UNSENT = 16,  // made, not yet sent
     APUS__FROM_STOP = 64,   // an exit message from the stop of the runtime
+    APUS__EXEMPT = 128,     // a timer's: always fits
     APUS__DEAD_LETTER = 32  // dropped by a mailbox policy before: not to be sent on again
 };
 
@@ -98,6 +99,9 @@ static inline void apus__message_drop(struct apus__owner *here, apus_message *me
         message->type->drop(apus_message_payload(message), message->size);
     apus__message_free(here, message);
 }
+
+// A block of at least 64 bytes from the reserve, to be freed as one of 64: the rest of it is lost. Never fails.
+void *apus__reserve_block(struct apus__owner *here);
 
 // Fills the owner's reserve, as far as memory allows; called where there is time for it.
 void apus__reserve_fill(struct apus__owner *here);

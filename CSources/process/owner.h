@@ -51,9 +51,10 @@ struct apus__counters {
     _Atomic uint64_t parks, wakes, handoffs;
     _Atomic uint64_t timers_made, timers_gone;
     _Atomic uint64_t waits_begun, waits_ended;
+    _Atomic uint64_t reserved; // blocks in the owner's reserve now
 };
 
-enum { APUS__RESERVE = 64, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
+enum { APUS__RESERVE = 64, APUS__RESERVE_FOREIGN = 4, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
 
 struct apus__owner {
     // Written by other threads.
@@ -78,7 +79,7 @@ struct apus__owner {
     uint64_t now_ms; // as of the last look at the clock
     struct apus__wheel *wheel;
     void *reserve[APUS__RESERVE]; // blocks for signals that must not be lost when memory runs out
-    uint32_t reserved;
+    uint32_t reserved, reserve_wanted;
     // The dead cells of another owner, gathered to be sent home together.
     struct apus_process *homeward_first;
     uint32_t homeward_owner, homeward_count;

@@ -67,7 +67,7 @@ struct apus__wait {
     apus_message *handling; // what the callback that waits was given
     struct apus__deadline deadline;
     bool timed_out;
-    void *fiber; // the stack, to the scheduler layer
+    void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with
 };
 
 // What most processes do without.

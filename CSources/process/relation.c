@@ -68,13 +68,7 @@ static void relation_grow(struct apus__owner *here, struct apus__relations *set)
 static void *relation_block(struct apus__owner *here, bool certain)
 {
     void *block = apus__heap_alloc(&here->heap, RELATION_CLASS);
-    if (apus_unlikely(!block && certain)) {
-        // The reserve's blocks are larger than a relation; one is cut down to size by giving the rest away with it: it is freed as a
-        // 64-byte block, whose neighbours are never used. A little memory is lost, the relation is not.
-        apus_check(here->reserved > 0);
-        block = here->reserve[--here->reserved];
-    }
-    return block;
+    return apus_unlikely(!block && certain) ? apus__reserve_block(here) : block;
 }
 
 struct apus__relation *apus__relation_add(struct apus__owner *here, struct apus_process *process, enum apus__relation_kind kind,

@@ -56,12 +56,13 @@ apus_hot int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *
         return -ESRCH;
     // relaxed: set by the owner before the pid was given to anyone, and never taken away again.
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
-    if (apus_unlikely(bound) && message->kind <= APUS__REQUEST) {
+    if (apus_unlikely(bound) && message->kind <= APUS__REQUEST && !(message->flags & APUS__EXEMPT)) {
         int result = apus__bound_admit(here, process, bound, message);
         if (result)
             return result < 0 ? result : 0;
     }
-    if (apus_likely(apus__is_local(here, process, to))) {
+    // To oneself always directly: a push of somebody else's that waits in `remote` is not to come first.
+    if (apus_likely(apus__is_local(here, process, to) || process == here->current)) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
         if (apus_likely(message->kind <= APUS__REQUEST && !bound)) {
             apus__mailbox_append(process, message);
@@ -111,7 +112,7 @@ void apus__doom(struct apus_process *process, apus_pid pid)
     // Generations only grow, so that a slow killer of an earlier occupant cannot wipe out the mark of a later one.
     // relaxed: asked for by value only; R9 needs no more than that the asker sees its own store.
     uint64_t doomed = apus_load_relaxed(&process->doomed);
-    while ((int32_t)((uint32_t)(pid.id >> 32) - (uint32_t)(doomed >> 32)) > 0 &&
+    while ((doomed == 0 || (int32_t)((uint32_t)(pid.id >> 32) - (uint32_t)(doomed >> 32)) > 0) &&
            !apus_cas_weak_relaxed(&process->doomed, &doomed, pid.id)) {
     }
 }
@@ -170,7 +171,7 @@ static void signal_append(struct apus__owner *here, struct apus_process *process
 // The result of what the process waits for, if it waits for `ref`.
 static bool signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
 {
-    if (!(process->flags & APUS__WAITING))
+    if (!(process->flags & APUS__WAITING) || ref == 0)
         return false;
     struct apus__wait *wait = process->extra->wait;
     if (wait->ref != ref || process->flags & APUS__READY)

@@ -336,6 +336,8 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struc
     if (name)
         apus__name_install(process, name);
     apus_bump_relaxed(birth->behaviour == &apus__errand_behaviour ? &here->counters.errands : &here->counters.spawned, 1);
+    if (birth->parent.id == 0)
+        apus_add_relaxed(&apus__world.roots, 1);
     // relaxed: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
     apus_store_relaxed(&process->pid, child.id);
     *pid = child;
@@ -358,10 +360,8 @@ void apus__born(struct apus__owner *here, struct apus_process *process, apus_mes
     }
     // In the nursery SCHEDULED was set so that nothing would give the cell a turn; cell_fill() clears it.
     int result = cell_fill(here, process, &birth);
-    if (birth.parent.id == 0) {
-        process->flags |= APUS__ROOT;
-        apus_add_relaxed(&apus__world.roots, 1);
-    }
+    if (birth.parent.id == 0)
+        process->flags |= APUS__ROOT; // counted by the spawner
     if (result) {
         apus_reason reason = apus_reason_error(result, "out of memory while being spawned");
         apus__must_end(here, process, &reason);

@@ -62,7 +62,7 @@ static bool carrier_run(struct apus__carrier *carrier)
     carrier_place(slot);
     for (;;) {
         apus__here = &slot->owner;
-        apus_check(apus__slot_enter(slot, &carrier->native) == 0);
+        apus__slot_enter(slot, &carrier->native);
         apus__here = NULL;
         // acquire: pairs with the event set in apus__slot_tell().
         if (apus_load_acquire(&slot->events) & APUS__EVENT_LEAVE)

@@ -94,8 +94,10 @@ static bool foreign_join_run(struct foreign *mine)
     // References of plain threads: ranges of 2^32 above those of the schedulers.
     owner->next_ref = (UINT64_C(1) << 60) + (apus_add_relaxed(&apus__world.foreign_refs, 1) << 32);
     bool joined = apus__heap_init(&owner->heap, &apus__world.pool, 0) == 0;
-    if (joined)
+    if (joined) {
         mine->run = foreign.run;
+        owner->reserve_wanted = APUS__RESERVE_FOREIGN;
+    }
     pthread_mutex_unlock(&foreign.lock);
     return joined;
 }
@@ -114,8 +116,11 @@ struct apus__owner *apus__foreign_enter(int *error)
     // acquire: what the start set up. Pairs with the release of RUNNING in runtime.c.
     if (apus_load_acquire(&apus__world.state) < APUS__WORLD_RUNNING)
         *error = -ESHUTDOWN;
-    else if (mine->run == foreign.run || foreign_join_run(mine))
+    else if (mine->run == foreign.run || foreign_join_run(mine)) {
+        if (apus_unlikely(mine->owner.reserved < APUS__RESERVE_FOREIGN))
+            apus__reserve_fill(&mine->owner);
         return &mine->owner;
+    }
     apus__rcu_read_unlock();
     return NULL;
 }

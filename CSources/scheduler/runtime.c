@@ -17,23 +17,27 @@
 #include "scheduler/poller.h"
 #include "scheduler/timers.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum {
     DEFAULT_CELLS = 1 << 22,
     DEFAULT_REDUCTIONS = 200,
     DEFAULT_STACK = 256 << 10,
-    KILL_GRACE_MS = 5000, // how long after the kill a callback may take to return
-    RESEND_MS = 20        // a stop signal is sent again at this pace to what has been spawned meanwhile
+    KILL_GRACE_MS = 5000, // how long after the kill, or the last end of a process, a callback may take to return
+    RESEND_MS = 20,       // a stop signal is sent again when nothing has ended for so long: more may have been spawned
+    FOREVER_MS = 1 << 30
 };
 
 static struct {
     struct apus__topology topology;
     bool has_topology;
-    _Atomic uint32_t ended; // futex: changes when a process has ended while the world is being stopped
-    apus_runtime_info_t last; // the final counters of the last run
+    _Atomic uint32_t ended;   // futex: changes when a process has ended while the world is being stopped
+    _Atomic uint32_t waiting; // the one who stops sleeps on `ended`
+    pthread_mutex_t last_lock; // guards the two below
+    apus_runtime_info_t last;  // the final counters of the last run
     bool has_last;
-} runtime;
+} runtime = {.last_lock = PTHREAD_MUTEX_INITIALIZER};
 
 // --- Counters -------------------------------------------------------------------------------------------------------------------
 
@@ -42,7 +46,7 @@ static struct {
 struct runtime_sum {
     apus_runtime_info_t *info;
     uint64_t ended, errands_ended, timers_gone, waits_ended;
-    uint64_t errands, timers_made, waits_begun;
+    uint64_t errands, timers_made, waits_begun, reserved;
 };
 
 static void runtime_add_ends(const struct apus__counters *counters, void *context)
@@ -61,6 +65,7 @@ static void runtime_add(const struct apus__counters *counters, void *context)
     apus_runtime_info_t *info = sum->info;
     info->spawned += apus_load_relaxed(&counters->spawned);
     sum->errands += apus_load_relaxed(&counters->errands);
+    sum->reserved += apus_load_relaxed(&counters->reserved);
     info->sent_local += apus_load_relaxed(&counters->sent_local);
     info->sent_remote += apus_load_relaxed(&counters->sent_remote);
     info->handled += apus_load_relaxed(&counters->handled);
@@ -89,15 +94,6 @@ static uint64_t runtime_minus(uint64_t more, uint64_t less)
     return more > less ? more - less : 0;
 }
 
-// Blocks that the runtime itself holds are not in use by processes.
-static uint64_t runtime_blocks_in_use(void)
-{
-    uint64_t own = 0;
-    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
-        own += apus__machine.slots[i]->owner.reserved;
-    return runtime_minus(apus__pool_in_use(&apus__world.pool), own);
-}
-
 static void runtime_fill(apus_runtime_info_t *info)
 {
     struct apus__heap_counts counts;
@@ -111,7 +107,8 @@ static void runtime_fill(apus_runtime_info_t *info)
     info->stacks_unguarded = apus_load_relaxed(&apus__machine.stacks_unguarded);
     apus__pool_counts(&apus__world.pool, &counts);
     info->frees_far = counts.freed_far;
-    info->blocks_in_use = runtime_blocks_in_use();
+    // Blocks that the runtime itself holds in reserve are not in use.
+    info->blocks_in_use = runtime_minus(apus__pool_in_use(&apus__world.pool), sum.reserved);
     info->memory = apus__pool_bytes_mapped(&apus__world.pool) + apus_load_relaxed(&apus__machine.stack_bytes) +
                    (size_t)apus__table_limit(&apus__world.cell_table) * sizeof(struct apus_process);
 }
@@ -125,10 +122,14 @@ int apus__runtime_info(apus_runtime_info_t *info)
         runtime_fill(info);
         if (!apus__here)
             apus__foreign_leave();
-    } else if (error == -ECHILD || !runtime.has_last) {
-        return error;
     } else {
-        *info = runtime.last;
+        pthread_mutex_lock(&runtime.last_lock);
+        bool has_last = runtime.has_last && error == -ESHUTDOWN;
+        if (has_last)
+            *info = runtime.last;
+        pthread_mutex_unlock(&runtime.last_lock);
+        if (!has_last)
+            return error;
     }
     info->struct_size = size;
     return 0;
@@ -317,9 +318,11 @@ void apus__world_unmake(void)
         apus__slot_destroy(apus__machine.slots[i]);
     if (apus__world.pool.nodes) {
         apus__foreign_retire_all();
+        pthread_mutex_lock(&runtime.last_lock);
         memset(&runtime.last, 0, sizeof runtime.last);
         runtime_fill(&runtime.last);
         runtime.has_last = true;
+        pthread_mutex_unlock(&runtime.last_lock);
         apus__foreign_next_run();
     }
     for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
@@ -357,7 +360,7 @@ static apus_binding runtime_binding(const apus_options *options)
     return is_throttled || apus__machine.slot_count > runtime.topology.cpu_count ? APUS_BIND_NONE : APUS_BIND_CORES;
 }
 
-int apus__runtime_start(const apus_options *options)
+int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus_process *process))
 {
     uint32_t stopped = APUS__WORLD_STOPPED;
     if (apus__process_is_fork())
@@ -365,6 +368,7 @@ int apus__runtime_start(const apus_options *options)
     // acq_rel: one starter wins, and sees all that the last stop took down.
     if (!apus_cas_strong_acq_rel(&apus__world.state, &stopped, APUS__WORLD_STARTING))
         return -EALREADY;
+    apus__world.on_errand_end = on_errand_end;
     int result = apus__fork_guard_arm();
     if (!result)
         result = apus__world_make(options);
@@ -382,7 +386,10 @@ int apus__runtime_start(const apus_options *options)
 static void runtime_process_ended(void)
 {
     apus_add_seqcst(&runtime.ended, 1);
-    apus__futex_wake(&runtime.ended, 1);
+    // seq_cst: after the count. Pairs with runtime_wait_for_end(): either it sees the count, or we see that it waits. One wake-up for
+    // each wait, not one for each process.
+    if (apus_load_seqcst(&runtime.waiting) && apus_and_seqcst(&runtime.waiting, 0))
+        apus__futex_wake(&runtime.ended, 1);
 }
 
 struct runtime_stop {
@@ -417,20 +424,39 @@ static bool no_processes(void)
     return apus__live_processes() == 0;
 }
 
-// Sends the signal to all, again and again, until `is_done` or the deadline.
-static bool runtime_press(const struct apus__signal *signal, bool (*is_done)(void), uint64_t deadline_ns)
+// Sleeps until a process has ended or `until`. False if none has.
+static bool runtime_wait_for_end(uint32_t ended, uint64_t until_ns)
 {
+    uint64_t now = apus__clock_ns();
+    // seq_cst: see runtime_process_ended().
+    apus_store_seqcst(&runtime.waiting, 1);
+    if (apus_load_seqcst(&runtime.ended) == ended && now < until_ns)
+        apus__futex_wait(&runtime.ended, ended, until_ns - now);
+    apus_store_seqcst(&runtime.waiting, 0);
+    return apus_load_seqcst(&runtime.ended) != ended;
+}
+
+// Sends the signal to all, and again when nothing has ended for a while, until `is_done`, or nothing has ended for `patience_ms`, or
+// the deadline.
+static bool runtime_press(const struct apus__signal *signal, bool (*is_done)(void), uint64_t patience_ms, uint64_t deadline_ns)
+{
+    uint64_t progress = apus__clock_ns();
     for (;;) {
         uint32_t ended = apus_load_seqcst(&runtime.ended);
-        uint64_t now = apus__clock_ns(), resend = now + (uint64_t)RESEND_MS * 1000000;
         if (is_done())
             return true;
-        if (now >= deadline_ns)
-            return false;
         runtime_signal_all(signal);
-        for (; now < resend && now < deadline_ns && !is_done(); now = apus__clock_ns()) {
-            uint64_t until = resend < deadline_ns ? resend : deadline_ns;
-            apus__futex_wait(&runtime.ended, ended, until - now);
+        bool moved = true;
+        while (moved) {
+            uint64_t now = apus__clock_ns(), until = now + (uint64_t)RESEND_MS * 1000000;
+            moved = runtime_wait_for_end(ended, until < deadline_ns ? until : deadline_ns);
+            now = apus__clock_ns();
+            if (is_done())
+                return true;
+            if (moved)
+                progress = now;
+            if (now >= deadline_ns || now - progress >= patience_ms * 1000000)
+                return false;
             ended = apus_load_seqcst(&runtime.ended);
         }
     }
@@ -449,15 +475,15 @@ static bool runtime_end_processes(uint64_t timeout_ms)
     uint64_t deadline = runtime_deadline(timeout_ms);
     struct apus__signal signal = {APUS__STOP, APUS_NOBODY, 0, 1, &shutdown};
     if (timeout_ms > 0) {
-        if (runtime_press(&signal, no_roots, deadline)) {
+        if (runtime_press(&signal, no_roots, FOREVER_MS, deadline)) {
             signal.value = 2;
-            if (runtime_press(&signal, no_processes, deadline))
+            if (runtime_press(&signal, no_processes, FOREVER_MS, deadline))
                 return true;
         }
     }
     apus_store_seqcst(&apus__world.state, APUS__WORLD_KILLING);
     signal = (struct apus__signal){APUS__EXIT, APUS_NOBODY, 0, 0, &kill};
-    return runtime_press(&signal, no_processes, runtime_deadline(KILL_GRACE_MS));
+    return runtime_press(&signal, no_processes, KILL_GRACE_MS, UINT64_MAX);
 }
 
 int apus__runtime_stop(uint64_t timeout_ms)

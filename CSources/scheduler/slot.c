@@ -80,7 +80,7 @@ int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
 {
     struct apus__owner *here = &slot->owner;
     struct apus_process *process = here->current;
-    if (!apus__extra(here, process))
+    if (!apus__extra(here, process) || !(wait->fiber = fiber_take(slot)))
         return -ENOMEM;
     wait->process = process;
     wait->timed_out = false;
@@ -92,7 +92,7 @@ int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
     return 0;
 }
 
-void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
+static void wait_end(struct apus__slot *slot, struct apus__wait *wait)
 {
     struct apus_process *process = wait->process;
     apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
@@ -100,6 +100,12 @@ void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
     process->extra->pins--;
     process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
     apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
+}
+
+void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
+{
+    fiber_give(slot, wait->fiber);
+    wait_end(slot, wait);
 }
 
 // Whether a process whose stack is being set aside has something to do already.
@@ -135,20 +141,19 @@ static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct a
     here->budget = apus__world.reductions;
 }
 
-int apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
+void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
 {
-    bool is_over = wait->process->flags & APUS__READY && !wait->yields;
-    struct apus__fiber *next = is_over ? NULL : fiber_take(slot);
-    if (next) {
-        if (timeout_ms != APUS_INFINITY) {
-            wait->deadline.kind = APUS__DEADLINE_WAIT;
-            wait->deadline.entry.due = apus__due(timeout_ms);
-            apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
-        }
-        wait_park(slot, wait, next);
+    if (wait->process->flags & APUS__READY && !wait->yields) {
+        apus__wait_cancel(slot, wait); // the outcome has come while it was being asked for
+        return;
     }
-    apus__wait_cancel(slot, wait);
-    return is_over || next ? 0 : -ENOMEM;
+    if (timeout_ms != APUS_INFINITY) {
+        wait->deadline.kind = APUS__DEADLINE_WAIT;
+        wait->deadline.entry.due = apus__due(timeout_ms);
+        apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
+    }
+    wait_park(slot, wait, wait->fiber);
+    wait_end(slot, wait);
 }
 
 void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
@@ -165,7 +170,7 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     struct apus__wait *wait = process->extra->wait;
     struct apus__fiber *fiber = wait->fiber;
     apus_message *handling = wait->handling, *result = wait->result;
-    apus__wait_cancel(slot, wait);
+    wait_end(slot, wait);
     // What the callback was given and what it waited for go the way of the mailbox.
     if (handling && handling->flags & APUS__HELD)
         handling = NULL;
@@ -230,7 +235,7 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
         apus__timers_run(slot, slot->owner.now_ms);
     if (apus_unlikely(slot->free_count > FIBERS_KEPT))
         fibers_trim(slot);
-    if (apus_unlikely(slot->owner.reserved < APUS__RESERVE))
+    if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))
         apus__reserve_fill(&slot->owner);
 }
 
@@ -323,16 +328,14 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events)
         apus__futex_wake(&slot->owner.inbox.park, 1);
 }
 
-int apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
+void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
 {
+    // There is one: made with the slot, or left behind by slot_leave().
     struct apus__fiber *fiber = fiber_take(slot);
-    if (!fiber)
-        return -ENOMEM;
     slot->native = native;
     slot->fiber = fiber;
     slot->turns_to_clock = 1;
     apus__context_switch(native, &fiber->context);
-    return 0;
 }
 
 int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
@@ -348,8 +351,16 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     owner->now_ms = apus__now_ns() / 1000000;
     apus__wheel_init(&slot->wheel, owner->now_ms);
     slot->turns_to_clock = 1;
+    owner->reserve_wanted = APUS__RESERVE;
     apus__reserve_fill(owner);
     apus__nursery_fill(owner);
+    // One stack from the beginning: the loop's own. Entering the slot cannot fail then, whoever carries it.
+    struct apus__fiber *fiber = fiber_new(slot);
+    if (!fiber) {
+        apus__slot_destroy(slot);
+        return -ENOMEM;
+    }
+    fiber_give(slot, fiber);
     return 0;
 }
 

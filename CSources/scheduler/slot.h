@@ -76,8 +76,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node);
 void apus__slot_destroy(struct apus__slot *slot);
 
 // Runs the slot's loop on the calling thread until an event makes it leave. `native` receives the thread's own context.
-// Errors: -ENOMEM no stack could be made.
-int apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
+void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
 
 // One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
 bool apus__slot_turn(struct apus__slot *slot);
@@ -93,11 +92,10 @@ void apus__run(struct apus__slot *slot, struct apus_process *process);
 
 // A wait of the current process, in two steps, so that an outcome that arrives while it is being asked for is not lost. Prepare says
 // what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it takes, its reply, its
-// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM. Of wait: -ENOMEM there is no stack to go on with, and
-// the wait is cancelled.
+// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM, also if there is no stack to go on with.
 int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait);
 void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait);
-int apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms);
+void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms);
 
 // Goes on with a process whose wait is over; returns when the loop on the calling fiber is to go on.
 void apus__slot_resume(struct apus__slot *slot, struct apus_process *process);

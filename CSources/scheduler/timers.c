@@ -117,21 +117,28 @@ void apus__timers_run(struct apus__slot *slot, uint64_t now_ms)
     }
 }
 
+static void timer_discard(struct apus__owner *here, struct apus__timer *timer)
+{
+    apus_message *message = timer->message;
+    timer_free(here, timer, timer->deadline.cell);
+    apus__message_drop(here, message);
+}
+
 void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
 {
-    struct apus__owner *here = &slot->owner;
     struct apus__timer *timer = apus_container_of(link, struct apus__timer, inbox);
     uint64_t state = apus_load_acquire(&timer->state);
     if ((state & 7) == APUS__TIMER_MADE) {
         apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
         if (timer_move(timer, state, APUS__TIMER_ACTIVE))
             return;
+        state = apus_load_acquire(&timer->state);
     }
-    // Cancelled, before or after it came to be in the wheel.
+    // Cancelled, before or after it came to be in the wheel; or just being cancelled, and then it is the canceller's.
     apus__wheel_remove(&slot->wheel, &timer->deadline.entry);
-    apus_message *message = timer->message;
-    timer_free(here, timer, timer->deadline.cell);
-    apus__message_drop(here, message);
+    if ((state & 7) == APUS__TIMER_CANCELLING && timer_move(timer, state, APUS__TIMER_ARRIVED))
+        return;
+    timer_discard(&slot->owner, timer);
 }
 
 void apus__timers_drop(struct apus__slot *slot)
@@ -150,16 +157,32 @@ void apus__timers_drop(struct apus__slot *slot)
     }
 }
 
-// Takes the timer for the canceller. `state` is what it was, if that was MADE or ACTIVE.
+// Takes the timer for the canceller. `was` is what it was: MADE or ACTIVE.
 static bool timer_claim(struct apus__timer *timer, uint64_t generation, enum apus__timer_state *was)
 {
     uint64_t state = apus_load_acquire(&timer->state);
     while (state >> 3 == generation && ((state & 7) == APUS__TIMER_MADE || (state & 7) == APUS__TIMER_ACTIVE)) {
         *was = (enum apus__timer_state)(state & 7);
-        if (apus_cas_strong_acq_rel(&timer->state, &state, timer_word(generation, APUS__TIMER_CANCELLED)))
+        enum apus__timer_state to = *was == APUS__TIMER_MADE ? APUS__TIMER_CANCELLING : APUS__TIMER_CANCELLED;
+        if (apus_cas_strong_acq_rel(&timer->state, &state, timer_word(generation, to)))
             return true;
     }
     return false;
+}
+
+// Lets go of a claimed timer: it is freed here, or by its slot.
+static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, uint64_t generation, enum apus__timer_state was)
+{
+    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
+    if (was == APUS__TIMER_MADE) {
+        if (!timer_move(timer, timer_word(generation, APUS__TIMER_CANCELLING), APUS__TIMER_CANCELLED))
+            timer_discard(here, timer);
+    } else if (owner == here) {
+        apus__wheel_remove(here->wheel, &timer->deadline.entry);
+        timer_discard(here, timer);
+    } else if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER)) {
+        apus__owner_wake(owner, here);
+    }
 }
 
 int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms)
@@ -169,20 +192,12 @@ int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms
         return -ENOENT;
     struct apus__timer *timer = timer_at(index);
     enum apus__timer_state was;
-    if (!timer_claim(timer, ref.id >> 32 & 0x7fffffff, &was))
+    uint64_t generation = ref.id >> 32 & 0x7fffffff;
+    if (!timer_claim(timer, generation, &was))
         return -ENOENT;
     uint64_t due = timer->deadline.entry.due;
     bool is_active = timer->to.id == 0 || apus__find(timer->to);
-    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
-    if (was == APUS__TIMER_ACTIVE && owner == here) {
-        apus__wheel_remove(here->wheel, &timer->deadline.entry);
-        apus_message *message = timer->message;
-        timer_free(here, timer, index);
-        apus__message_drop(here, message);
-    } else if (was == APUS__TIMER_ACTIVE) {
-        if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER))
-            apus__owner_wake(owner, here);
-    }
+    timer_let_go(here, timer, generation, was);
     if (left_ms) {
         uint64_t now = (apus__now_ns() + 999999) / 1000000; // rounded up, as apus__due() does
         *left_ms = due > now ? due - now : 0;

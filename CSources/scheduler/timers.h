@@ -5,7 +5,8 @@
 //             compare-and-swap on the cell's state word.
 // States:     state = generation << 3 | one of
 //                 FREE -> MADE (by its maker) -> ACTIVE (in the wheel of `slot`, by that slot) -> FREE, generation + 1
-//                 MADE -> CANCELLED: the slot finds it so when it comes by the inbox, and frees it
+//                 MADE -> CANCELLING -> CANCELLED: by another thread, before the slot has taken it from its inbox: the slot frees it
+//                 CANCELLING -> ARRIVED: by the slot, which came to it in between: then the canceller frees it
 //                 ACTIVE -> CANCELLED: by another thread, which then pushes the cell on the slot's inbox; the slot frees it
 //                 ACTIVE -> FIRED: by the slot, at expiry
 //             A canceller on the slot itself frees it at once.
@@ -22,7 +23,9 @@ enum apus__timer_state {
     APUS__TIMER_MADE = 1,
     APUS__TIMER_ACTIVE = 2,
     APUS__TIMER_CANCELLED = 3,
-    APUS__TIMER_FIRED = 4
+    APUS__TIMER_FIRED = 4,
+    APUS__TIMER_CANCELLING = 5,
+    APUS__TIMER_ARRIVED = 6
 };
 
 struct apus__timer {
