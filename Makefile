@@ -4,7 +4,7 @@
 #   make install         PREFIX=/usr/local DESTDIR=; `make uninstall` takes it away again
 #   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
 #   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
-#   make bench           the benchmarks
+#   make bench           Apus beside other runtimes, which it installs as far as it can
 #   make deps            installs the packages that all of this needs (Debian and its like)
 
 VERSION = 0.1.0
@@ -54,7 +54,7 @@ say = $(if $(V),,@echo "$1 $@")
 SOURCES := $(sort $(shell find CSources -name '*.c' -o -name '*.S'))
 OBJECTS := $(patsubst CSources/%,$(BUILD)/obj/%.o,$(SOURCES))
 HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
-TEST_FOLDERS = unit conformance torture abi
+TEST_FOLDERS = unit conformance torture abi simulation
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(sort $(foreach folder,$(TEST_FOLDERS),$(wildcard Tests/C/$(folder)/*_test.c))))
 
 .PHONY: all install uninstall test test-asan test-tsan test-aarch64 test-numa test-all tests bench bench-smoke deps check-layers \
@@ -64,12 +64,13 @@ TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(sort $(foreach folder,$(TEST_
 
 all: $(BUILD)/libapus.a $(BUILD)/libapus.so $(BUILD)/apus.pc
 
-# Packages. A stamp for each group of needs keeps the common case free of any look-up.
+# Packages. A stamp for each group of needs keeps the common case free of any look-up. One at a time: apt does not wait for itself.
 build/deps/%: Tests/deps.sh
-	@Tests/deps.sh $*
-	@mkdir -p $(@D) && touch $@
+	@mkdir -p $(@D)
+	@flock $(@D)/lock Tests/deps.sh $*
+	@touch $@
 
-deps: build/deps/core build/deps/abi build/deps/gates build/deps/aarch64 build/deps/numa
+deps: build/deps/core build/deps/models build/deps/abi build/deps/gates build/deps/aarch64 build/deps/numa
 
 # The library. Compiler flags are part of what an object depends on, so changing this file builds anew.
 $(BUILD)/obj/%.o: CSources/% Makefile | $(NEEDS)
@@ -141,7 +142,7 @@ $(BUILD)/tests/%: Tests/C/%.c $(BUILD)/libapus.a Makefile
 
 tests: $(CHOSEN_TESTS)
 
-test:
+test: | $(if $(MODELS),build/deps/models)
 	@built=0; $(MAKE) --no-print-directory -k VARIANT=$(VARIANT) tests || built=$$?; \
 	    Tests/run.sh $(VARIANT) $(MODELS) $(CHOSEN_TESTS) && exit $$built
 
@@ -184,7 +185,14 @@ examples:
 swift:
 	@Tests/swift.sh
 
-bench: all
+# What the other runtimes need is installed once. What cannot be had is named, left out, and tried again the next time; Swift is not
+# missed, because Debian does not have it.
+build/deps/peers: Benchmarks/setup.sh
+	@mkdir -p $(@D)
+	@flock $(@D)/lock $(if $(filter-out 0,$(shell id -u)),sudo) Benchmarks/setup.sh >$@.log || true; cat $@.log
+	@sed 's/ swift-actors//' $@.log | grep -q '^skipped.*: ' || touch $@
+
+bench: all | build/deps/peers
 	@Benchmarks/run.sh
 bench-smoke: all
 	@if [ -x Benchmarks/run.sh ]; then Benchmarks/run.sh --smoke; fi

@@ -25,6 +25,7 @@ for group in "$@"; do
         need liburcu-dev '/usr/include/*/urcu/urcu-memb.h' '/usr/lib/*/liburcu-memb.a'
         need libnuma-dev /usr/include/numa.h '/usr/lib/*/libnuma.a'
         ;;
+    models) need spin spin ;;
     abi) need dwarves pahole ;;
     gates) need valgrind valgrind ;;
     aarch64)

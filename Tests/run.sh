@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Tests/run.sh LABEL BINARY... - runs test binaries, JOBS at a time (default 2), and keeps going after a failure.
 #
-# Prints one line for each binary, the whole output of those that fail, and at last "N passed, N failed" over all their tests. A
-# binary that ends without its closing line counts as one failure. Exit status 0 only if something passed and nothing failed.
+# Prints one line for each binary, with its seconds, the whole output of those that fail, and at last "N passed, N failed" over all
+# their tests. A binary that ends without its closing line counts as one failure. Exit status 0 only if something passed and nothing
+# failed.
 set -uo pipefail
 label=$1
 shift
@@ -24,7 +25,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 run_one() { # run_one LOGS BINARY
-    local log
+    local log began=$SECONDS
     log=$1/$(echo "$2" | tr / _)
     $RUNNER "$2" >"$log" 2>&1
     local status=$? closing
@@ -35,7 +36,7 @@ run_one() { # run_one LOGS BINARY
     fi
     echo "$closing" >>"$1/totals"
     [[ $closing == *", 0 failed" ]] || cat "$log"
-    echo "${2#build/}: $closing"
+    echo "${2#build/}: $closing ($((SECONDS - began)) s)"
 }
 export -f run_one
 export RUNNER=${RUNNER:-} # what runs a binary of another machine
