@@ -278,12 +278,10 @@ int apus_set_label(apus_process *self, const char *label)
 // A process that keeps taking messages lets others run when its turn is over.
 static void receive_use_budget(struct apus__owner *here, apus_process *self)
 {
-    if (apus_unlikely(here->budget <= 1)) {
-        here->budget = apus__world.reductions;
-        apus_yield(self);
-    } else {
-        here->budget--;
-    }
+    if (apus_likely(--here->budget > 0) || apus__turn_goes_on(apus__slot_of(here)))
+        return;
+    apus__turn_begin(apus__slot_of(here)); // in case there is no stack to yield with
+    apus_yield(self);
 }
 
 apus_message *apus_receive(apus_process *self, apus_match *match, void *context, uint64_t timeout_ms)

@@ -69,7 +69,9 @@ struct apus__owner {
     bool is_foreign;
     struct apus_process *current; // the process whose callback runs, or NULL
     apus_message *handling;       // what that callback was given, unless the process has kept it
-    uint32_t budget;              // messages it may still take in this turn
+    uint32_t budget;              // messages it may still take before the scheduler looks whether its turn is over
+    struct apus_process *next;    // woken by the one that runs, and to run after it: its message is still in the cache
+    uint32_t next_turns;          // how many turns in a row went that way
     struct apus__run_queue run;
     struct apus__heap heap;
     struct apus__table_cache cells;

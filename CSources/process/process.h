@@ -32,8 +32,9 @@ enum apus__flags {
     APUS__UNBORN = 1u << 11,       // in a nursery, or its spawn signal is under way
     APUS__ROOT = 1u << 12,         // spawned by a plain thread: counted in the world's roots
     APUS__NODE_BOUND = 1u << 13,   // spawned for one NUMA node: stays there
+    APUS__FOLLOWS = 1u << 14,      // at its next turn, moves to the owner its messages come from
     // Any of these takes a turn out of the fast path.
-    APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING
+    APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
 
 // Something with a time limit, in the owner's wheel.
@@ -112,7 +113,9 @@ struct apus_process {
     struct apus__extra *extra;
 
     apus_cache_aligned apus_pid parent;
-    uint64_t reductions;
+    uint64_t reductions : 40;
+    uint64_t remote_wakes : 8; // in a row: messages from another owner that found the process idle
+    uint64_t follows : 16;     // with FOLLOWS: the owner to move to
     char small[APUS__STATE_INLINE];
 };
 
@@ -165,6 +168,12 @@ apus_inline void apus__schedule(struct apus__owner *here, struct apus_process *p
         process->flags |= APUS__SCHEDULED;
         apus__run_queue_push(&here->run, &process->run, process->priority);
     }
+}
+
+// Whether the process may be given to another owner; not if a stack or deadlines tie it to this one.
+static inline bool apus__may_move(const struct apus_process *process)
+{
+    return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins);
 }
 
 // Appends to the mailbox; does not schedule.

@@ -41,7 +41,10 @@ apus_inline void signal_wake(struct apus__owner *here, struct apus_process *proc
 {
     if (apus_likely(!(process->flags & (APUS__SCHEDULED | APUS__WAITING)))) {
         process->flags |= APUS__SCHEDULED;
-        apus__run_queue_push(&here->run, &process->run, process->priority);
+        if (apus_likely(here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL))
+            here->next = process;
+        else
+            apus__run_queue_push(&here->run, &process->run, process->priority);
     } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
         apus__schedule(here, process);
     }
@@ -432,12 +435,14 @@ static void signal_arrive(struct apus__owner *here, struct apus_process *process
     }
 }
 
-static void signal_take(struct apus__owner *here, struct apus_process *process)
+// Returns who sent the latest signal taken.
+static apus_pid signal_take(struct apus__owner *here, struct apus_process *process)
 {
     // acquire: the envelopes, pushed with release in signal_push(). release: `owner` and all we did to the cell, for the pusher that
     // finds NULL there.
     apus_message *newest = apus_exchange_acq_rel(&process->remote, NULL);
     apus_message *oldest = NULL;
+    apus_pid from = newest ? newest->from : APUS_NOBODY;
     while (newest) {
         apus_message *next = apus__message_next(newest);
         apus__message_set_next(newest, oldest);
@@ -449,16 +454,43 @@ static void signal_take(struct apus__owner *here, struct apus_process *process)
         signal_arrive(here, process, oldest);
         oldest = next;
     }
+    return from;
+}
+
+// A process that is woken again and again by one on another owner moves there: two that talk to each other end up side by side. Of a
+// pair the one with the higher index is quicker to go, so that they do not change places for ever.
+static void signal_follow(struct apus__owner *here, struct apus_process *process, apus_pid from)
+{
+    enum { QUICK = 4, SLOW = 16 };
+    struct apus_process *sender = apus__find(from);
+    if (!sender || process->flags & (APUS__SLOW | APUS__NODE_BOUND))
+        return;
+    uint32_t owner = apus_load_relaxed(&sender->owner);
+    if (owner == here->id) {
+        process->remote_wakes = 0;
+        return;
+    }
+    unsigned wakes = process->remote_wakes + 1u;
+    process->remote_wakes = wakes;
+    if (wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
+        process->remote_wakes = 0;
+        process->follows = owner;
+        process->flags |= APUS__FOLLOWS;
+    }
 }
 
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process)
 {
     // acquire: the cell may have been given to us, and the notification have overtaken the gift. Pairs with the store of `owner` in
     // share_take() and apus__cells_send_home(). Any other owner's id means that the notification is to be passed on.
-    if (apus_load_acquire(&process->owner) == here->id)
-        signal_take(here, process);
-    else
+    if (apus_load_acquire(&process->owner) != here->id) {
         signal_notify(here, process);
+        return;
+    }
+    bool was_idle = !(process->flags & APUS__SCHEDULED);
+    apus_pid from = signal_take(here, process);
+    if (was_idle && process->flags & APUS__SCHEDULED)
+        signal_follow(here, process, from);
 }
 
 void apus__signal_given(struct apus__owner *here, struct apus_process *process)

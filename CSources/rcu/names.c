@@ -128,7 +128,7 @@ void apus__names_destroy(struct apus__names *names)
 
 // Doubles the table if it is full and nobody else is at it. liburcu aborts if it gets no memory for the new buckets, hence the
 // allocation that is tried first: only a shortage that begins between the two is not seen.
-static void names_grow(struct apus__names *names)
+void apus__names_tidy(struct apus__names *names)
 {
     // relaxed, all but the flag: sizes are hints, and only the holder of the flag acts on them.
     if (apus_likely(apus_load_relaxed(&names->count) <= 2 * apus_load_relaxed(&names->buckets)) || urcu_memb_read_ongoing())
@@ -152,7 +152,7 @@ int apus__names_insert(struct apus__names *names, const char *name, size_t lengt
     if (!made)
         return -ENOMEM;
     const struct name_key key = {made->text, length};
-    // relaxed: a number for names_grow(). Counted before anyone can find and remove the name, so that it never goes below zero.
+    // relaxed: a number for apus__names_tidy(). Counted before anyone can find and remove the name, so that it never goes below zero.
     apus_add_relaxed(&names->count, 1);
     apus__rcu_tsan_release(&made->node);
     apus__rcu_read_lock();
@@ -164,7 +164,7 @@ int apus__names_insert(struct apus__names *names, const char *name, size_t lengt
         free(made); // never published
         return -EEXIST;
     }
-    names_grow(names);
+    apus__names_tidy(names);
     return 0;
 }
 

@@ -22,6 +22,10 @@ void apus__names_destroy(struct apus__names *names);
 // Maps the name of `length` bytes, which are copied, to `value`. Errors: -EEXIST the name is there; -ENOMEM.
 int apus__names_insert(struct apus__names *names, const char *name, size_t length, uint64_t value);
 
+// Makes room if the table has become too full. Inserting does so by itself, but for threads that are in a read section; somebody
+// outside one calls this now and then. Cost: a comparison, unless there is something to do.
+void apus__names_tidy(struct apus__names *names);
+
 // Whether the name is there; if so, *value is what it maps to.
 bool apus__names_find(struct apus__names *names, const char *name, size_t length, uint64_t *value);
 

@@ -97,6 +97,17 @@ static void rcu_flush(struct rcu_shard *shard)
     rcu_free_all(batch);
 }
 
+// Frees what the shard holds if that has become much, unless another thread is at it or we are in a read section.
+static void rcu_tidy(struct rcu_shard *shard)
+{
+    if (apus_likely(apus_load_relaxed(&shard->count) < RCU_LIMIT) || urcu_memb_read_ongoing())
+        return;
+    if (pthread_mutex_trylock(&shard->lock) != 0)
+        return;
+    rcu_flush(shard);
+    pthread_mutex_unlock(&shard->lock);
+}
+
 void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_head *head))
 {
     struct rcu_shard *shard = &rcu_shards[rcu_shard_index];
@@ -104,12 +115,12 @@ void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_
     rcu_push(shard, head);
     // relaxed: a hint. Threads that share a shard may lose a count, which a locked instruction would cost more to keep.
     apus_bump_relaxed(&shard->count, 1);
-    if (apus_likely(apus_load_relaxed(&shard->count) < RCU_LIMIT) || urcu_memb_read_ongoing())
-        return;
-    if (pthread_mutex_trylock(&shard->lock) != 0)
-        return;
-    rcu_flush(shard);
-    pthread_mutex_unlock(&shard->lock);
+    rcu_tidy(shard);
+}
+
+void apus__rcu_tidy(void)
+{
+    rcu_tidy(&rcu_shards[rcu_shard_index]);
 }
 
 // A `free` function may defer again, but what it defers was not deferred before the call, so one round is enough. Each shard costs a

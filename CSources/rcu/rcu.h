@@ -66,6 +66,10 @@ void apus__rcu_synchronize(void);
 // `free` may defer again. The object must be out of the reach of sections that start from now on.
 void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_head *head));
 
+// Frees what has been deferred and waits for a grace period, if that is much. Deferring does so by itself, but for threads that are
+// in a read section; somebody outside one calls this now and then. Cost: some comparisons, unless there is something to do.
+void apus__rcu_tidy(void);
+
 // Returns when everything deferred before the call has been freed.
 void apus__rcu_barrier(void);
 

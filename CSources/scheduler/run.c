@@ -154,6 +154,15 @@ static bool run_wait_is_over(struct apus_process *process)
 // The turn of a process that is not simply handling messages. True if it is now.
 apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *process)
 {
+    if (process->flags & APUS__FOLLOWS) {
+        process->flags &= ~(uint32_t)APUS__FOLLOWS;
+        if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
+            apus__give(slot, process, apus__machine.slots[process->follows]);
+            return false;
+        }
+        if (!(process->flags & APUS__SLOW))
+            return true;
+    }
     if (process->flags & APUS__EXITING) {
         run_end_by_signal(slot, process);
         return false;
@@ -198,14 +207,16 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
     apus_bump_relaxed(&here->counters.slices, 1);
-    here->budget = apus__world.reductions;
+    apus__turn_begin(slot);
     if (apus_unlikely(process->flags & APUS__SLOW) && !run_slow(slot, process))
         return;
     here->current = process;
     uint64_t handled = 0;
     apus_message *message;
     while ((message = process->first)) {
-        process->first = apus__message_next(message);
+        apus_message *next = apus__message_next(message);
+        process->first = next;
+        __builtin_prefetch(next);
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
             return;
         here->handling = message;
@@ -224,7 +235,7 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
             apus_bump_relaxed(&here->counters.handled, handled);
             return;
         }
-        if (apus_unlikely(--here->budget == 0))
+        if (apus_unlikely(--here->budget == 0) && !apus__turn_goes_on(slot))
             break;
     }
     process->reductions += handled;

@@ -11,7 +11,21 @@
 #include "os/futex.h"
 #include "scheduler/slot.h"
 
-enum { GIFT_MAX = 256 };
+enum {
+    GIFT_MAX = 256,
+    FEW = 16,
+    PAUSE = 64 // turns, after nothing could be given
+};
+
+void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to)
+{
+    // release: see share_take(). The push is the last thing we do with the process.
+    apus_store_release(&process->owner, to->owner.id);
+    if (apus__inbox_push(&to->owner.inbox, &process->gift, APUS__INBOX_GIFT))
+        apus__owner_wake(&to->owner, &slot->owner);
+    apus_bump_relaxed(to->owner.node == slot->owner.node ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, 1);
+}
+
 
 // Claims a sleeper, which will be woken by the caller. NULL if there is none.
 static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_near)
@@ -26,10 +40,12 @@ static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_n
     return NULL;
 }
 
-static bool share_may_move(const struct apus_process *process, bool is_near)
+// While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved.
+static bool share_may_move(const struct apus__slot *slot, const struct apus_process *process, bool is_near)
 {
-    return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins) &&
-           (is_near || !(process->flags & APUS__NODE_BOUND));
+    if (process->flags & APUS__STARTING && slot->turns_are_short && slot->owner.run.count > FEW)
+        return false;
+    return apus__may_move(process) && (is_near || !(process->flags & APUS__NODE_BOUND));
 }
 
 // Takes up to half of a list out of the run queue and chains it for the receiver's inbox.
@@ -41,7 +57,7 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
     while (taken < wanted && looked++ < limit && run->mask & (1u << priority)) {
         struct apus_process *process =
             apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
-        if (!share_may_move(process, is_near)) {
+        if (!share_may_move(slot, process, is_near)) {
             apus__run_queue_push(run, &process->run, priority);
             continue;
         }
@@ -60,6 +76,10 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
 apus_cold void apus__share(struct apus__slot *slot)
 {
     bool is_near;
+    if (slot->share_pause > 0) {
+        slot->share_pause--;
+        return;
+    }
     struct apus__slot *to = share_find_sleeper(slot, &is_near);
     if (!to)
         return;
@@ -78,6 +98,8 @@ apus_cold void apus__share(struct apus__slot *slot)
             apus__owner_wake(&to->owner, &slot->owner);
         apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, taken);
     }
+    if (!taken)
+        slot->share_pause = PAUSE;
     // The sleeper was claimed and must be woken even if nothing could be given.
     apus__owner_wake(&to->owner, &slot->owner);
 }

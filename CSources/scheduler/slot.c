@@ -14,6 +14,7 @@ enum {
     STACK_GUARD = 1 << 20,     // faults.md: a 400 KB frame jumped a 68 KB guard
     TURNS_FAST = 32,           // turns between two looks at the clock while turns are short ...
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
+    TURN_LONG_NS = 200000,     // what a turn may take while it goes on handling messages
     SPINS = 400                // pauses before a slot sleeps: a few microseconds
 };
 
@@ -138,7 +139,7 @@ static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct a
     }
     here->current = process;
     here->handling = wait->handling;
-    here->budget = apus__world.reductions;
+    apus__turn_begin(slot);
 }
 
 void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
@@ -228,15 +229,51 @@ void apus__slot_receive(struct apus__slot *slot)
 apus_cold static void slot_look_at_clock(struct apus__slot *slot)
 {
     uint64_t now = apus__now_ns();
-    slot->turns_to_clock = now - slot->looked_ns < TURN_IS_SHORT_NS ? TURNS_FAST : 1;
+    uint64_t took = now - slot->looked_ns;
+    slot->turns_to_clock = took < TURN_IS_SHORT_NS ? TURNS_FAST : 1;
+    slot->turns_are_short = took < TURNS_FAST * 1000;
     slot->looked_ns = now;
     slot->owner.now_ms = now / 1000000;
     if (slot->wheel.count)
         apus__timers_run(slot, slot->owner.now_ms);
     if (apus_unlikely(slot->free_count > FIBERS_KEPT))
         fibers_trim(slot);
+    if (slot->owner.id == 0)
+        apus__names_tidy(apus__world.names);
     if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))
         apus__reserve_fill(&slot->owner);
+}
+
+bool apus__turn_goes_on(struct apus__slot *slot)
+{
+    if (slot->turn_chunks <= 1)
+        return false;
+    slot->turn_chunks--;
+    uint64_t now = apus__now_ns();
+    if (slot->turn_ns == 0)
+        slot->turn_ns = now;
+    else if (now - slot->turn_ns > TURN_LONG_NS)
+        return false;
+    slot->owner.budget = APUS__CHUNK;
+    return true;
+}
+
+// The process that was woken last, for some turns in a row; then those that wait. What is more urgent comes first.
+apus_inline struct apus_process *slot_choose(struct apus__owner *here)
+{
+    enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16 };
+    struct apus_process *next = here->next;
+    if (next) {
+        here->next = NULL;
+        if (apus_likely(here->run.mask == 0 || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))) {
+            here->next_turns++;
+            return next;
+        }
+        apus__run_queue_push(&here->run, &next->run, next->priority);
+    }
+    here->next_turns = 0;
+    struct apus__run_link *link = apus__run_queue_pop(&here->run);
+    return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }
 
 apus_hot bool apus__slot_turn(struct apus__slot *slot)
@@ -249,10 +286,10 @@ apus_hot bool apus__slot_turn(struct apus__slot *slot)
     // relaxed: a hint that somebody sleeps; share() looks again with what it needs.
     if (apus_unlikely(here->run.count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
-    struct apus__run_link *link = apus__run_queue_pop(&here->run);
-    if (!link)
+    struct apus_process *process = slot_choose(here);
+    if (!process)
         return false;
-    apus__run(slot, apus_container_of(link, struct apus_process, run));
+    apus__run(slot, process);
     return true;
 }
 
@@ -262,7 +299,7 @@ static void slot_sleep(struct apus__slot *slot)
     struct apus__owner *here = &slot->owner;
     slot_look_at_clock(slot);
     slot->turns_to_clock = 1;
-    if (here->run.count)
+    if (here->run.count || here->next)
         return;
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);

@@ -51,6 +51,10 @@ struct apus__slot {
     struct apus__context *native; // where leaving leads
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
+    uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
+    uint64_t turn_ns;             // when its first chunk ended; 0: it has not
+    bool turns_are_short;         // at the last look at the clock
+    uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
 };
@@ -106,8 +110,22 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
 // Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
 
-// Gives half of what waits here to a slot that sleeps, if there is one (share.c).
+// Gives half of what waits here to a slot that sleeps, if there is one; gives one process to another slot (share.c).
 void apus__share(struct apus__slot *slot);
+void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to);
+
+// A turn is over after `reductions` messages, or when it has taken long; the clock is read once in a chunk of messages only.
+enum { APUS__CHUNK = 64 };
+apus_inline void apus__turn_begin(struct apus__slot *slot)
+{
+    uint32_t reductions = apus__world.reductions;
+    slot->owner.budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;
+    slot->turn_chunks = reductions / APUS__CHUNK;
+    slot->turn_ns = 0;
+}
+
+// The budget is used up: begins the next chunk, or says that the turn is over.
+bool apus__turn_goes_on(struct apus__slot *slot);
 
 // Timers (timers.c): what is due by now; a timer that arrived in the inbox; the time until the next one.
 void apus__timers_run(struct apus__slot *slot, uint64_t now_ms);
