@@ -160,7 +160,7 @@ static int spawn(struct apus__birth *birth, const void *argument, size_t size, c
     if (apus_unlikely(!here))
         return result;
     uint32_t state = apus_load_relaxed(&apus__world.state);
-    if (apus_unlikely(state >= APUS__WORLD_KILLING || (state == APUS__WORLD_STOPPING && here->is_foreign))) {
+    if (apus_unlikely(state >= APUS__WORLD_KILLING || (state != APUS__WORLD_RUNNING && here->is_foreign))) {
         apus__leave(here);
         return -ESHUTDOWN;
     }

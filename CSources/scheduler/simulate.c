@@ -26,10 +26,16 @@ enum {
     STOP_ROUNDS = 16
 };
 
+// What is known of a slot.
+struct simulated {
+    bool was_busy; // its last turn went to a process: there may be more
+    bool is_asleep;
+};
+
 static struct {
     struct apus__random random;
     struct apus__context native; // the driver's own stack
-    bool *is_asleep;             // for each slot
+    struct simulated *slots;
     uint32_t last;               // the slot that had the last turn
     uint32_t stay;               // of 16 choices, how many stay with it
     uint32_t budget_max;
@@ -49,9 +55,14 @@ static void simulation_pass_time(uint64_t ns)
 
 // --- Choosing -------------------------------------------------------------------------------------------------------------------
 
+static struct simulated *simulated(const struct apus__slot *slot)
+{
+    return &simulation.slots[slot->owner.id];
+}
+
 static bool slot_can_run(struct apus__slot *slot)
 {
-    return slot->owner.run.count > 0 || !apus__inbox_is_empty(&slot->owner.inbox) ||
+    return simulated(slot)->was_busy || !apus__inbox_is_empty(&slot->owner.inbox) ||
            apus__wheel_next(&slot->wheel) <= simulation_now_ms();
 }
 
@@ -89,7 +100,7 @@ static bool simulation_jump(void)
 
 static void slot_fall_asleep(struct apus__slot *slot)
 {
-    simulation.is_asleep[slot->owner.id] = true;
+    simulated(slot)->is_asleep = true;
     apus__cells_send_home(&slot->owner);
     apus__heap_flush(&slot->owner.heap);
     apus_add_seqcst(&apus__machine.parked, 1);
@@ -98,21 +109,32 @@ static void slot_fall_asleep(struct apus__slot *slot)
 
 static void slot_wake_up(struct apus__slot *slot)
 {
-    simulation.is_asleep[slot->owner.id] = false;
+    simulated(slot)->is_asleep = false;
     apus__inbox_unpark(&slot->owner.inbox);
     apus_sub_relaxed(&apus__machine.parked, 1);
 }
 
-static void slot_take_turn(struct apus__slot *slot)
+// Enters the slot until it has had a turn, which shows in its look at the clock: a free stack may be one that was left at the end of
+// a turn, and then only leaves.
+static void slot_enter_for_turn(struct apus__slot *slot)
 {
-    if (simulation.is_asleep[slot->owner.id])
-        slot_wake_up(slot);
-    apus__world.reductions = 1 + apus__random_below(&simulation.random, simulation.budget_max);
-    simulation_pass_time(apus__random_below(&simulation.random, STEP_NS_MAX));
+    uint64_t now = apus__now_ns();
     apus_or_seqcst(&slot->events, APUS__EVENT_LEAVE);
     apus__here = &slot->owner;
-    apus__slot_enter(slot, &simulation.native);
+    while (slot->looked_ns != now)
+        apus__slot_enter(slot, &simulation.native);
     apus__here = NULL;
+}
+
+static void slot_take_turn(struct apus__slot *slot)
+{
+    uint64_t slices = apus_load_relaxed(&slot->owner.counters.slices);
+    if (simulated(slot)->is_asleep)
+        slot_wake_up(slot);
+    apus__world.reductions = 1 + apus__random_below(&simulation.random, simulation.budget_max);
+    simulation_pass_time(1 + apus__random_below(&simulation.random, STEP_NS_MAX));
+    slot_enter_for_turn(slot);
+    simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
     if (apus_load_relaxed(&slot->owner.nursery_count) < APUS__NURSERY / 2)
         apus__nursery_fill(&slot->owner);
     if (!slot_can_run(slot) && apus__random_below(&simulation.random, 2))
@@ -155,14 +177,14 @@ static int simulation_make(const apus_options *options)
     int result = apus__fork_guard_arm();
     if (result)
         return result;
-    simulation.is_asleep = calloc(chosen.schedulers, sizeof *simulation.is_asleep);
-    return simulation.is_asleep ? apus__world_make(&chosen) : -ENOMEM;
+    simulation.slots = calloc(chosen.schedulers, sizeof *simulation.slots);
+    return simulation.slots ? apus__world_make(&chosen) : -ENOMEM;
 }
 
 static void simulation_forget(void)
 {
-    free(simulation.is_asleep);
-    simulation.is_asleep = NULL;
+    free(simulation.slots);
+    simulation.slots = NULL;
     if (apus__world.generation < simulation.generation)
         apus__world.generation = simulation.generation;
     apus_store_relaxed(&apus__virtual_ns, 0);
@@ -248,7 +270,7 @@ static bool simulation_press(enum apus__kind kind, uint64_t value, apus_reason_k
 int apus__simulation_end(void)
 {
     uint32_t running = APUS__WORLD_RUNNING;
-    if (!simulation.is_asleep || !apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING))
+    if (!simulation.slots || !apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING))
         return -ESHUTDOWN;
     if (!simulation_press(APUS__STOP, 1, APUS_REASON_SHUTDOWN, no_roots) ||
         !simulation_press(APUS__STOP, 2, APUS_REASON_SHUTDOWN, no_processes)) {
@@ -261,7 +283,7 @@ int apus__simulation_end(void)
     apus_store_release(&apus__world.state, APUS__WORLD_STARTING);
     apus__poller_stop();
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
-        if (simulation.is_asleep[i])
+        if (simulation.slots[i].is_asleep)
             slot_wake_up(apus__machine.slots[i]);
     apus__world_unmake();
     apus__context_destroy(&simulation.native);
