@@ -99,12 +99,11 @@ static void send_errand_run(apus_process *self, struct apus__errand *errand)
         send->message = message;
 }
 
-// Delivers for any caller. Takes the message when it returns 0; on error *message is the caller's, or NULL if it is gone.
-static int message_deliver(struct apus__owner *here, apus_pid to, apus_message **message)
+// Delivers for any caller to a mailbox that was full. Takes the message when it returns 0; on error *message is the caller's, or NULL
+// if it is gone.
+apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid to, apus_message **message)
 {
-    int result = apus__deliver(here, to, *message);
-    if (apus_likely(result != -EAGAIN))
-        return result;
+    int result;
     if (!here->is_foreign)
         return apus__deliver_or_wait(here, to, *message);
     struct send_errand *send = apus__errand_new(sizeof *send, send_errand_run);
@@ -133,7 +132,9 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     apus_message *message;
     result = message_make(here, type, payload, size, APUS__MESSAGE, &message);
     if (apus_likely(!result)) {
-        result = message_deliver(here, to, &message);
+        result = apus__deliver(here, to, message);
+        if (apus_unlikely(result == -EAGAIN))
+            result = message_deliver_waiting(here, to, &message);
         if (apus_unlikely(result && message))
             apus__message_free(here, message);
     }
@@ -215,7 +216,9 @@ int apus_send_message(apus_pid to, apus_message *message)
     message->kind = APUS__MESSAGE;
     message->flags = flags & APUS__TAKEN;
     message->from = message_sender(here);
-    result = message_deliver(here, to, &message);
+    result = apus__deliver(here, to, message);
+    if (result == -EAGAIN)
+        result = message_deliver_waiting(here, to, &message);
     if (result && message) {
         message->kind = kind;
         message->from = from;

@@ -36,23 +36,9 @@ static void signal_push(struct apus__owner *here, struct apus_process *process, 
         signal_notify(here, process);
 }
 
-// The message is in the mailbox of a process of ours: does that give it a turn?
-apus_inline void signal_wake(struct apus__owner *here, struct apus_process *process)
-{
-    if (apus_likely(!(process->flags & (APUS__SCHEDULED | APUS__WAITING)))) {
-        process->flags |= APUS__SCHEDULED;
-        if (apus_likely(here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL))
-            here->next = process;
-        else
-            apus__run_queue_push(&here->run, &process->run, process->priority);
-    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
-        apus__schedule(here, process);
-    }
-}
-
 static void signal_accept(struct apus__owner *here, struct apus_process *process, apus_message *message);
 
-apus_hot int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
+int apus__deliver_otherwise(struct apus__owner *here, apus_pid to, apus_message *message)
 {
     struct apus_process *process = apus__find(to);
     if (apus_unlikely(!process))
@@ -67,12 +53,7 @@ apus_hot int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *
     // To oneself always directly: a push of somebody else's that waits in `remote` is not to come first.
     if (apus_likely(apus__is_local(here, process, to) || process == here->current)) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
-        if (apus_likely(message->kind <= APUS__REQUEST && !bound)) {
-            apus__mailbox_append(process, message);
-            signal_wake(here, process);
-        } else {
-            signal_accept(here, process, message);
-        }
+        signal_accept(here, process, message);
     } else {
         signal_push(here, process, to, message);
     }
@@ -168,7 +149,7 @@ void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *
 static void signal_append(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
     apus__mailbox_append(process, message);
-    signal_wake(here, process);
+    apus__wake(here, process);
 }
 
 // The result of what the process waits for, if it waits for `ref`.

@@ -46,7 +46,7 @@ struct apus__signal_payload {
 
 // Delivers a message: `type`, `from`, `ref`, `kind` and payload are set. Takes it when it returns 0.
 // Errors: -ESRCH, -ENOBUFS (the mailbox is full), -EAGAIN (full, and the policy is to block): the caller keeps the message.
-int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message);
+apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message);
 
 // Sends a signal; if the receiver is dead, what that means is done instead. Never fails.
 void apus__signal_send(struct apus__owner *here, apus_pid to, const struct apus__signal *signal);
@@ -85,5 +85,38 @@ void apus__bound_drop_oldest(struct apus__owner *here, struct apus_process *proc
 
 // Answers apus_process_info on behalf of the process (inspect.c).
 void apus__answer_info(struct apus__owner *here, struct apus_process *process, apus_pid asker, uint64_t ref);
+
+// --- The fast path --------------------------------------------------------------------------------------------------------------
+
+// The message is in the mailbox of a process of ours: does that give it a turn?
+apus_inline void apus__wake(struct apus__owner *here, struct apus_process *process)
+{
+    if (apus_likely(!(process->flags & (APUS__SCHEDULED | APUS__WAITING)))) {
+        process->flags |= APUS__SCHEDULED;
+        if (apus_likely(here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL))
+            here->next = process;
+        else
+            apus__run_queue_push(&here->run, &process->run, process->priority);
+    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
+        apus__schedule(here, process);
+    }
+}
+
+// Everything that is not a message or request to an unbounded mailbox of ours.
+int apus__deliver_otherwise(struct apus__owner *here, apus_pid to, apus_message *message);
+
+apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    struct apus_process *process = apus__find(to);
+    // relaxed: a bound is set before the pid is given to anyone, and never taken away again.
+    if (apus_likely(process && message->kind <= APUS__REQUEST && apus__is_local(here, process, to) &&
+                    apus_load_relaxed(&process->bound) == NULL)) {
+        apus_bump_relaxed(&here->counters.sent_local, 1);
+        apus__mailbox_append(process, message);
+        apus__wake(here, process);
+        return 0;
+    }
+    return apus__deliver_otherwise(here, to, message);
+}
 
 #endif

@@ -14,7 +14,8 @@
 enum {
     GIFT_MAX = 256,
     FEW = 16,
-    PAUSE = 64 // turns, after nothing could be given
+    LOOKS = 64, // at waiting processes, for some that may be given
+    PAUSE = 64  // turns, after there were none
 };
 
 void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to)
@@ -53,8 +54,8 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
                            struct apus__inbox_link **oldest, uint32_t wanted)
 {
     struct apus__run_queue *run = &slot->owner.run;
-    uint32_t taken = 0, looked = 0, limit = run->count;
-    while (taken < wanted && looked++ < limit && run->mask & (1u << priority)) {
+    uint32_t taken = 0, looked = 0;
+    while (taken < wanted && looked++ < wanted + LOOKS && run->mask & (1u << priority)) {
         struct apus_process *process =
             apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
         if (!share_may_move(slot, process, is_near)) {
@@ -73,11 +74,28 @@ static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct ap
     return taken;
 }
 
+// Whether one of the first that wait may be given to somebody near.
+static bool share_has_any(const struct apus__slot *slot)
+{
+    const struct apus__run_queue *run = &slot->owner.run;
+    for (unsigned priority = 0; priority < APUS__PRIORITIES; priority++) {
+        const struct apus__run_link *link = run->mask & (1u << priority) ? run->lists[priority].first : NULL;
+        for (int looked = 0; link && looked < LOOKS; looked++, link = link->next)
+            if (share_may_move(slot, apus_container_of(link, struct apus_process, run), true))
+                return true;
+    }
+    return false;
+}
+
 apus_cold void apus__share(struct apus__slot *slot)
 {
     bool is_near;
     if (slot->share_pause > 0) {
         slot->share_pause--;
+        return;
+    }
+    if (!share_has_any(slot)) {
+        slot->share_pause = PAUSE;
         return;
     }
     struct apus__slot *to = share_find_sleeper(slot, &is_near);

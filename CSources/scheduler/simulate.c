@@ -5,6 +5,8 @@
 //
 // Sleep:      a slot that has nothing to do may be put to sleep as slot_sleep() would: its inbox is parked, and it counts in
 //             `machine.parked`, so that another slot with work to spare claims it and gives. It wakes when it is chosen.
+// Arrival:    a slot looks into its inbox at the beginning of a turn. What others push while it runs falls behind that look; here
+//             nothing else happens during a turn, so now and then what has arrived is kept from it instead.
 // Clock:      each step takes up to STEP_NS_MAX of virtual time, so that time-outs fall among what they race with; it starts at
 //             START_NS, since 0 means the system's clock.
 #include "scheduler/simulate.h"
@@ -126,6 +128,15 @@ static void slot_enter_for_turn(struct apus__slot *slot)
     apus__here = NULL;
 }
 
+// Puts links that were kept from a turn back behind those that have arrived in it.
+static void inbox_put_back(struct apus__inbox *inbox, uintptr_t kept)
+{
+    _Atomic uintptr_t *oldest = &inbox->head;
+    while (apus_load_relaxed(oldest))
+        oldest = &apus__inbox_untag(apus_load_relaxed(oldest))->next;
+    apus_store_relaxed(oldest, kept);
+}
+
 static void slot_take_turn(struct apus__slot *slot)
 {
     uint64_t slices = apus_load_relaxed(&slot->owner.counters.slices);
@@ -133,7 +144,11 @@ static void slot_take_turn(struct apus__slot *slot)
         slot_wake_up(slot);
     apus__world.reductions = 1 + apus__random_below(&simulation.random, simulation.budget_max);
     simulation_pass_time(1 + apus__random_below(&simulation.random, STEP_NS_MAX));
+    // What has arrived may also be kept from the turn: on real cores it would have come just after the slot had looked.
+    bool keeps = apus__random_below(&simulation.random, 4) == 0;
+    uintptr_t kept = keeps ? apus_exchange_acquire(&slot->owner.inbox.head, 0) : 0;
     slot_enter_for_turn(slot);
+    inbox_put_back(&slot->owner.inbox, kept);
     simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
     if (apus_load_relaxed(&slot->owner.nursery_count) < APUS__NURSERY / 2)
         apus__nursery_fill(&slot->owner);
