@@ -3,8 +3,8 @@
 // Idea:       run queues are private, so nobody steals: a slot that has nothing to do sleeps, which shows in `machine.parked`, and a
 //             slot with work to spare sees that between two turns, picks the nearest sleeper, wakes it and gives. The giver pays one
 //             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
-// What:       the older half of each priority's list, up to GIFT_MAX, without processes that are tied to their slot (a stack set
-//             aside, a request with a time limit), and to another node only those that were not spawned for theirs.
+// What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
+//             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
 // Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.

@@ -27,7 +27,7 @@ typedef struct apus_process_info_t {
     bool traps_exits;
     unsigned scheduler;        /* that runs it, from 0 */
     int node;                  /* its NUMA node, from 0 */
-    uint64_t messages;         /* user messages waiting */
+    uint64_t messages;         /* waiting in its mailbox, those from the runtime (exit, down, timeout ...) included */
     uint64_t reductions;       /* messages handled so far */
     uint64_t dropped;          /* user messages dropped by the mailbox policy */
     uint64_t links;
@@ -57,7 +57,7 @@ typedef struct apus_runtime_info_t {
     uint64_t sent_remote;      /* signals to another scheduler */
     uint64_t handled;          /* messages handled */
     uint64_t slices;           /* turns given to processes */
-    uint64_t shared;           /* processes given to a hungry scheduler on the same node */
+    uint64_t shared;           /* processes given to another scheduler of the same node */
     uint64_t shared_far;       /* ... on another node */
     uint64_t parks;            /* times a scheduler went to sleep */
     uint64_t wakes;            /* times one was woken */

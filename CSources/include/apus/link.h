@@ -14,7 +14,7 @@ extern "C" {
  * pair; linking again, or to oneself, succeeds and does nothing.
  * Errors: -ESRCH `to` has ended and the caller does not trap exits; if it traps, it gets an exit message `noproc` and 0 instead.
  *         Where the end of `to` is learnt of only later, the exit signal `noproc` arrives as a signal.
- * Cost:   two 64-byte blocks; O(1) whatever the number of links.
+ * Cost:   a 64-byte block on each side; O(1) whatever the number of links.
  * OTP:    link/1. */
 APUS_API int apus_link(apus_process *self, apus_pid to);
 

@@ -80,8 +80,8 @@ APUS_API bool apus_message_is_reply(const apus_message *message);
  * Errors:    -ESRCH `to` has ended or never was: advice only, since it may end before the message is read as well; the payload's
  *            `drop` is not called, the caller still owns what it points to. -ENOBUFS the mailbox is bounded, full, and its policy
  *            is to fail. -EMSGSIZE size is over APUS_MESSAGE_SIZE_MAX.
- * Cost:      a process that runs on the same scheduler: no locked instruction; else one, and a second to wake the receiver if it
- *            was idle. One block from the sender's pool.
+ * Cost:      to a process of the same scheduler: no locked instruction. Else one; if the receiver had nothing waiting, a second to
+ *            tell its scheduler, and a third with a system call if that sleeps. One block from the sender's pool.
  * OTP:       erlang:send/2. */
 APUS_API int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size);
 

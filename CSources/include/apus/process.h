@@ -67,8 +67,8 @@ typedef struct apus_spawn_options {
     apus_ref *monitor;        /* where APUS_SPAWN_MONITOR puts the reference */
     const char *name;         /* register under this name, atomically */
     const char *label;        /* for tools and reports; copied, at most 63 bytes */
-    apus_pid near;            /* run on the NUMA node of this process; APUS_NOBODY: near the spawner */
-    int node;                 /* run on NUMA node number `node` - 1; 0: anywhere */
+    apus_pid near;            /* run on the NUMA node of this process and stay there; APUS_NOBODY: near the spawner */
+    int node;                 /* run on NUMA node number `node` - 1 and stay there; 0: anywhere */
     uint32_t mailbox_messages; /* bound of the mailbox in user messages; 0: none */
     size_t mailbox_bytes;     /* bound of the mailbox in bytes of user payload; 0: none */
     apus_mailbox_policy mailbox_policy;
@@ -81,9 +81,11 @@ typedef struct apus_spawn_options {
  * options:   NULL for the defaults.
  * pid:       receives the pid; may be NULL.
  * Order:     the pid can be sent to, linked and monitored at once; what is sent waits until init has run.
- * Errors:    -EAGAIN the limit of processes is reached; -EEXIST `name` is taken; -EPERM a link, monitor or ack was asked for by a
- *            plain thread; -ESHUTDOWN also while the runtime is being stopped.
- * Cost:      one 192-byte block; no locked instruction inside a process.
+ * Errors:    -EAGAIN the limit of processes is reached, or there is no memory for more cells; to a plain thread also if every
+ *            scheduler is inside a callback that does not return; -EEXIST `name` is taken; -EPERM a link, monitor or ack was asked
+ *            for by a plain thread; -ESHUTDOWN also while the runtime is being stopped.
+ * Cost:      one 192-byte block. Inside a process no locked instruction, and one when it ends; from a plain thread, or for another
+ *            node, some for the hand-over.
  * OTP:       erlang:spawn_opt/4, proc_lib:start_link with APUS_SPAWN_ACK. */
 APUS_API int apus_spawn(const apus_behaviour *behaviour, const void *argument, size_t size, const apus_spawn_options *options,
                         apus_pid *pid);
@@ -91,7 +93,7 @@ APUS_API int apus_spawn(const apus_behaviour *behaviour, const void *argument, s
 /* Starts a process that is one straight-line body with a stack of its own; it takes messages with `apus_receive`. When `body`
  * returns the process ends normal; `apus_exit` inside it sets another reason for when it returns.
  * argument:  the process's own copy, alive until body returns; NULL if size is 0.
- * Errors:    as `apus_spawn`. -ENOMEM also if no stack could be made, in which case the process ends with that error.
+ * Errors:    as `apus_spawn`.
  * Cost:      as `apus_spawn`; while it waits, its stack: one or two touched pages.
  * OTP:       erlang:spawn/1. */
 APUS_API int apus_spawn_blocking(void (*body)(apus_process *self, void *argument), const void *argument, size_t size,
@@ -136,7 +138,8 @@ typedef bool(apus_match)(const apus_message *message, void *context);
 /* Waits for a message that matches and takes it out of the mailbox; the others stay, in order.
  * match:      NULL takes the first one.
  * timeout_ms: 0 looks through what is there and does not wait.
- * Returns:    the message, now the caller's (`apus_message_release` it); NULL after the time-out, or if self is not the caller.
+ * Returns:    the message, now the caller's (`apus_message_release` it); NULL after the time-out, if self is not the caller, or if it
+ *             would have to wait and there is no memory for a stack to go on with.
  * Order:      oldest match first. While it waits the process takes no other message, but signals still act on it: a signal that
  *             ends the process ends it here, its stack is dropped and nothing after the wait runs.
  * Cost:       if it must wait, its stack is set aside until a message comes. Skipped messages are looked at once for each call.

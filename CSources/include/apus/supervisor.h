@@ -77,7 +77,8 @@ typedef struct apus_supervisor_spec {
     uint32_t intensity;                  /* restarts allowed within `period_ms`; 0: the first failure ends the supervisor */
     uint64_t period_ms;                  /* 0: the default, 5000 */
     apus_auto_shutdown auto_shutdown;
-    uint64_t stop_budget_ms;             /* beyond OTP: total time for stopping all children, then kill; 0: none */
+    uint64_t stop_budget_ms;             /* beyond OTP: total time for stopping all children, then kill; 0: none. Holds for the
+                                          * stops of one_for_all and rest_for_one too, not for terminate_child */
     uint32_t max_children;               /* dynamic only; 0: no limit; counts those being restarted */
     const apus_child_spec *children;     /* started in order; for a dynamic supervisor the one template, or none */
     size_t child_count;
@@ -92,19 +93,21 @@ typedef struct apus_supervisor_spec {
  * OTP:       supervisor:start_link/3. */
 APUS_API int apus_supervisor_start(apus_process *parent, const apus_supervisor_spec *spec, apus_pid *pid);
 
-/* What the last `apus_supervisor_...` call of this thread or process that failed had to say, as "child \"db\": error -5: no disk".
+/* What the last `apus_supervisor_...` call of this thread or process that failed had to say, as "child \"db\": error -5 (Input/output
+ * error): no disk".
  * Valid until the thread's next call. "" if there is nothing. */
 APUS_API const char *apus_supervisor_last_error(void);
 
-/* Stops a supervisor: exit `shutdown` from its parent's hand, and waits until it has ended.
+/* Stops a supervisor: exit `shutdown` from its parent's hand, and waits until it has ended. A parent that calls this is unlinked from
+ * it first, and so gets no exit signal.
  * Errors: -ETIMEDOUT; -ESRCH. */
 APUS_API int apus_supervisor_stop(apus_pid supervisor, uint64_t timeout_ms);
 
 /* The functions below ask the supervisor and wait for its answer, from a process or a plain thread.
  * Common errors: -ESRCH there is no such supervisor; -ENOENT no child has that id; -ECONNABORTED it ended meanwhile. */
 
-/* Adds a child and starts it; in a dynamic supervisor with a template, spec's argument is the extra argument for this child and the
- * rest of spec is taken from the template where zero.
+/* Adds a child and starts it. In a dynamic supervisor with a template, spec may be NULL; else its argument takes the place of the
+ * template's for this child, and the rest is taken from the template where zero.
  * Errors: -EALREADY the id is there and runs: *child is its pid; -EEXIST the id is there and stopped; -ENOSPC max_children; what
  *         init gave. If init answered APUS_IGNORE: 0, and *child is APUS_NOBODY.
  * OTP:    supervisor:start_child/2. */
