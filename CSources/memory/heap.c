@@ -24,6 +24,7 @@
 
 enum {
     CHUNK_BYTES = 2 << 20,
+    HUGE_FROM_BYTES = 8 << 20, // mapped: from here on chunks are asked to be huge pages
     SPAN_BYTES = 64 << 10,
     CARVE_BYTES = 4096,
     OUTGOING_MAX = 32,
@@ -174,6 +175,10 @@ static struct apus__chunk *pool_add_chunk(struct apus__pool *pool, unsigned node
         apus__pages_release(chunk, CHUNK_BYTES);
         return NULL;
     }
+    // A small program stays small; one that has filled some chunks is spared 512 faults for each further one. Before the first touch,
+    // which decides.
+    if (apus_load_relaxed(&pool->bytes_mapped) >= HUGE_FROM_BYTES)
+        apus__pages_prefer_huge(chunk, CHUNK_BYTES);
     chunk->node = node;
     apus_store_relaxed(&chunk->taken, SPAN_BYTES);
     chunk->next = apus_load_relaxed(&pool->chunks);

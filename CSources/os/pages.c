@@ -68,6 +68,12 @@ int apus__pages_commit(void *at, size_t size, int node)
     return 0;
 }
 
+void apus__pages_prefer_huge(void *at, size_t size)
+{
+    apus_check(pages_are_whole(at, size));
+    (void)madvise(at, size, MADV_HUGEPAGE);
+}
+
 void apus__pages_discard(void *at, size_t size)
 {
     apus_check(pages_are_whole(at, size));

@@ -20,6 +20,10 @@ void *apus__pages_reserve(size_t size, size_t alignment);
 // 0 or -ENOMEM.
 int apus__pages_commit(void *at, size_t size, int node);
 
+// Asks the kernel to use huge pages for a committed range that is aligned to them: fewer faults and misses, and memory is taken 2 MB at
+// a time. A wish: nothing is reported.
+void apus__pages_prefer_huge(void *at, size_t size);
+
 // Gives the memory of committed pages back to the kernel; the addresses stay usable and read as zeros.
 void apus__pages_discard(void *at, size_t size);
 

@@ -216,7 +216,9 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
     while ((message = process->first)) {
         apus_message *next = apus__message_next(message);
         process->first = next;
-        __builtin_prefetch(next);
+        // Two ahead: the next one was asked for a turn of this loop ago, and tells where the one after it lies.
+        if (next)
+            __builtin_prefetch(apus__message_next(next));
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
             return;
         here->handling = message;

@@ -22,7 +22,7 @@
 
 enum {
     DEFAULT_CELLS = 1 << 22,
-    DEFAULT_REDUCTIONS = 4000,
+    DEFAULT_REDUCTIONS = 1 << 16, // in effect, as many as fit into the time of a turn
     DEFAULT_STACK = 256 << 10,
     KILL_GRACE_MS = 5000, // how long after the kill, or the last end of a process, a callback may take to return
     RESEND_MS = 20,       // a stop signal is sent again when nothing has ended for so long: more may have been spawned

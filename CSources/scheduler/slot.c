@@ -14,7 +14,7 @@ enum {
     STACK_GUARD = 1 << 20,     // faults.md: a 400 KB frame jumped a 68 KB guard
     TURNS_FAST = 32,           // turns between two looks at the clock while turns are short ...
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
-    TURN_LONG_NS = 200000,     // what a turn may take while it goes on handling messages
+    TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
     SPINS = 400                // pauses before a slot sleeps: a few microseconds
 };
 

@@ -120,7 +120,7 @@ apus_inline void apus__turn_begin(struct apus__slot *slot)
 {
     uint32_t reductions = apus__world.reductions;
     slot->owner.budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;
-    slot->turn_chunks = reductions / APUS__CHUNK;
+    slot->turn_chunks = (reductions + APUS__CHUNK - 1) / APUS__CHUNK;
     slot->turn_ns = 0;
 }
 

@@ -24,7 +24,7 @@ typedef struct apus_options {
     uint32_t max_processes;       /* at once; 0: 4,194,304; rounded up to a power of two; at most 2^27. Costs address space only */
     uint32_t max_timers;          /* at once; 0: 4,194,304; rounded up likewise; at most 2^27 */
     uint32_t reductions;          /* messages a process may handle before others of its priority get a turn, or fewer if
-                                   * they take over 0.2 ms in all; 0: 4000 */
+                                   * they take over 1 ms in all; 0: 65,536 */
     size_t stack_size;            /* bytes of a stack for a process that waits inside a callback; 0: 256 KiB; at least 16 KiB */
     const char *sysfs_root;       /* where to read the machine's topology; NULL: "/sys" (tests point it elsewhere) */
     const char *cgroup_root;      /* where to read the CPU quota; NULL: "/sys/fs/cgroup" */
