@@ -173,8 +173,8 @@ abi-dump: all | build/deps/abi
 check-aarch64:
 	@$(MAKE) --no-print-directory VARIANT=aarch64 build/aarch64/libapus.a
 	@echo "aarch64: $(words $(SOURCES)) passed, 0 failed"
-gates: all tests | build/deps/gates
-	@Tests/gates.sh $(BUILD)
+gates: all | build/deps/gates
+	@CC='$(CC)' Tests/gates.sh $(BUILD)
 
 # The examples are built as a stranger would: against an installed copy, by pkg-config.
 examples:

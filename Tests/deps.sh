@@ -27,7 +27,7 @@ for group in "$@"; do
         ;;
     models) need spin spin ;;
     abi) need dwarves pahole ;;
-    gates) need valgrind valgrind ;;
+    gates) need valgrind valgrind /usr/include/valgrind/callgrind.h ;;
     aarch64)
         need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
         need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/lib/libc.a

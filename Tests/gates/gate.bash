@@ -1,0 +1,60 @@
+# Tests/gates/gate.bash - what the gates share; sourced by each. BUILD is the gate's first argument.
+#
+# A gate prints "ok   WHAT: GOT (at most LIMIT)", or FAIL for ok, for each figure, and at last "N passed, N failed". The programs
+# are linked statically and to fixed addresses, so that valgrind sees the addresses that objdump shows.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+BUILD=${1:-build/release}
+OUT=$BUILD/gates
+LINK=(-static -no-pie -Wl,--no-warnings)
+passed=0
+failed=0
+mkdir -p "$OUT"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# at_most LIMIT GOT WHAT - a figure that is missing or is no number fails.
+at_most() {
+    if [[ $2 =~ ^-?[0-9.]+$ ]] && awk -v got="$2" -v limit="$1" 'BEGIN {exit !(got <= limit)}'; then
+        passed=$((passed + 1))
+        printf 'ok   '
+    else
+        failed=$((failed + 1))
+        printf 'FAIL '
+    fi
+    echo "$3: ${2:-nothing measured} (at most $1)"
+}
+
+# each DIFFERENCE COUNT - what one of COUNT costs. A hair below zero is the unevenness of start and stop.
+each() {
+    awk -v n="$1" -v count="$2" 'BEGIN {if (count > 0) {one = n / count; printf "%.3f", (one < 0 && one > -0.001) ? 0 : one}}'
+}
+
+closing() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+quietly() { # quietly COMMAND... - what it prints is shown only if it fails
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        return 1
+    }
+}
+
+# program NAME - builds Tests/gates/NAME.c as $OUT/NAME.
+program() {
+    quietly "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -ICSources/include "${LINK[@]}" -o "$OUT/$1" "Tests/gates/$1.c" \
+        "$BUILD/libapus.a" -lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread || exit 1
+}
+
+# benchmark WORKLOAD SCALE [PREFIX...] - one run of a workload of Benchmarks/Peers/apus-c on one scheduler, behind the words of
+# PREFIX. It checks its own counts.
+benchmark() {
+    local workload=$1 scale=$2
+    shift 2
+    "$@" "$OUT/bench/bench" "$workload" 1 "$scale"
+}
+benchmarks() {
+    APUS_BUILD=$PWD/$BUILD CFLAGS="-O2 ${LINK[*]}" quietly sh Benchmarks/Peers/apus-c/build.sh "$OUT/bench" || exit 1
+}
