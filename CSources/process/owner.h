@@ -72,6 +72,9 @@ struct apus__owner {
     uint32_t budget;              // messages it may still take before the scheduler looks whether its turn is over
     struct apus_process *next;    // woken by the one that runs, and to run after it: its message is still in the cache
     uint32_t next_turns;          // how many turns in a row went that way
+    struct apus__run_link *fresh; // spawned here and not begun, the last one first, so that a tree of processes is walked by depth
+    uint32_t fresh_count;
+    uint32_t fresh_turns;         // how many turns in a row went to them
     struct apus__run_queue run;
     struct apus__heap heap;
     struct apus__table_cache cells;

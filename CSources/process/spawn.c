@@ -195,6 +195,20 @@ static apus_message *spawn_message(struct apus__owner *here, const struct apus__
     return message;
 }
 
+// A new process runs before those spawned earlier: the children of a tree then end before more of their parents' generation begin, and
+// few of them live at once.
+static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *process)
+{
+    if (apus_unlikely(process->priority != APUS_PRIORITY_NORMAL)) {
+        apus__schedule(here, process);
+        return;
+    }
+    process->flags |= APUS__SCHEDULED;
+    process->run.next = here->fresh;
+    here->fresh = &process->run;
+    here->fresh_count++;
+}
+
 int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
 {
     apus_message *message = NULL;
@@ -232,7 +246,7 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
     // relaxed: whoever learns of the pid does so through a signal or a store of the program's that orders it.
     apus_store_relaxed(&process->pid, child.id);
     apus_bump_relaxed(&here->counters.spawned, 1);
-    apus__schedule(here, process);
+    cell_schedule_fresh(here, process);
     *pid = child;
     return 0;
 }

@@ -44,34 +44,66 @@ static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_n
 // While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved.
 static bool share_may_move(const struct apus__slot *slot, const struct apus_process *process, bool is_near)
 {
-    if (process->flags & APUS__STARTING && slot->turns_are_short && slot->owner.run.count > FEW)
+    if (process->flags & APUS__STARTING && slot->turns_are_short && slot->owner.run.count + slot->owner.fresh_count > FEW)
         return false;
     return apus__may_move(process) && (is_near || !(process->flags & APUS__NODE_BOUND));
 }
 
-// Takes up to half of a list out of the run queue and chains it for the receiver's inbox.
-static uint32_t share_take(struct apus__slot *slot, unsigned priority, struct apus__slot *to, bool is_near, uintptr_t *newest,
-                           struct apus__inbox_link **oldest, uint32_t wanted)
+// A gift in the making: chained for the receiver's inbox.
+struct share_gift {
+    struct apus__slot *to;
+    bool is_near;
+    uintptr_t newest;
+    struct apus__inbox_link *oldest;
+    uint32_t count;
+};
+
+static void share_add(struct share_gift *gift, struct apus_process *process)
+{
+    apus_store_relaxed(&process->gift.next, gift->newest);
+    if (!gift->oldest)
+        gift->oldest = &process->gift;
+    gift->newest = (uintptr_t)&process->gift | APUS__INBOX_GIFT;
+    gift->count++;
+    // release: all we did to the process, of which this is the last, but for the links of the chain. Pairs with the exchange in
+    // apus__inbox_take() by the receiver, and with its acquire loads in apus__is_local() and apus__signal_notified().
+    apus_store_release(&process->owner, gift->to->owner.id);
+}
+
+// Takes the older half of those that have not begun: the roots of the largest trees.
+static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift)
+{
+    struct apus__owner *here = &slot->owner;
+    uint32_t keep = (here->fresh_count + 1) / 2;
+    struct apus__run_link **place = &here->fresh;
+    while (keep-- > 0)
+        place = &(*place)->next;
+    while (*place && gift->count < GIFT_MAX) {
+        struct apus_process *process = apus_container_of(*place, struct apus_process, run);
+        if (!share_may_move(slot, process, gift->is_near)) {
+            place = &(*place)->next;
+            continue;
+        }
+        *place = (*place)->next;
+        here->fresh_count--;
+        share_add(gift, process);
+    }
+}
+
+// Takes from a list of the run queue until the gift has what is wanted.
+static void share_take(struct apus__slot *slot, unsigned priority, struct share_gift *gift, uint32_t wanted)
 {
     struct apus__run_queue *run = &slot->owner.run;
-    uint32_t taken = 0, looked = 0;
-    while (taken < wanted && looked++ < wanted + LOOKS && run->mask & (1u << priority)) {
+    uint32_t looked = 0;
+    while (gift->count < wanted && looked++ < wanted + LOOKS && run->mask & (1u << priority)) {
         struct apus_process *process =
             apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
-        if (!share_may_move(slot, process, is_near)) {
+        if (!share_may_move(slot, process, gift->is_near)) {
             apus__run_queue_push(run, &process->run, priority);
             continue;
         }
-        apus_store_relaxed(&process->gift.next, *newest);
-        if (!*oldest)
-            *oldest = &process->gift;
-        *newest = (uintptr_t)&process->gift | APUS__INBOX_GIFT;
-        // release: all we did to the process, of which this is the last, but for the links of the chain. Pairs with the exchange in
-        // apus__inbox_take() by the receiver, and with its acquire loads in apus__is_local() and apus__signal_notified().
-        apus_store_release(&process->owner, to->owner.id);
-        taken++;
+        share_add(gift, process);
     }
-    return taken;
 }
 
 // Whether one of the first that wait may be given to somebody near.
@@ -84,7 +116,8 @@ static bool share_has_any(const struct apus__slot *slot)
             if (share_may_move(slot, apus_container_of(link, struct apus_process, run), true))
                 return true;
     }
-    return false;
+    return slot->owner.fresh_count > 1 &&
+           share_may_move(slot, apus_container_of(slot->owner.fresh, struct apus_process, run), true);
 }
 
 apus_cold void apus__share(struct apus__slot *slot)
@@ -98,26 +131,26 @@ apus_cold void apus__share(struct apus__slot *slot)
         slot->share_pause = PAUSE;
         return;
     }
-    struct apus__slot *to = share_find_sleeper(slot, &is_near);
-    if (!to)
+    struct share_gift gift = {.to = share_find_sleeper(slot, &is_near)};
+    if (!gift.to)
         return;
-    uint32_t half = slot->owner.run.count / 2, taken = 0;
-    uintptr_t newest = 0;
-    struct apus__inbox_link *oldest = NULL;
+    gift.is_near = is_near;
+    uint32_t half = slot->owner.run.count / 2;
     if (half > GIFT_MAX)
         half = GIFT_MAX;
-    for (unsigned i = 0; i < APUS__PRIORITIES && taken < half; i++) {
+    for (unsigned i = 0; i < APUS__PRIORITIES && gift.count < half; i++) {
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
-        taken += share_take(slot, order[i], to, is_near, &newest, &oldest, half - taken);
+        share_take(slot, order[i], &gift, half);
     }
-    if (taken) {
+    share_take_fresh(slot, &gift);
+    if (gift.count) {
         // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more.
-        if (apus__inbox_push_chain(&to->owner.inbox, newest, oldest))
-            apus__owner_wake(&to->owner, &slot->owner);
-        apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, taken);
-    }
-    if (!taken)
+        if (apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest))
+            apus__owner_wake(&gift.to->owner, &slot->owner);
+        apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
+    } else {
         slot->share_pause = PAUSE;
+    }
     // The sleeper was claimed and must be woken even if nothing could be given.
-    apus__owner_wake(&to->owner, &slot->owner);
+    apus__owner_wake(&gift.to->owner, &slot->owner);
 }

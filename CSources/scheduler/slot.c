@@ -258,21 +258,30 @@ bool apus__turn_goes_on(struct apus__slot *slot)
     return true;
 }
 
-// The process that was woken last, for some turns in a row; then those that wait. What is more urgent comes first.
+// The process that was woken last, then the one that was spawned last, for some turns in a row each; then those that wait. What is
+// more urgent comes first.
 apus_inline struct apus_process *slot_choose(struct apus__owner *here)
 {
-    enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16 };
+    enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16, FRESH_IN_A_ROW = 8 };
     struct apus_process *next = here->next;
     if (next) {
         here->next = NULL;
-        if (apus_likely(here->run.mask == 0 || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))) {
+        if (apus_likely((here->run.mask == 0 && !here->fresh) || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))) {
             here->next_turns++;
             return next;
         }
         apus__run_queue_push(&here->run, &next->run, next->priority);
     }
     here->next_turns = 0;
-    struct apus__run_link *link = apus__run_queue_pop(&here->run);
+    struct apus__run_link *link = here->fresh;
+    if (link && (here->run.mask == 0 || (here->fresh_turns < FRESH_IN_A_ROW && !(here->run.mask & URGENT)))) {
+        here->fresh = link->next;
+        here->fresh_count--;
+        here->fresh_turns++;
+    } else {
+        here->fresh_turns = 0;
+        link = apus__run_queue_pop(&here->run);
+    }
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }
 
@@ -284,7 +293,7 @@ apus_hot bool apus__slot_turn(struct apus__slot *slot)
     if (apus_unlikely(--slot->turns_to_clock == 0))
         slot_look_at_clock(slot);
     // relaxed: a hint that somebody sleeps; share() looks again with what it needs.
-    if (apus_unlikely(here->run.count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
+    if (apus_unlikely(here->run.count + here->fresh_count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
     struct apus_process *process = slot_choose(here);
     if (!process)
@@ -299,7 +308,7 @@ static void slot_sleep(struct apus__slot *slot)
     struct apus__owner *here = &slot->owner;
     slot_look_at_clock(slot);
     slot->turns_to_clock = 1;
-    if (here->run.count || here->next)
+    if (here->run.count || here->next || here->fresh)
         return;
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);
