@@ -22,7 +22,8 @@
 #include "os/pages.h"
 
 enum {
-    EXTENT_CELLS = 8192,
+    EXTENT_CELLS = 32768, // a multiple of 2 MB, a huge page, for cells of 64 bytes and any multiple
+    HUGE_PAGE = 2 << 20,
     CARVE_CELLS = 32
 };
 
@@ -118,6 +119,9 @@ static bool table_grow(struct apus__table *table, unsigned node)
     size_t bytes = table_whole_pages((size_t)table->extent_cells * table->cell_size);
     if (apus__pages_commit(apus__table_at(table, limit), bytes, table->nodes[owner - 1].system_node) != 0)
         return false;
+    // From the second extent on: a small program stays small.
+    if (limit > 0)
+        apus__pages_prefer_huge(apus__table_at(table, limit), bytes);
     // release: publishes the committed memory. Pairs with the acquire in apus__table_limit().
     if (apus_cas_strong_acq_rel(&table->limit, &limit, limit + table->extent_cells))
         table_open(table, limit / table->extent_cells);
@@ -249,7 +253,7 @@ int apus__table_init(struct apus__table *table, uint32_t capacity, uint32_t cell
     if (!apus__inject_fail(APUS__INJECT_MALLOC)) {
         table->extents = calloc(capacity / table->extent_cells, sizeof *table->extents);
         table->nodes = aligned_alloc(APUS_CACHE_LINE, nodes_bytes);
-        table->base = apus__pages_reserve(table->reserved, apus__page_size());
+        table->base = apus__pages_reserve(table->reserved, HUGE_PAGE);
     }
     if (table->extents == NULL || table->nodes == NULL || table->base == NULL) {
         apus__table_destroy(table);

@@ -1,7 +1,7 @@
 // memory/table.h - a table of cells of one size with stable addresses: process blocks, timers.
 //
 // Idea:       address space for `capacity` cells is reserved once; cell i lies at base + i * cell_size for ever. Memory comes in
-//             extents of 8192 cells, committed and bound to a node when first needed, so that only what was used is resident. Freed
+//             extents of 32,768 cells, committed and bound to a node when first needed, so that only what was used is resident. Freed
 //             cells go to per-slot caches (a list through a link word in the cell) and, when the caller says so, in batches to the
 //             shelf of the node the cell lies on.
 // Invariants: I1 a cell below `limit` can always be read, in use or free: a stale index meets old content, never a fault.

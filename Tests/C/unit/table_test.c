@@ -39,7 +39,7 @@ TEST(cells_are_zero_and_apart, "fresh cells are zero but for the link word, have
         apus_store_relaxed(&cell->generation, index);
     }
     // The limit is the high-water mark: no more than one extent beyond what was handed out.
-    CHECK(apus__table_limit(&table) < 20000 + 8192 + 32);
+    CHECK(apus__table_limit(&table) < 20000 + 32768 + 32);
     apus__table_destroy(&table);
 }
 
