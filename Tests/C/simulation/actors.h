@@ -228,20 +228,22 @@ static inline bool is_refused(int result, int to)
     return (result == -ESRCH && !is_alive(to)) || (result == -ENOBUFS && is_alive(to));
 }
 
+// The driver cannot wait for space in a mailbox.
+static inline bool may_send(int me, int to)
+{
+    return me != DRIVER || !model.actors[to].is_sink;
+}
+
 static inline void do_send(int me)
 {
     int to = draw_actor(me);
-    struct note_payload payload = {.note = note_new(NOTE_MESSAGE, me, to)};
-    if (me == DRIVER && model.actors[to].is_sink) {
-        note_fail(payload.note); // it might have to wait
+    if (!may_send(me, to))
         return;
-    }
+    struct note_payload payload = {.note = note_new(NOTE_MESSAGE, me, to)};
     int result = apus_send(pid_of(to), &type_note, &payload, draw_size(me));
     trace("send", me, to, result);
-    if (result) {
-        CHECK(is_refused(result, to));
-        note_fail(payload.note);
-    }
+    note_returned(payload.note, result);
+    CHECK(result == 0 || is_refused(result, to));
 }
 
 // Made in place, and sent, dropped, or left to the end of its maker, which a plain thread cannot do.
@@ -253,10 +255,9 @@ static inline void do_make(int me)
     CHECK(message != NULL);
     struct note_payload *payload = apus_message_payload(message);
     *payload = (struct note_payload){.note = number};
-    int result = choice > 1 ? apus_send_message(pid_of(to), message) : -ECANCELED;
+    int result = choice > 1 && may_send(me, to) ? apus_send_message(pid_of(to), message) : -ECANCELED;
     trace("make", me, to, result);
-    if (result)
-        note_fail(number);
+    note_returned(number, result);
     if (result && (choice > 0 || me == DRIVER)) {
         apus_message_take(message);
         apus_message_release(message);
@@ -267,15 +268,13 @@ static inline void do_send_name(int me)
 {
     uint32_t name = draw(me, NAMES);
     int to = model.names[name];
-    if (to == NONE || (me == DRIVER && model.actors[to].is_sink))
+    if (to == NONE || !may_send(me, to))
         return;
     struct note_payload payload = {.note = note_new(NOTE_MESSAGE, me, to)};
     int result = apus_send_name(name_texts[name], &type_note, &payload, draw_size(me));
     trace("send name", me, to, result);
-    if (result) {
-        CHECK(is_refused(result, to));
-        note_fail(payload.note);
-    }
+    note_returned(payload.note, result);
+    CHECK(result == 0 || is_refused(result, to));
 }
 
 // A kept message goes on to somebody else.
@@ -293,9 +292,10 @@ static inline void do_forward(int me)
         apus_message_release(message);
         return;
     }
-    *note = (struct note){.kind = NOTE_FORWARD, .from = me, .to = to, .is_sent = true};
+    *note = (struct note){.kind = NOTE_FORWARD, .from = me, .to = to, .is_sent = true, .is_doubtful = model.actors[to].is_sink};
     int result = apus_send_message(pid_of(to), message);
     trace("forward", me, to, result);
+    note->is_doubtful = false;
     if (result) {
         CHECK(is_refused(result, to));
         *note = before;
@@ -305,10 +305,10 @@ static inline void do_forward(int me)
 
 // --- Requests -----------------------------------------------------------------------------------------------------------------------
 
-static inline struct request *request_new(int me, int to, struct note_payload *payload)
+static inline struct request *request_new(enum note_kind kind, int me, int to, struct note_payload *payload)
 {
     struct request *request = &model.requests[model.request_count];
-    *request = (struct request){.from = me, .to = to, .note = note_new(NOTE_REQUEST, me, to)};
+    *request = (struct request){.from = me, .to = to, .note = note_new(kind, me, to)};
     *payload = (struct note_payload){.note = request->note, .about = model.request_count++};
     return request;
 }
@@ -319,16 +319,15 @@ static inline void do_request(apus_process *self, int me)
     int to = draw_actor(me);
     if (to == me)
         return;
-    struct request *request = request_new(me, to, &payload);
+    struct request *request = request_new(NOTE_REQUEST, me, to, &payload);
     request->is_limited = draw(me, 2);
     uint64_t timeout = request->is_limited ? draw(me, 20) : APUS_INFINITY;
     int result = apus_request(self, pid_of(to), &type_note, &payload, draw_size(me), timeout, &request->ref);
     trace("request", me, to, result);
-    if (result) {
-        CHECK_EQ(result, -ENOBUFS);
-        note_fail(request->note);
+    note_returned(request->note, result);
+    CHECK(result == 0 || result == -ENOBUFS);
+    if (result)
         request->ref = APUS_NO_REF;
-    }
 }
 
 static inline void do_abandon(apus_process *self, int me)
@@ -354,12 +353,9 @@ static inline void reply_to_request(int me, apus_message *message)
     int result = by_ref ? apus_reply_to(apus_message_from(message), apus_message_ref(message), &type_note, &payload, draw_size(me))
                         : apus_reply(message, &type_note, &payload, draw_size(me));
     trace("reply", me, asked.about, result);
-    if (result) {
-        CHECK(result == -ESRCH && !is_alive(request->from));
-        note_fail(payload.note);
-    } else {
-        request->is_replied = true;
-    }
+    note_returned(payload.note, result);
+    CHECK(result == 0 || (result == -ESRCH && !is_alive(request->from)));
+    request->is_replied = request->is_replied || result == 0;
     if (!by_ref)
         CHECK_EQ(apus_reply(message, &type_note, &payload, draw_size(me)), -EALREADY);
 }
@@ -411,18 +407,18 @@ static inline void do_call(int me)
     int to = draw_actor(me);
     if (to == me)
         return;
-    struct request *request = request_new(me, to, &payload);
+    // Whether a call that fails has sent its request, only the request's end can tell; so these are not numbered.
+    struct request *request = request_new(NOTE_FORWARD, me, to, &payload);
+    struct note *note = &model.notes[request->note];
     request->is_call = request->is_limited = true;
     apus_message *outcome;
     trace("call", me, to, 0);
+    note->is_doubtful = true;
     int result = apus_call(pid_of(to), &type_note, &payload, draw_size(me), 1 + draw(me, 20), &outcome);
+    note->is_doubtful = result == -ESRCH || result == -ENOBUFS || (result == -ETIMEDOUT && model.actors[to].is_sink);
     trace("called", me, to, result);
     call_outcome(request, result, outcome);
     apus_message_release(outcome);
-    // What was not let in was not sent; a full mailbox that drops it, or a dead receiver, may have had it.
-    struct note *note = &model.notes[request->note];
-    if (note->freed == 0 && note->handled == 0 && (result == -ESRCH || result == -ENOBUFS))
-        note_fail(request->note);
 }
 
 // --- Timers, names ------------------------------------------------------------------------------------------------------------------

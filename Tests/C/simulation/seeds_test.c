@@ -15,7 +15,7 @@ enum {
     SEEDS = 2500, // for each number of slots
     SEED_SECONDS = 5,
     STEPS_MAX = 200000,
-    ENERGY_MAX = 400
+    ENERGY_MAX = 600
 };
 
 static const char *program;
@@ -75,11 +75,11 @@ static void model_reset(uint64_t seed)
 // The driver acts now and then, and whenever all is quiet before the energy is used up.
 static void play(bool is_cut_short)
 {
-    uint32_t actors = 2 + draw(DRIVER, 6);
+    uint32_t actors = 2 + draw(DRIVER, 20);
     while (model.actor_count <= (int)actors)
         do_spawn(DRIVER);
     while (model.energy > 0) {
-        apus__simulation_run(draw(DRIVER, 40));
+        apus__simulation_run(draw(DRIVER, 60));
         model.energy--;
         act_anywhere(DRIVER, draw(DRIVER, 64));
         if (is_cut_short && draw(DRIVER, 32) == 0)
