@@ -211,20 +211,42 @@ static int slot_find_neighbours(struct apus__slot *slot)
     return 0;
 }
 
-static int world_make_slots(uint32_t count)
+// Whether memory is bound to nodes: not if there is but one, nor if the topology is pretended.
+static bool world_is_bound(const apus_options *options)
+{
+    return !options->sysfs_root && runtime.topology.node_count > 1;
+}
+
+static size_t slot_bytes(void)
+{
+    size_t page = apus__page_size();
+    return (sizeof(struct apus__slot) + page - 1) / page * page;
+}
+
+// A slot's memory, zeroed, on its own node; -1 leaves the place to the system. NULL if there is none.
+static struct apus__slot *slot_memory(int node)
+{
+    void *memory = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : apus__pages_reserve(slot_bytes(), apus__page_size());
+    if (memory && apus__pages_commit(memory, slot_bytes(), node)) {
+        apus__pages_release(memory, slot_bytes());
+        return NULL;
+    }
+    return memory;
+}
+
+static int world_make_slots(uint32_t count, bool is_bound)
 {
     apus__machine.slots = calloc(count, sizeof *apus__machine.slots);
     apus__world.owners = calloc(count, sizeof *apus__world.owners);
     if (!apus__machine.slots || !apus__world.owners)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        struct apus__slot *slot = aligned_alloc(APUS_CACHE_LINE, (sizeof *slot + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1));
+        struct apus__slot *slot = slot_memory(is_bound ? (int)slot_node(i) : -1);
         if (!slot)
             return -ENOMEM;
-        memset(slot, 0, sizeof *slot);
         int result = apus__slot_init(slot, i, slot_node(i));
         if (result) {
-            free(slot);
+            apus__pages_release(slot, slot_bytes());
             return result;
         }
         apus__machine.slots[i] = slot;
@@ -242,11 +264,10 @@ static void runtime_process_ended(void);
 static int world_make_tables(const apus_options *options)
 {
     unsigned nodes = runtime.topology.node_count;
-    // A topology from another root is pretended: memory is not bound then.
     int real[APUS__HEAP_NODES_MAX];
     for (unsigned i = 0; i < APUS__HEAP_NODES_MAX; i++)
         real[i] = (int)i;
-    const int *bind = options->sysfs_root || nodes == 1 ? NULL : real;
+    const int *bind = world_is_bound(options) ? real : NULL;
     int result = apus__pool_init(&apus__world.pool, nodes, bind);
     if (!result)
         result = apus__table_init(&apus__world.cell_table, round_up_power(options->max_processes, DEFAULT_CELLS),
@@ -272,7 +293,7 @@ int apus__world_make(const apus_options *options)
     uint32_t schedulers = options->schedulers ? options->schedulers : apus__topology_schedulers(&runtime.topology);
     result = world_make_tables(options);
     if (!result)
-        result = world_make_slots(schedulers);
+        result = world_make_slots(schedulers, world_is_bound(options));
     if (result)
         apus__world_unmake();
     return result;
@@ -327,7 +348,7 @@ void apus__world_unmake(void)
     }
     for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
         free(apus__machine.slots[i]->neighbours);
-        free(apus__machine.slots[i]);
+        apus__pages_release(apus__machine.slots[i], slot_bytes());
     }
     free(apus__machine.slots);
     free(apus__world.owners);
