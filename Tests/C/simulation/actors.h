@@ -130,10 +130,19 @@ static inline void do_link(apus_process *self, int me)
 {
     int to = draw_actor(me), result = apus_link(self, pid_of(to));
     trace("link", me, to, result);
-    if (result == 0)
+    CHECK(result == 0 || (result == -ESRCH && !is_alive(to)));
+    if (result == 0) {
         model.actors[me].linked[to] = true;
-    else
-        CHECK(result == -ESRCH && !is_alive(to));
+        model.actors[me].rid_of[to] = false;
+    }
+}
+
+static inline bool has_exit_from(const apus_process *self, apus_pid from)
+{
+    const apus_message *message = self->first;
+    while (message && !(message->type == &apus_type_exit && apus_pid_equal(message->from, from)))
+        message = apus__message_next(message);
+    return message != NULL;
 }
 
 static inline void do_unlink(apus_process *self, int me)
@@ -142,6 +151,7 @@ static inline void do_unlink(apus_process *self, int me)
     trace("unlink", me, to, 0);
     model.actors[me].unlinked[to] = true;
     CHECK_EQ(apus_unlink(self, pid_of(to)), 0);
+    model.actors[me].rid_of[to] = !has_exit_from(self, pid_of(to));
 }
 
 static inline void do_monitor(apus_process *self, int me)
@@ -430,7 +440,7 @@ static inline void do_timer(int me)
     uint32_t name = draw(me, 4 * NAMES);
     bool is_typed = draw(me, 2);
     struct timer *timer = &model.timers[model.timer_count++];
-    *timer = (struct timer){.note = note_new(NOTE_TIMER, me, name < NAMES ? NONE : to), .due = apus_now_ms() + delay};
+    *timer = (struct timer){.note = note_new(NOTE_TIMER, me, name < NAMES ? NONE : to), .due_ns = apus__now_ns() + delay * 1000000};
     struct note_payload payload = {.note = timer->note};
     int result;
     if (name < NAMES)
@@ -452,7 +462,7 @@ static inline void do_cancel(int me)
     const struct note *note = &model.notes[timer->note];
     CHECK(result == -ENOENT || (result == 0 && !timer->is_cancelled && note->handled == 0));
     if (result == 0)
-        CHECK(timer->due < apus_now_ms() || left <= timer->due + 1 - apus_now_ms());
+        CHECK(left * 1000000 < timer->due_ns + 1000000 - apus__now_ns() || left <= 1);
     timer->is_cancelled = timer->is_cancelled || result == 0;
 }
 
@@ -601,6 +611,7 @@ static inline void take_exit(int me, apus_message *message)
     }
     CHECK(from > DRIVER && !is_alive(from));
     CHECK(model.actors[me].linked[from] || model.actors[from].linked[me]);
+    CHECK(!model.actors[me].rid_of[from] || model.actors[from].linked[me]); // R17
     model.actors[me].exited[from] = true;
 }
 
@@ -624,7 +635,7 @@ static inline bool take_note(int me, apus_message *message)
         request_outcome(me, message, OUTCOME_REPLY);
     if (note->kind == NOTE_TIMER)
         for (int i = 0; i < model.timer_count; i++)
-            CHECK(model.timers[i].note != number || model.timers[i].due <= apus_now_ms());
+            CHECK(model.timers[i].note != number || model.timers[i].due_ns <= apus__now_ns());
     struct actor *actor = &model.actors[me];
     uint32_t choice = draw(me, 4);
     if (choice == 0 && actor->kept_count < KEPT_MAX && !records_are_full()) {

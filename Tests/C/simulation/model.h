@@ -39,7 +39,9 @@ struct actor {
     unsigned terminated;
     uint16_t sent[ACTORS_MAX]; // messages to each other actor
     uint16_t got[ACTORS_MAX];  // number of the last one from each
-    bool linked[ACTORS_MAX], unlinked[ACTORS_MAX], exited[ACTORS_MAX]; // towards each; `exited`: heard of its end over a link
+    bool linked[ACTORS_MAX], unlinked[ACTORS_MAX]; // towards each
+    bool exited[ACTORS_MAX];                       // has heard of its end over a link
+    bool rid_of[ACTORS_MAX];                       // the link was taken away, and no exit of it lay in the mailbox
     apus_message *kept[KEPT_MAX];
     unsigned kept_count;
 };
@@ -74,7 +76,7 @@ struct monitor {
 struct timer {
     apus_ref ref;
     int note;
-    uint64_t due;
+    uint64_t due_ns;
     bool is_cancelled;
 };
 
@@ -267,14 +269,14 @@ static inline void check_requests(void)
     }
 }
 
-// R15: exactly one of expiry and cancel.
+// R15: exactly one of expiry and cancel. What has been sent on is a timer's no more.
 static inline void check_timers(void)
 {
     for (int i = 0; i < model.timer_count; i++) {
         const struct note *note = &model.notes[model.timers[i].note];
         if (model.timers[i].is_cancelled)
             CHECK(note->handled == 0 && note->freed == 1);
-        else if (is_alive(note->to))
+        else if (is_alive(note->to) && note->kind == NOTE_TIMER)
             CHECK_EQ(note->handled, 1);
         CHECK(note->handled || note->freed);
     }
