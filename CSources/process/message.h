@@ -71,10 +71,14 @@ apus_inline apus_message *apus__message_alloc(struct apus__owner *here, size_t s
     apus_message *message = apus__heap_alloc_bytes(&here->heap, sizeof(apus_message) + size, &class);
     if (apus_unlikely(!message))
         return NULL;
-    message->size = (uint32_t)size;
-    message->flags = 0;
-    message->kind = (uint8_t)kind;
-    message->block = (uint8_t)class;
+    // size, flags, kind and block are neighbours: one store for the four.
+    _Static_assert(offsetof(apus_message, flags) == offsetof(apus_message, size) + 4, "neighbours");
+    struct {
+        uint32_t size;
+        uint16_t flags;
+        uint8_t kind, block;
+    } head = {(uint32_t)size, 0, (uint8_t)kind, (uint8_t)class};
+    memcpy(&message->size, &head, sizeof head);
     return message;
 }
 

@@ -142,7 +142,7 @@ static void slot_take_turn(struct apus__slot *slot)
     uint64_t slices = apus_load_relaxed(&slot->owner.counters.slices);
     if (simulated(slot)->is_asleep)
         slot_wake_up(slot);
-    apus__world.reductions = 1 + apus__random_below(&simulation.random, simulation.budget_max);
+    apus__slot_set_reductions(slot, (uint32_t)(1 + apus__random_below(&simulation.random, simulation.budget_max)));
     simulation_pass_time(1 + apus__random_below(&simulation.random, STEP_NS_MAX));
     // What has arrived may also be kept from the turn: on real cores it would have come just after the slot had looked.
     bool keeps = apus__random_below(&simulation.random, 4) == 0;

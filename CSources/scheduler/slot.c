@@ -397,6 +397,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     owner->now_ms = apus__now_ns() / 1000000;
     apus__wheel_init(&slot->wheel, owner->now_ms);
     slot->turns_to_clock = 1;
+    apus__slot_set_reductions(slot, apus__world.reductions);
     owner->reserve_wanted = APUS__RESERVE;
     apus__reserve_fill(owner);
     apus__nursery_fill(owner);

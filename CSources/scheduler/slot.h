@@ -53,6 +53,8 @@ struct apus__slot {
     uint64_t looked_ns;           // when it was last
     uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
     uint64_t turn_ns;             // when its first chunk ended; 0: it has not
+    uint32_t first_budget;        // of a turn: constants, from the reductions of the options
+    uint32_t all_chunks;
     bool turns_are_short;         // at the last look at the clock
     uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given
     uint16_t *neighbours;         // the other slots, nearest first
@@ -118,10 +120,15 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
 enum { APUS__CHUNK = 64 };
 apus_inline void apus__turn_begin(struct apus__slot *slot)
 {
-    uint32_t reductions = apus__world.reductions;
-    slot->owner.budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;
-    slot->turn_chunks = (reductions + APUS__CHUNK - 1) / APUS__CHUNK;
+    slot->owner.budget = slot->first_budget;
+    slot->turn_chunks = slot->all_chunks;
     slot->turn_ns = 0;
+}
+
+static inline void apus__slot_set_reductions(struct apus__slot *slot, uint32_t reductions)
+{
+    slot->first_budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;
+    slot->all_chunks = (reductions + APUS__CHUNK - 1) / APUS__CHUNK;
 }
 
 // The budget is used up: begins the next chunk, or says that the turn is over.
