@@ -61,6 +61,8 @@ for source in Examples/C/*.c Examples/C/*.cpp; do
     run_static "$source" "$out/$name-static" >"$out/log" 2>&1
     result $? "$source, static"
 done
+LD_LIBRARY_PATH=$prefix/lib timeout 60 "$out/echo_server" --self-test 10000 >"$out/log" 2>&1
+result $? "echo_server with 10,000 connections at once"
 Tests/readme.sh "$prefix" >"$out/log" 2>&1
 result $? "README.md"
 echo "examples: $passed passed, $failed failed"
