@@ -3,6 +3,7 @@
 #   make                 the library (VARIANT=release; also debug, tsan, asan, aarch64)
 #   make install         PREFIX=/usr/local DESTDIR=; `make uninstall` takes it away again
 #   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
+#   make soak            the torture at full size under both sanitizers
 #   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
 #   make bench           Apus beside other runtimes, which it installs as far as it can
 #   make deps            installs the packages that all of this needs (Debian and its like)
@@ -54,11 +55,11 @@ say = $(if $(V),,@echo "$1 $@")
 SOURCES := $(sort $(shell find CSources -name '*.c' -o -name '*.S'))
 OBJECTS := $(patsubst CSources/%,$(BUILD)/obj/%.o,$(SOURCES))
 HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
-TEST_FOLDERS = unit conformance torture abi simulation
-TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(sort $(foreach folder,$(TEST_FOLDERS),$(wildcard Tests/C/$(folder)/*_test.c))))
+TEST_FOLDERS = torture simulation conformance unit abi
+TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
-.PHONY: all install uninstall test test-asan test-tsan test-aarch64 test-numa test-all tests bench bench-smoke deps check-layers \
-        check-abi abi-dump check-aarch64 examples gates swift clean
+.PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests bench bench-smoke deps \
+        check-layers check-abi abi-dump check-aarch64 examples gates swift clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -129,8 +130,8 @@ uninstall:
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/apus
 
 # Tests. They link the archive, so that unit tests reach functions that are hidden in the shared library. `make test` goes on after a
-# test that does not compile, and counts it as failed; `make test ONLY=unit/mpsc_test` runs one. The models of the protocols under
-# Tests/models/ need no library: they run once, with the release build.
+# test that does not compile, and counts it as failed; `make test ONLY=unit/wheel_test` runs one, ONLY='torture/%' a folder. Those that
+# take longest come first. The models of the protocols under Tests/models/ need no library: they run once, with the release build.
 ONLY ?=
 CHOSEN_TESTS = $(if $(ONLY),$(filter $(addprefix $(BUILD)/tests/,$(ONLY)),$(TESTS)),$(TESTS))
 MODELS = $(if $(ONLY),,$(if $(filter release,$(VARIANT)),$(wildcard Tests/models/run.sh)))
@@ -146,11 +147,16 @@ test: | $(if $(MODELS),build/deps/models)
 	@built=0; $(MAKE) --no-print-directory -k VARIANT=$(VARIANT) tests || built=$$?; \
 	    Tests/run.sh $(VARIANT) $(MODELS) $(CHOSEN_TESTS) && exit $$built
 
-# The sanitizers slow the code by 3 to 15 times: longer limits, smaller torture.
+# The sanitizers slow the code by 3 to 15 times: longer limits, and under ThreadSanitizer less torture. `make soak` is the torture at
+# its full size, 10,000,000 operations of all kinds among it, under both; a quarter of an hour on two cores.
 test-asan:
-	@TEST_SLOW=4 TEST_SCALE=0.2 $(MAKE) --no-print-directory VARIANT=asan test
+	@TEST_SLOW=4 TEST_SCALE=1 $(MAKE) --no-print-directory VARIANT=asan test
 test-tsan:
-	@TEST_SLOW=8 TEST_SCALE=0.05 $(MAKE) --no-print-directory VARIANT=tsan test
+	@TEST_SLOW=8 TEST_SCALE=0.2 $(MAKE) --no-print-directory VARIANT=tsan test
+soak:
+	@failed=0; for variant in asan tsan; do \
+	    TEST_SLOW=60 TEST_SCALE=1 $(MAKE) --no-print-directory VARIANT=$$variant ONLY='torture/%' test || failed=1; \
+	done; exit $$failed
 
 # The same tests as aarch64 code: the other switch of stacks, the other atomics. What emulation on x86-64 cannot show is the weaker
 # order of memory.

@@ -20,8 +20,11 @@ executed() {
         shift
     done
     shift
-    objdump -d --no-show-raw-insn "$program" |
-        awk '/^ +[0-9a-f]+:\t/ && (/\tlock / || /\tmfence/ || (/\txchg / && /\(|%[fg]s:/)) {sub(/:.*/, "", $1); print "0x" $1}' >"$work/locked"
+    objdump -d --no-show-raw-insn "$program" | awk '
+        /^ +[0-9a-f]+:\t/ && (/\tlock / || /\tmfence/ || (/\txchg / && /\(|%[fg]s:/)) {
+            sub(/:.*/, "", $1)
+            print "0x" $1
+        }' >"$work/locked"
     valgrind -q --tool=callgrind --dump-instr=yes --compress-pos=no --compress-strings=no --callgrind-out-file="$work/counts" \
         "${options[@]}" "$program" "$@" >/dev/null && awk '
         NR == FNR { locked[$1] = 1; next }
