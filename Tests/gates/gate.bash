@@ -25,9 +25,13 @@ at_most() {
     echo "$3: ${2:-nothing measured} (at most $1)"
 }
 
-# each DIFFERENCE COUNT - what one of COUNT costs. A hair below zero is the unevenness of start and stop.
+# each LONG SHORT COUNT - what one costs, of the COUNT that the long run has more than the short one; nothing if one of them is missing.
+# A hair below zero is the unevenness of start and stop.
 each() {
-    awk -v n="$1" -v count="$2" 'BEGIN {if (count > 0) {one = n / count; printf "%.3f", (one < 0 && one > -0.001) ? 0 : one}}'
+    [[ $1 =~ ^[0-9]+$ && $2 =~ ^[0-9]+$ && $3 =~ ^[1-9][0-9]*$ ]] && awk -v long="$1" -v short="$2" -v count="$3" 'BEGIN {
+        one = (long - short) / count
+        printf "%.4f", (one < 0 && one > -0.001) ? 0 : one
+    }'
 }
 
 closing() {

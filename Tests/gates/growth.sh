@@ -13,7 +13,7 @@ instructions() { # instructions OPERATION PROCESSES
 for operation in send spawn link; do
     few=$(instructions $operation 1000)
     many=$(instructions $operation 1000000)
-    at_most 1.5 "$(each "${many:-0}" "${few:-0}")" "$operation with 1,000,000 processes ($(each "${many:-0}" $count) instructions) \
-against 1,000 ($(each "${few:-0}" $count))"
+    at_most 1.5 "$(each "$many" 0 "$few")" \
+        "$operation with 1,000,000 processes ($(each "$many" 0 $count) instructions) against 1,000 ($(each "$few" 0 $count))"
 done
 closing

@@ -20,8 +20,8 @@ system_calls() {
 while read -r workload unit short long count; do
     read -r short_memory short_others < <(system_calls "$workload" "$short")
     read -r long_memory long_others < <(system_calls "$workload" "$long")
-    at_most 0 $((long_memory - short_memory)) "calls for memory in $count more of $workload ($unit)"
-    at_most 0.001 "$(each $((long_others - short_others)) "$count")" "other system calls per $unit of $workload"
+    at_most 0 "$(each "$long_memory" "$short_memory" 1)" "calls for memory in $count more of $workload ($unit)"
+    at_most 0.001 "$(each "$long_others" "$short_others" "$count")" "other system calls per $unit of $workload"
 done <<'END'
 pingpong message 0.02 0.2 360000
 ring     message 0.02 0.2 360000
