@@ -27,5 +27,6 @@ for step in "${steps[@]}"; do
     printf '%s: %d passed, %d failed\n' "$step" "$step_passed" "$step_failed"
     printf '    (%d s)\n' $((SECONDS - start))
 done
+printf '    (%d s in all)\n' $SECONDS
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
