@@ -148,7 +148,7 @@ test: | $(if $(MODELS),build/deps/models)
 	    Tests/run.sh $(VARIANT) $(MODELS) $(CHOSEN_TESTS) && exit $$built
 
 # The sanitizers slow the code by 3 to 15 times: longer limits, and under ThreadSanitizer less torture. `make soak` is the torture at
-# its full size, 10,000,000 operations of all kinds among it, under both; a quarter of an hour on two cores.
+# its full size, 10,000,000 operations of all kinds among it, under both; about ten minutes on two cores.
 test-asan:
 	@TEST_SLOW=4 TEST_SCALE=1 $(MAKE) --no-print-directory VARIANT=asan test
 test-tsan:
