@@ -196,7 +196,7 @@ swift:
 build/deps/peers: Benchmarks/setup.sh
 	@mkdir -p $(@D)
 	@flock $(@D)/lock $(if $(filter-out 0,$(shell id -u)),sudo) Benchmarks/setup.sh >$@.log || true; cat $@.log
-	@sed 's/ swift-actors//' $@.log | grep -q '^skipped.*: ' || touch $@
+	@! grep -q '^ready:' $@.log || sed 's/ swift-actors//' $@.log | grep -q '^skipped.*: ' || touch $@
 
 bench: all | build/deps/peers
 	@Benchmarks/run.sh
