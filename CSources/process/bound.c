@@ -7,7 +7,10 @@
 // Ordering:   relaxed: the counters guard no memory. A bound can be passed by as many messages as there are senders at that moment
 //             only under drop-oldest, where the owner drops until it holds; under the other policies never.
 // Waiting:    a sender that must wait sends the signal SPACE with a reference, like a request; the owner keeps it as a relation and
-//             answers when a message has been taken out; the sender then tries again. If the process ends, the answer is DOWN.
+//             answers the one that has waited longest when there is room for its message; the sender then tries again. A sender that
+//             is ended or gives up says ABANDON, whether it has been answered or not, so that the room is offered to the next one:
+//             each answer is followed by a message, another SPACE, or an ABANDON, and none of them leaves room without an offer.
+//             If the process ends, the answer is DOWN.
 #include "process/signal.h"
 
 static bool bound_count_in(struct apus__bound *bound, apus_message *message, bool always)
@@ -48,14 +51,12 @@ int apus__bound_admit(struct apus__owner *here, struct apus_process *process, st
         bound_lose(here, bound, apus__pid(process), message);
         return 1;
     case APUS_MAILBOX_BLOCK:
-        return -EAGAIN;
+        // What is larger than the whole mailbox may be would wait for ever.
+        return message->size > apus_load_relaxed(&bound->bytes_limit) ? -ENOBUFS : -EAGAIN;
     default:
         return -ENOBUFS;
     }
 }
-
-// Lets one waiting sender try again.
-static void bound_answer_one(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound);
 
 struct bound_search {
     struct apus__relation *found;
@@ -69,14 +70,25 @@ static void bound_find_waiter(struct apus__relation *relation, void *context)
         search->found = relation;
 }
 
-static void bound_answer_one(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound)
+static bool bound_has_room(struct apus__bound *bound, uint64_t size)
+{
+    return apus_load_relaxed(&bound->messages) < apus_load_relaxed(&bound->messages_limit) &&
+           apus_load_relaxed(&bound->bytes) + size <= apus_load_relaxed(&bound->bytes_limit);
+}
+
+// Lets the sender that has waited longest try again, if there is room for it now.
+static void bound_offer(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound)
 {
     struct bound_search search = {NULL};
+    if (!apus_load_relaxed(&bound->waiters) || !bound_has_room(bound, 0))
+        return;
     apus__relation_each(process, bound_find_waiter, &search);
     if (!search.found) {
         apus_store_relaxed(&bound->waiters, 0);
         return;
     }
+    if (!bound_has_room(bound, search.found->size))
+        return;
     apus_pid sender = {search.found->peer};
     uint64_t ref = search.found->key;
     apus__relation_remove(here, process, search.found);
@@ -87,28 +99,37 @@ static void bound_answer_one(struct apus__owner *here, struct apus_process *proc
         apus__message_drop(here, reply);
 }
 
-static bool bound_has_room(struct apus__bound *bound)
+void apus__bound_discount(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
-    return apus_load_relaxed(&bound->messages) < apus_load_relaxed(&bound->messages_limit) &&
-           apus_load_relaxed(&bound->bytes) < apus_load_relaxed(&bound->bytes_limit);
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    if (!bound || !(message->flags & APUS__COUNTED))
+        return;
+    apus_sub_relaxed(&bound->messages, 1);
+    apus_sub_relaxed(&bound->bytes, message->size);
+    message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
+    bound_offer(here, process, bound);
 }
 
-void apus__bound_discount(struct apus__owner *here, struct apus_process *process, apus_message *message)
+void apus__bound_wait(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
+{
+    struct apus__bound *bound = apus_load_relaxed(&process->bound);
+    apus_check(bound);
+    struct apus__relation *waiter =
+        apus__relation_add(here, process, APUS__WAITS_FOR_SPACE, signal->ref, signal->from.id, true);
+    waiter->size = signal->value;
+    apus_store_relaxed(&bound->waiters, 1);
+    bound_offer(here, process, bound);
+}
+
+void apus__bound_abandoned(struct apus__owner *here, struct apus_process *process, uint64_t ref)
 {
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
     if (!bound)
         return;
-    if (message) {
-        if (!(message->flags & APUS__COUNTED))
-            return;
-        apus_sub_relaxed(&bound->messages, 1);
-        apus_sub_relaxed(&bound->bytes, message->size);
-        message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
-    } else {
-        apus_store_relaxed(&bound->waiters, 1); // a new waiter has come
-    }
-    if (apus_load_relaxed(&bound->waiters) && bound_has_room(bound))
-        bound_answer_one(here, process, bound);
+    struct apus__relation *waiter = apus__relation_find(process, APUS__WAITS_FOR_SPACE, ref);
+    if (waiter)
+        apus__relation_remove(here, process, waiter);
+    bound_offer(here, process, bound);
 }
 
 void apus__bound_drop_oldest(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound)

@@ -159,8 +159,6 @@ static void cell_free(struct apus__owner *here, struct apus_process *process)
 // The seldom parts: what most processes do not have.
 apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
 {
-    if (process->relations)
-        apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
     if (process->extra)
         exit_release_extra(here, process, pid, reason);
     if (process->flags & APUS__ACK)
@@ -179,7 +177,14 @@ apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *p
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
 {
     apus_pid pid = apus__pid(process);
-    // seq_cst: nobody finds the process from here on; then its name is looked for. Pairs with name_attach() in name.c.
+    // Watches and the name go while the process can still be found: whoever finds it gone (and has that as news of its end) may use
+    // the descriptors and the name again at once.
+    if (apus_unlikely(process->relations != NULL))
+        apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
+    if (apus_unlikely(apus_load_relaxed(&process->name) != NULL))
+        apus__name_release(process);
+    // seq_cst: releases all that for apus__find(); nobody finds the process from here on. Then a name is looked for once more, which
+    // somebody may just have given it. Pairs with name_attach() in name.c.
     apus_store_seqcst(&process->pid, 0);
     if (apus_unlikely(apus_load_seqcst(&process->name) != NULL))
         apus__name_release(process);

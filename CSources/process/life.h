@@ -4,8 +4,8 @@
 //             that wants the child on another node, takes a cell from the nursery of the owner chosen: a lock-free stack of free cells
 //             that the owner keeps filled. The cell's first signal is then SPAWN, with everything the owner needs to make the process
 //             out of it, so that all that is sent after it finds the process made.
-// Ending:     1 the pid is taken back, so that nobody finds the process any more; 2 what it holds is released: name, watches, arena,
-//             state, held messages (R8); 3 its links and monitors hear of it, open requests fail; 4 the mailbox is emptied; 5 the cell
+// Ending:     1 its watches and its name go, then the pid is taken back, so that nobody finds the process any more; 2 what else it
+//             holds is released: arena, state, held messages (R8); 3 its links and monitors hear of it, open requests fail; 4 the mailbox is emptied; 5 the cell
 //             is free, and used again at once if it was carved here, else sent home with others in one batch.
 // Nursery:    head = tag << 32 | index. A pop reads the link of a cell that another thread may have popped meanwhile: cells are
 //             type-stable and the link is atomic; the tag makes the compare-and-swap fail. push: the owner; pop: any thread.

@@ -63,6 +63,8 @@ struct apus__wait {
     apus_message *seen;   // the last message looked at in vain
     bool yields;          // it is over at once, but others come first
     uint64_t ref;         // the reply awaited; 0: none
+    apus_pid asked;       // by whom; and the signal that tells it that the reply is awaited no more
+    uint8_t take_back;
     apus_message *result;
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given
@@ -144,8 +146,10 @@ apus_inline struct apus_process *apus__find(apus_pid pid)
     if (apus_unlikely(index >= apus__table_limit(&apus__world.cell_table)))
         return NULL;
     struct apus_process *process = apus__cell_at(index);
+    // acquire: that a process is gone is news of its end, and its watches and name were released before. Pairs with the store of 0 in
+    // apus__process_end().
     if (apus_unlikely(apus__pid(process).id != pid.id || pid.id == 0))
-        return NULL;
+        return apus_load_acquire(&process->pid) == pid.id && pid.id ? process : NULL;
     return process;
 }
 

@@ -28,6 +28,7 @@ struct apus__relation {
     union {
         struct apus__deadline deadline; // ASKED
         uint64_t unlink_id;             // LINKED: not 0 while an unlink waits for its acknowledgement
+        uint64_t size;                  // WAITS_FOR_SPACE: bytes of the message
     };
 };
 

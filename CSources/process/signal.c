@@ -351,13 +351,13 @@ static void signal_apply(struct apus__owner *here, struct apus_process *process,
         break;
     case APUS__ABANDON:
         signal_remove(here, process, APUS__ASKED_BY, signal->ref);
+        apus__bound_abandoned(here, process, signal->ref);
         break;
     case APUS__INFO:
         apus__answer_info(here, process, signal->from, signal->ref);
         break;
     case APUS__SPACE:
-        apus__relation_add(here, process, APUS__WAITS_FOR_SPACE, signal->ref, signal->from.id, true);
-        apus__bound_discount(here, process, NULL);
+        apus__bound_wait(here, process, signal);
         break;
     case APUS__STOP:
         signal_stop(here, process, signal);

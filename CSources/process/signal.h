@@ -34,7 +34,7 @@ struct apus__signal {
     enum apus__kind kind;
     apus_pid from;
     uint64_t ref;   // of the monitor, request or unlink
-    uint64_t value; // of the kind: see signal.c
+    uint64_t value; // STOP: the phase. SPACE: the size of the message
     const apus_reason *reason;
 };
 
@@ -81,6 +81,8 @@ apus_message *apus__down_message(struct apus__owner *here, uint64_t ref, apus_pi
 // Bounds (bound.c). Admit counts a user message in; 0 go on, 1 it was dropped (the caller no longer owns it), or an error.
 int apus__bound_admit(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound, apus_message *message);
 void apus__bound_discount(struct apus__owner *here, struct apus_process *process, apus_message *message);
+void apus__bound_wait(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal);
+void apus__bound_abandoned(struct apus__owner *here, struct apus_process *process, uint64_t ref);
 void apus__bound_drop_oldest(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound);
 
 // Answers apus_process_info on behalf of the process (inspect.c).
