@@ -63,9 +63,10 @@ int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *m
 // By the current process, which owns `message`: waits until there may be room for it. Errors: -ENOMEM, -ETIMEDOUT.
 int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *message, uint64_t timeout_ms);
 
-// By the current process: sends the signal with a new reference and waits for its outcome, a reply or a down message, into *outcome.
+// By the current process: sends the signal with a new reference and `value`, and waits for its outcome, a reply or a down message.
 // Errors: -ETIMEDOUT, -ENOMEM.
-int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t timeout_ms, apus_message **outcome);
+int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
+              apus_message **outcome);
 
 // By the current process: sends `request` and waits for its outcome.
 int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome);

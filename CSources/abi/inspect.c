@@ -3,7 +3,7 @@
 static int info_ask(struct apus__owner *here, apus_pid pid, uint64_t timeout_ms, apus_process_info_t *info)
 {
     apus_message *outcome;
-    int result = apus__ask(here, pid, APUS__INFO, timeout_ms, &outcome);
+    int result = apus__ask(here, pid, APUS__INFO, 0, timeout_ms, &outcome);
     if (result)
         return result;
     if (outcome->kind == APUS__REPLY) {

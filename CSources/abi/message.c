@@ -73,7 +73,7 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
     uint16_t flags = message->flags;
     message->flags |= APUS__UNSENT;
     apus__hold(here->current, message);
-    int result = apus__ask(here, to, APUS__SPACE, timeout_ms, &outcome);
+    int result = apus__ask(here, to, APUS__SPACE, message->size, timeout_ms, &outcome);
     apus__unhold(here->current, message);
     message->flags = flags;
     if (!result)

@@ -374,7 +374,7 @@ static void join_errand_run(apus_process *self, struct apus__errand *errand)
     // Found once: after the wait this may be another thread, and compilers keep the address of a thread-local variable (context.h).
     struct apus__owner *here = apus__here;
     (void)self;
-    errand->result = apus__ask(here, join->pid, APUS__MONITOR, join->timeout_ms, &outcome);
+    errand->result = apus__ask(here, join->pid, APUS__MONITOR, 0, join->timeout_ms, &outcome);
     if (errand->result)
         return;
     join->reason = ((apus_down_message *)apus_message_payload(outcome))->reason;

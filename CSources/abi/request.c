@@ -8,30 +8,32 @@
 
 // Waits for the outcome of what has been asked. When time is up nothing can arrive any more: the wait is over, and the reference is in
 // no set; the other side is told to forget it.
-static int ask_wait(struct apus__owner *here, struct apus__wait *wait, apus_pid to, enum apus__kind take_back, uint64_t timeout_ms,
-                    apus_message **outcome)
+static int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t timeout_ms, apus_message **outcome)
 {
+    struct apus__signal take_back = {(enum apus__kind)wait->take_back, apus__pid(here->current), wait->ref, 0, NULL};
     apus__slot_wait(apus__slot_of(here), wait, timeout_ms);
     *outcome = wait->result;
     if (wait->result)
         return 0;
-    apus__signal_send(here, to, &(struct apus__signal){take_back, apus__pid(here->current), wait->ref, 0, NULL});
+    apus__signal_send(here, wait->asked, &take_back);
     return -ETIMEDOUT;
 }
 
-int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t timeout_ms, apus_message **outcome)
+int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
+              apus_message **outcome)
 {
-    struct apus__wait wait = {.ref = apus__new_ref(here)};
+    struct apus__wait wait = {
+        .ref = apus__new_ref(here), .asked = to, .take_back = kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
-    apus__signal_send(here, to, &(struct apus__signal){kind, apus__pid(here->current), wait.ref, 0, NULL});
-    return ask_wait(here, &wait, to, kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON, timeout_ms, outcome);
+    apus__signal_send(here, to, &(struct apus__signal){kind, apus__pid(here->current), wait.ref, value, NULL});
+    return ask_wait(here, &wait, timeout_ms, outcome);
 }
 
 int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
 {
-    struct apus__wait wait = {.ref = apus__new_ref(here)};
+    struct apus__wait wait = {.ref = apus__new_ref(here), .asked = to, .take_back = APUS__ABANDON};
     request->ref.id = wait.ref;
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
@@ -41,7 +43,7 @@ int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *reque
         apus__wait_cancel(apus__slot_of(here), &wait);
         return result;
     }
-    return ask_wait(here, &wait, to, APUS__ABANDON, timeout_ms, outcome);
+    return ask_wait(here, &wait, timeout_ms, outcome);
 }
 
 // --- Calls ----------------------------------------------------------------------------------------------------------------------

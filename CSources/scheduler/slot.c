@@ -171,6 +171,9 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     struct apus__wait *wait = process->extra->wait;
     struct apus__fiber *fiber = wait->fiber;
     apus_message *handling = wait->handling, *result = wait->result;
+    if (wait->asked.id)
+        apus__signal_send(&slot->owner, wait->asked,
+                          &(struct apus__signal){(enum apus__kind)wait->take_back, apus__pid(process), wait->ref, 0, NULL});
     wait_end(slot, wait);
     // What the callback was given and what it waited for go the way of the mailbox.
     if (handling && handling->flags & APUS__HELD)
