@@ -40,6 +40,7 @@ static struct {
     struct simulated *slots;
     uint32_t last;               // the slot that had the last turn
     uint32_t stay;               // of 16 choices, how many stay with it
+    uint32_t keep;               // of 16 turns, in how many nothing arrives
     uint32_t budget_max;
     uint32_t generation; // of the runs before
 } simulation;
@@ -144,8 +145,8 @@ static void slot_take_turn(struct apus__slot *slot)
         slot_wake_up(slot);
     apus__slot_set_reductions(slot, (uint32_t)(1 + apus__random_below(&simulation.random, simulation.budget_max)));
     simulation_pass_time(1 + apus__random_below(&simulation.random, STEP_NS_MAX));
-    // What has arrived may also be kept from the turn: on real cores it would have come just after the slot had looked.
-    bool keeps = apus__random_below(&simulation.random, 4) == 0;
+    // What has arrived may be kept from the turn: on real cores it would have come just after the slot had looked.
+    bool keeps = apus__random_below(&simulation.random, 16) < simulation.keep;
     uintptr_t kept = keeps ? apus_exchange_acquire(&slot->owner.inbox.head, 0) : 0;
     slot_enter_for_turn(slot);
     inbox_put_back(&slot->owner.inbox, kept);
@@ -184,6 +185,7 @@ static int simulation_make(const apus_options *options)
         chosen.schedulers = slots;
     simulation.budget_max = chosen.reductions ? chosen.reductions : BUDGET_MAX;
     simulation.stay = apus__random_below(&simulation.random, 16);
+    simulation.keep = apus__random_below(&simulation.random, 15);
     simulation.last = 0;
     // What a run leaves behind for the next one would tell one replay from another.
     simulation.generation = apus__world.generation;
