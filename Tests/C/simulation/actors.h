@@ -14,10 +14,15 @@ static inline uint32_t draw(int me, uint32_t bound)
     return apus__random_below(&model.actors[me].random, bound);
 }
 
-// Any actor that has ever lived. There is always one.
+// One of the youngest actors, or of all, as the seed has it; there is always one. Often it is the same as the last time: most of what
+// can go wrong takes two things between the same two.
 static inline int draw_actor(int me)
 {
-    return 1 + (int)draw(me, (uint32_t)(model.actor_count - 1));
+    struct actor *actor = &model.actors[me];
+    int count = model.actor_count - 1, circle = count < model.circle ? count : model.circle;
+    if (!actor->friend || draw(me, 2))
+        actor->friend = 1 + count - circle + (int)draw(me, (uint32_t)circle);
+    return actor->friend;
 }
 
 static inline apus_pid pid_of(int who)
@@ -67,7 +72,7 @@ static inline void draw_options(int me, struct actor *child, apus_spawn_options 
     options->priority = (apus_priority)draw(me, 4);
     options->monitor = options->flags & APUS_SPAWN_MONITOR ? ref : NULL;
     options->label = draw(me, 4) == 0 ? "a label" : NULL;
-    options->node = draw(me, 4) == 0 ? 1 + (int)draw(me, apus__world.pool.node_count) : 0;
+    options->node = draw(me, 2) ? 1 + (int)draw(me, apus__world.pool.node_count) : 0;
     if (draw(me, 4) == 0 && model.actor_count > 1)
         options->near = pid_of(draw_actor(me));
     draw_bound(me, child, options);
@@ -99,7 +104,7 @@ static inline void do_spawn(int me)
     apus_ref ref = APUS_NO_REF;
     if (model.actor_count == ACTORS_MAX || model.monitor_count == RECORDS_MAX)
         return;
-    int number = model.actor_count++, name = draw(me, 6) == 0 ? (int)draw(me, NAMES) : NONE;
+    int number = model.actor_count, name = draw(me, 6) == 0 ? (int)draw(me, NAMES) : NONE;
     struct actor *child = &model.actors[number];
     actor_reset(child, number);
     child->parent = me;
@@ -115,10 +120,9 @@ static inline void do_spawn(int me)
     trace("spawn", me, number, result);
     bool is_taken = name != NONE && model.names[name] != NONE && is_alive(model.names[name]);
     CHECK(result == 0 || (result == -EEXIST && is_taken) || (result == -ESHUTDOWN && apus__world.state != APUS__WORLD_RUNNING));
-    if (result) {
-        model.actor_count--;
+    if (result)
         return;
-    }
+    model.actor_count++;
     spawned(me, number, &options, ref);
     if (name != NONE)
         model.names[name] = number;
@@ -145,9 +149,18 @@ static inline bool has_exit_from(const apus_process *self, apus_pid from)
     return message != NULL;
 }
 
+static inline bool is_about_to_run(int who)
+{
+    const struct apus_process *process = apus__find(pid_of(who));
+    return process && process->flags & APUS__SCHEDULED;
+}
+
+// Mostly of one with whom there is a link, and rather of one that may be gone before it hears of this.
 static inline void do_unlink(apus_process *self, int me)
 {
-    int to = draw_actor(me);
+    int to = draw_actor(me), count = model.actor_count;
+    for (int i = 0; i < 2 * count && !(model.actors[me].linked[to] && (i >= count || is_about_to_run(to))); i++)
+        to = to + 1 < count ? to + 1 : 1;
     trace("unlink", me, to, 0);
     model.actors[me].unlinked[to] = true;
     CHECK_EQ(apus_unlink(self, pid_of(to)), 0);
@@ -195,8 +208,8 @@ static inline apus_reason_kind draw_kind(int me)
 static inline void do_exit_signal(int me)
 {
     int to = draw_actor(me);
-    if (model.exit_count == RECORDS_MAX)
-        return;
+    if (model.exit_count == RECORDS_MAX || draw(me, 3) > 0)
+        return; // seldom, or too few would live for long
     struct exit_record *record = &model.exits[model.exit_count];
     *record = (struct exit_record){.from = me, .to = to, .kind = draw_kind(me)};
     apus_reason reason = {.kind = record->kind, .code = EXIT_CODES + model.exit_count++};
@@ -540,8 +553,8 @@ static inline void act_anywhere(int me, uint32_t choice)
 
 static inline void act_inside(apus_process *self, int me, uint32_t choice)
 {
-    static void (*const acts[])(apus_process *self, int me) = {do_link,    do_link,  do_unlink,  do_monitor, do_demonitor,
-                                                               do_request, do_trap, do_abandon, do_request};
+    static void (*const acts[])(apus_process *self, int me) = {do_link,      do_link,    do_link, do_unlink,  do_unlink, do_monitor,
+                                                               do_demonitor, do_request, do_trap, do_abandon, do_request};
     if (!records_are_full())
         acts[choice % (sizeof acts / sizeof *acts)](self, me);
 }
@@ -553,6 +566,8 @@ static inline int act(apus_process *self, int me, int depth)
     if (model.energy <= 0 || model.actors[me].is_sink)
         return APUS_OK;
     model.energy--;
+    if (draw(me, (uint32_t)model.life) == 0)
+        return do_end(self, me);
     if (choice < 24)
         act_anywhere(me, choice);
     else if (choice < 44)
@@ -565,12 +580,10 @@ static inline int act(apus_process *self, int me, int depth)
         do_call(me);
     else if (choice < 60 && depth < DEPTH_MAX)
         return do_wait(self, me, depth);
-    else if (choice < 61)
-        CHECK(apus_alloc(self, 1 + draw(me, 3000)) != NULL);
     else if (choice < 62)
+        CHECK(apus_alloc(self, 1 + draw(me, 3000)) != NULL);
+    else
         CHECK_EQ(apus_hibernate(self), APUS_OK);
-    else if (choice < 63)
-        return do_end(self, me);
     return APUS_OK;
 }
 
@@ -671,7 +684,7 @@ static inline bool actor_take(int me, apus_message *message)
 static inline int act_a_little(apus_process *self, int me, int depth)
 {
     int result = APUS_OK;
-    for (uint32_t acts = draw(me, 4); acts > 0 && result == APUS_OK; acts--)
+    for (uint32_t acts = draw(me, 6); acts > 0 && result == APUS_OK; acts--)
         result = act(self, me, depth);
     return result;
 }

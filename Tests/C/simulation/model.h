@@ -27,6 +27,7 @@ struct actor {
     apus_pid pid; // nobody's: it could not be spawned
     struct apus__random random;
     int parent;
+    int friend;      // whom it thought of last
     bool is_blocking;
     bool is_picky;   // picks messages out of order
     bool is_sink;    // does nothing but take messages
@@ -91,6 +92,8 @@ static struct {
     uint64_t seed;
     uint64_t trace; // hash of all that happened
     int energy;     // actions left
+    int circle;     // how many others an actor has to do with
+    int life;       // after how many actions, on average, an actor ends itself
     struct actor actors[ACTORS_MAX];
     int actor_count;
     struct note notes[NOTES_MAX];

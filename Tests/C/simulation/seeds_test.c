@@ -15,7 +15,8 @@ enum {
     SEEDS = 2500, // for each number of slots
     SEED_SECONDS = 5,
     STEPS_MAX = 200000,
-    ENERGY_MAX = 600
+    ENERGY_MAX = 800, // actions of all actors
+    ROUNDS_MAX = 200  // actions of the driver
 };
 
 static const char *program;
@@ -43,11 +44,11 @@ static void make_machines(char *directory)
     for (int nodes = 1; nodes <= 2; nodes++) {
         char *root = machine_root[nodes - 1];
         snprintf(root, sizeof machine_root[0], "%s/%d", directory, nodes);
-        write_file(root, "devices/system/cpu/online", "0-3\n");
+        write_file(root, "devices/system/cpu/online", "0-1\n");
     }
-    write_file(machine_root[1], "devices/system/node/node0/cpulist", "0-1\n");
+    write_file(machine_root[1], "devices/system/node/node0/cpulist", "0\n");
     write_file(machine_root[1], "devices/system/node/node0/distance", "10 20\n");
-    write_file(machine_root[1], "devices/system/node/node1/cpulist", "2-3\n");
+    write_file(machine_root[1], "devices/system/node/node1/cpulist", "1\n");
     write_file(machine_root[1], "devices/system/node/node1/distance", "20 10\n");
 }
 
@@ -62,6 +63,7 @@ static void remove_machines(const char *directory)
 
 static void model_reset(uint64_t seed)
 {
+    static const int circles[] = {3, 6, 12, ACTORS_MAX}, lives[] = {6, 20, 60, 200};
     model.seed = seed;
     model.trace = 0;
     model.note_count = model.request_count = model.monitor_count = model.timer_count = model.exit_count = 0;
@@ -69,24 +71,28 @@ static void model_reset(uint64_t seed)
     actor_reset(&model.actors[DRIVER], DRIVER);
     for (int i = 0; i < NAMES; i++)
         model.names[i] = NONE;
+    model.circle = circles[draw(DRIVER, 4)];
+    model.life = lives[draw(DRIVER, 4)];
     model.energy = 20 + (int)draw(DRIVER, ENERGY_MAX);
 }
 
-// The driver acts now and then, and whenever all is quiet before the energy is used up.
+// The driver acts all the time, so that much is under way at once. Its children are spread over the slots; those of the actors are
+// mostly beside their parent.
 static void play(bool is_cut_short)
 {
-    uint32_t actors = 2 + draw(DRIVER, 20);
+    uint32_t actors = 2 + draw(DRIVER, 20), pace = 2 + draw(DRIVER, 12);
     while (model.actor_count <= (int)actors)
         do_spawn(DRIVER);
-    while (model.energy > 0) {
-        apus__simulation_run(draw(DRIVER, 60));
-        model.energy--;
-        act_anywhere(DRIVER, draw(DRIVER, 64));
-        if (is_cut_short && draw(DRIVER, 32) == 0)
-            return;
+    for (uint32_t rounds = 20 + draw(DRIVER, ROUNDS_MAX); rounds > 0; rounds--) {
+        apus__simulation_run(draw(DRIVER, pace));
+        if (draw(DRIVER, 4) == 0)
+            do_spawn(DRIVER);
+        else
+            act_anywhere(DRIVER, draw(DRIVER, 64));
     }
     if (is_cut_short)
         return;
+    model.energy = 0;
     CHECK(apus__simulation_run(STEPS_MAX));
     check_quiet();
 }
