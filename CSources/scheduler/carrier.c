@@ -105,7 +105,7 @@ static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot
 
 int apus__carriers_start(uint32_t slots, const struct apus__placement *placement)
 {
-    carriers = calloc(slots + APUS__SPARES_MAX, sizeof *carriers);
+    carriers = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(slots + APUS__SPARES_MAX, sizeof *carriers);
     if (!carriers)
         return -ENOMEM;
     carrier_count = slots + APUS__SPARES_MAX;

@@ -67,7 +67,8 @@ static void foreign_once(void)
 static struct foreign *foreign_new(void)
 {
     pthread_once(&foreign.once, foreign_once);
-    struct foreign *mine = aligned_alloc(APUS_CACHE_LINE, (sizeof *mine + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1));
+    size_t size = (sizeof(struct foreign) + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1);
+    struct foreign *mine = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : aligned_alloc(APUS_CACHE_LINE, size);
     if (!mine)
         return NULL;
     memset(mine, 0, sizeof *mine);

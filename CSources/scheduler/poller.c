@@ -80,7 +80,7 @@ static int poller_open(void)
     if (poller.epoll >= 0 && poller.wake >= 0 && poller.watchers &&
         apus__pages_commit((void *)poller.watchers, poller_bytes(), -1) == 0 &&
         epoll_ctl(poller.epoll, EPOLL_CTL_ADD, poller.wake, &event) == 0 &&
-        pthread_create(&poller.thread, NULL, poller_main, NULL) == 0)
+        !apus__inject_fail(APUS__INJECT_THREAD) && pthread_create(&poller.thread, NULL, poller_main, NULL) == 0)
         return 0;
     poller_close();
     return -ENOMEM;

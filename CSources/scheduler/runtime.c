@@ -196,7 +196,7 @@ static int slot_distance(uint32_t from, uint32_t to)
 static int slot_find_neighbours(struct apus__slot *slot)
 {
     uint32_t count = apus__machine.slot_count, id = slot->owner.id, found = 0;
-    slot->neighbours = calloc(count, sizeof *slot->neighbours);
+    slot->neighbours = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(count, sizeof *slot->neighbours);
     if (!slot->neighbours)
         return -ENOMEM;
     for (uint32_t i = 1; i < count; i++) {
@@ -236,8 +236,8 @@ static struct apus__slot *slot_memory(int node)
 
 static int world_make_slots(uint32_t count, bool is_bound)
 {
-    apus__machine.slots = calloc(count, sizeof *apus__machine.slots);
-    apus__world.owners = calloc(count, sizeof *apus__world.owners);
+    apus__machine.slots = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(count, sizeof *apus__machine.slots);
+    apus__world.owners = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(count, sizeof *apus__world.owners);
     if (!apus__machine.slots || !apus__world.owners)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
