@@ -1,0 +1,568 @@
+// Tests/C/abi/no_memory_test.c - each public function that can run out of memory, each time at another place.
+//
+// Goal:    where the system has no memory left, a call says so and changes nothing, and what the model promises happens all the same.
+// Method:  memory/inject.h lets the n-th allocation fail, for n = 1, 2, 3 ... until the whole operation goes by without a failure. The
+//          operations run in a simulated runtime (scheduler/simulate.h), where nobody else allocates meanwhile, each try in a process
+//          of its own. After a failure the same call is made again, and must succeed; when the process has ended, as many blocks are
+//          in use as before. What needs threads runs in the real runtime, with the same loop.
+// Needs:   a build with APUS_INJECT (debug and the sanitizers); without it there is nothing to test, and the one test says so.
+#include "runtime_test.h"
+
+#ifndef APUS_INJECT
+
+TEST(no_injection, "this build cannot inject failures: nothing to test")
+{
+    CHECK(apus_version() != NULL);
+}
+
+#else
+
+#include "memory/inject.h"
+#include "scheduler/carrier.h"
+#include "scheduler/runtime.h"
+#include "scheduler/simulate.h"
+
+#include <pthread.h>
+
+enum { TRIES_MAX = 500, STEPS_MAX = 100000, LARGE = 100000, WATCHERS = 5 };
+
+static const apus_type type_note = {"note", NULL, NULL}, type_try = {"try", NULL, NULL}, type_later = {"later", NULL, NULL};
+
+// --- Trying -----------------------------------------------------------------------------------------------------------------------
+
+// What is tried inside a process. All but `run` may be NULL.
+struct operation {
+    const char *name;
+    void (*prepare)(apus_process *self);
+    int (*run)(apus_process *self, apus_message *handled); // under injection: 0, or a negative error
+    void (*undo)(apus_process *self);                      // after it has succeeded
+    bool keeps_block; // a bound stays with its cell
+};
+
+struct attempt {
+    const struct operation *operation;
+    uint32_t nth;
+};
+
+static bool was_hit;       // the last attempt met the injected failure
+static bool was_attempted; // it ran to its end
+static apus_pid partner;   // a process that answers requests, and sends a note when it is asked to
+
+// No memory, or no place in a table.
+static bool is_lack(int result)
+{
+    return result == -ENOMEM || result == -EAGAIN;
+}
+
+static void attempt_run(apus_process *self, const struct attempt *attempt, apus_message *handled)
+{
+    const struct operation *operation = attempt->operation;
+    if (operation->prepare)
+        operation->prepare(self);
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(APUS__INJECT_ANYWHERE, attempt->nth);
+    int result = operation->run(self, handled);
+    apus__inject_arm(0, 0);
+    was_hit = apus__inject_hits() != hits;
+    if (result) {
+        if (!was_hit || !is_lack(result))
+            fprintf(stderr, "%s, failure %u: %d\n", operation->name, attempt->nth, result);
+        CHECK(was_hit && is_lack(result));
+        CHECK_EQ(operation->run(self, handled), 0);
+    }
+    if (operation->undo)
+        operation->undo(self);
+    was_attempted = true;
+}
+
+// Takes one message and ends. It is a request, so that replying can be tried as well; an answer twice is refused.
+static int prober_handle(apus_process *self, void *state, apus_message *message)
+{
+    struct attempt attempt;
+    (void)state;
+    if (apus_message_type(message) != &type_try)
+        return APUS_OK;
+    memcpy(&attempt, apus_message_payload(message), sizeof attempt);
+    attempt_run(self, &attempt, message);
+    return APUS_DONE;
+}
+
+static const apus_behaviour prober = {.name = "prober", .handle = prober_handle};
+
+static void asker_body(apus_process *self, void *argument)
+{
+    struct attempt attempt;
+    apus_pid pid;
+    (void)self;
+    memcpy(&attempt, argument, sizeof attempt);
+    CHECK_EQ(apus_spawn(&prober, NULL, 0, NULL, &pid), 0);
+    int result = apus_call(pid, &type_try, &attempt, sizeof attempt, APUS_INFINITY, NULL);
+    CHECK(result == 0 || result == -ECONNABORTED);
+}
+
+// The partner keeps at it until it has done what it was asked for.
+static int partner_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    if (apus_message_is_request(message))
+        while (is_lack(apus_reply(message, NULL, NULL, 0))) {
+        }
+    else if (apus_message_type(message) == &type_later)
+        while (is_lack(apus_send_after(2, apus_message_from(message), &type_note, NULL, 0, NULL))) {
+        }
+    return APUS_OK;
+}
+
+static const apus_behaviour partner_behaviour = {.name = "partner", .handle = partner_handle};
+
+static void begin(void)
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .max_processes = 1024, .max_timers = 1024};
+    CHECK_EQ(apus__simulation_begin(&options, 1), 0);
+    CHECK_EQ(apus_spawn(&partner_behaviour, NULL, 0, NULL, &partner), 0);
+    CHECK(apus__simulation_run(STEPS_MAX));
+}
+
+static void end(void)
+{
+    CHECK_EQ(apus__simulation_end(), 0);
+    apus_runtime_info_t info = runtime_info();
+    CHECK_EQ(info.processes, 0);
+    CHECK_EQ(info.timers, 0);
+    CHECK_EQ(info.stacks_parked, 0);
+    CHECK_EQ(info.blocks_in_use, 0);
+}
+
+static void attempt_once(const struct operation *operation, uint32_t nth)
+{
+    struct attempt attempt = {operation, nth};
+    uint64_t blocks = runtime_info().blocks_in_use;
+    was_attempted = false;
+    CHECK_EQ(apus_spawn_blocking(asker_body, &attempt, sizeof attempt, NULL, NULL), 0);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    if (runtime_info().blocks_in_use != blocks && !operation->keeps_block)
+        fprintf(stderr, "%s, failure %u: blocks\n", operation->name, nth);
+    CHECK(was_attempted);
+    CHECK_EQ(runtime_info().processes, 1);
+    CHECK_EQ(runtime_info().timers, 0);
+    if (!operation->keeps_block)
+        CHECK_EQ(runtime_info().blocks_in_use, blocks);
+}
+
+static void try_all(const struct operation *operations, size_t count)
+{
+    uint64_t hits = apus__inject_hits();
+    begin();
+    for (size_t i = 0; i < count; i++) {
+        uint32_t nth = 0;
+        do
+            attempt_once(&operations[i], ++nth);
+        while (was_hit && nth < TRIES_MAX);
+        CHECK(!was_hit);
+    }
+    end();
+    CHECK(apus__inject_hits() - hits >= count);
+}
+
+#define TRY_ALL(operations) try_all(operations, sizeof(operations) / sizeof *(operations))
+
+// --- Spawning ---------------------------------------------------------------------------------------------------------------------
+
+static apus_pid child;
+
+static int idle_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    return APUS_OK;
+}
+
+struct large_state {
+    char bytes[LARGE];
+};
+
+static const apus_behaviour idle = {.name = "idle", .handle = idle_handle};
+static const apus_behaviour idle_medium = {.name = "medium", .state_size = 1000, .handle = idle_handle};
+static const apus_behaviour idle_large = {.name = "large", .state_size = sizeof(struct large_state), .handle = idle_handle};
+
+static int spawn_with(const apus_behaviour *behaviour, size_t size, const apus_spawn_options *options)
+{
+    static const char argument[LARGE];
+    child = APUS_NOBODY;
+    int result = apus_spawn(behaviour, size ? argument : NULL, size, options, &child);
+    CHECK(result == 0 || child.id == 0);
+    return result;
+}
+
+static void spawn_undo(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_exit_signal(child, apus_reason_of(APUS_REASON_KILL)), 0);
+}
+
+static int spawn_plain(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return spawn_with(&idle, 0, NULL);
+}
+
+static int spawn_argument(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return spawn_with(&idle_medium, 100, NULL);
+}
+
+static int spawn_large(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return spawn_with(&idle_large, LARGE, NULL);
+}
+
+static int spawn_options(apus_process *self, apus_message *handled)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .label = "a label", .arena_limit = 1000, .name = "child"};
+    apus_pid pid;
+    (void)self, (void)handled;
+    int result = spawn_with(&idle, 10, &options);
+    CHECK_EQ(apus_whereis("child", &pid), result ? -ESRCH : 0);
+    CHECK(apus_pid_equal(pid, child));
+    return result;
+}
+
+static int spawn_related(apus_process *self, apus_message *handled)
+{
+    apus_ref ref = APUS_NO_REF;
+    apus_spawn_options options = {.struct_size = sizeof options, .monitor = &ref};
+    (void)handled;
+    options.flags = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_ACK;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    int result = spawn_with(&idle, 0, &options);
+    CHECK((ref.id != 0) == (result == 0));
+    CHECK((self->relations != NULL) == (result == 0));
+    return result;
+}
+
+static int spawn_bounded(apus_process *self, apus_message *handled)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .mailbox_messages = 3};
+    (void)self, (void)handled;
+    return spawn_with(&idle, 0, &options);
+}
+
+static void idle_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_receive(self, NULL, NULL, APUS_INFINITY);
+}
+
+static int spawn_blocking(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return apus_spawn_blocking(idle_body, "argument", 9, NULL, &child);
+}
+
+TEST(spawning, "spawning without memory fails and leaves nothing behind")
+{
+    static const struct operation operations[] = {
+        {"spawn", NULL, spawn_plain, spawn_undo, false},
+        {"spawn with an argument", NULL, spawn_argument, spawn_undo, false},
+        {"spawn with large argument and state", NULL, spawn_large, spawn_undo, false},
+        {"spawn with a name and a label", NULL, spawn_options, spawn_undo, false},
+        {"spawn with link, monitor and ack", NULL, spawn_related, spawn_undo, false},
+        {"spawn with a bound", NULL, spawn_bounded, spawn_undo, true},
+        {"spawn blocking", NULL, spawn_blocking, spawn_undo, false},
+    };
+    TRY_ALL(operations);
+}
+
+// --- Messages ---------------------------------------------------------------------------------------------------------------------
+
+static apus_message *made;
+static apus_ref timer;
+
+static int send_small(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return apus_send(partner, &type_note, "hello", 5);
+}
+
+static int send_medium(apus_process *self, apus_message *handled)
+{
+    static const char payload[5000];
+    (void)self, (void)handled;
+    return apus_send(partner, &type_note, payload, sizeof payload);
+}
+
+static int send_large(apus_process *self, apus_message *handled)
+{
+    static const char payload[LARGE];
+    (void)self, (void)handled;
+    return apus_send(partner, &type_note, payload, sizeof payload);
+}
+
+static int send_to_self(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_send(apus_pid_of(self), &type_note, "hello", 5);
+}
+
+static int message_make(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    made = apus_message_new(&type_note, 40);
+    return made ? 0 : -ENOMEM;
+}
+
+static int message_make_large(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    made = apus_message_new(&type_note, LARGE);
+    return made ? 0 : -ENOMEM;
+}
+
+static void message_undo(apus_process *self)
+{
+    (void)self;
+    apus_message_release(made);
+}
+
+static void message_send_undo(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_send_message(partner, made), 0);
+}
+
+static int keep(apus_process *self, apus_message *handled)
+{
+    (void)self;
+    int result = apus_message_keep(handled);
+    made = handled;
+    return result;
+}
+
+static void later(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_send(partner, &type_later, NULL, 0), 0);
+}
+
+static bool is_note(const apus_message *message, void *context)
+{
+    (void)context;
+    return apus_message_type(message) == &type_note;
+}
+
+static int receive(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    made = apus_receive(self, is_note, NULL, APUS_INFINITY);
+    return made ? 0 : -ENOMEM;
+}
+
+static int sleep_a_little(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_sleep(self, 1);
+}
+
+static int yield(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_yield(self);
+}
+
+static int send_after(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return apus_send_after(1000, partner, NULL, "hello", 5, &timer);
+}
+
+static int send_name_after(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return apus_send_name_after(1000, "nobody", &type_note, "hello", 5, &timer);
+}
+
+static void timer_undo(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_cancel(timer, NULL), 0);
+}
+
+TEST(messages, "sending, making, keeping and receiving without memory fail and change nothing")
+{
+    static const struct operation operations[] = {
+        {"send", NULL, send_small, NULL, false},
+        {"send 5,000 bytes", NULL, send_medium, NULL, false},
+        {"send 100,000 bytes", NULL, send_large, NULL, false},
+        {"send to oneself", NULL, send_to_self, NULL, false},
+        {"message_new", NULL, message_make, message_undo, false},
+        {"message_new of 100,000 bytes", NULL, message_make_large, message_undo, false},
+        {"message_new and send", NULL, message_make, message_send_undo, false},
+        {"message_keep", NULL, keep, message_undo, false},
+        {"receive", later, receive, message_undo, false},
+        {"sleep", NULL, sleep_a_little, NULL, false},
+        {"yield", NULL, yield, NULL, false},
+        {"send_after", NULL, send_after, timer_undo, false},
+        {"send_name_after", NULL, send_name_after, timer_undo, false},
+    };
+    TRY_ALL(operations);
+}
+
+// --- Requests, links, monitors, names -----------------------------------------------------------------------------------------------
+
+static apus_ref ref;
+
+static int call(apus_process *self, apus_message *handled)
+{
+    apus_message *reply;
+    (void)self, (void)handled;
+    int result = apus_call(partner, &type_note, "question", 8, APUS_INFINITY, &reply);
+    CHECK((reply != NULL) == (result == 0));
+    apus_message_release(reply);
+    return result;
+}
+
+static bool is_outcome(const apus_message *message, void *context)
+{
+    (void)context;
+    return apus_ref_equal(apus_message_ref(message), ref);
+}
+
+static int request(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_request(self, partner, &type_note, "question", 8, 10000, &ref);
+}
+
+static int request_without_limit(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_request(self, partner, &type_note, "question", 8, APUS_INFINITY, &ref);
+}
+
+static void request_undo(apus_process *self)
+{
+    apus_message *reply = apus_receive(self, is_outcome, NULL, APUS_INFINITY);
+    CHECK(apus_message_is_reply(reply));
+    apus_message_release(reply);
+}
+
+static int reply(apus_process *self, apus_message *handled)
+{
+    (void)self;
+    return apus_reply(handled, NULL, "answer", 6);
+}
+
+static int reply_to(apus_process *self, apus_message *handled)
+{
+    (void)self;
+    return apus_reply_to(apus_message_from(handled), apus_message_ref(handled), NULL, "answer", 6);
+}
+
+static int link_partner(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    int result = apus_link(self, partner);
+    CHECK((self->relations != NULL) == (result == 0));
+    return result;
+}
+
+static void link_undo(apus_process *self)
+{
+    CHECK_EQ(apus_unlink(self, partner), 0);
+}
+
+static int monitor(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    int result = apus_monitor(self, partner, &ref);
+    CHECK((self->relations != NULL) == (result == 0));
+    return result;
+}
+
+static int monitor_nobody(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_monitor_name(self, "nobody", &ref);
+}
+
+static void monitor_undo(apus_process *self)
+{
+    CHECK(apus_demonitor(self, ref, APUS_DEMONITOR_FLUSH) >= 0);
+}
+
+static int exit_signal(apus_process *self, apus_message *handled)
+{
+    apus_reason reason = apus_reason_of(APUS_REASON_NORMAL);
+    (void)self, (void)handled;
+    reason.text = "nothing of importance";
+    return apus_exit_signal(partner, reason);
+}
+
+static int name_self(apus_process *self, apus_message *handled)
+{
+    apus_pid pid;
+    (void)handled;
+    int result = apus_register("prober", apus_pid_of(self));
+    CHECK_EQ(apus_whereis("prober", &pid), result ? -ESRCH : 0);
+    return result;
+}
+
+static void name_undo(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_unregister("prober"), 0);
+}
+
+static int label_self(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_set_label(self, "a label");
+}
+
+static int inspect(apus_process *self, apus_message *handled)
+{
+    apus_process_info_t info = {.struct_size = sizeof info};
+    (void)self, (void)handled;
+    return apus_process_info(partner, APUS_INFINITY, &info);
+}
+
+static int alloc_small(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_alloc(self, 100) ? 0 : -ENOMEM;
+}
+
+static int alloc_large(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    return apus_alloc(self, LARGE) ? 0 : -ENOMEM;
+}
+
+TEST(relations, "requests, links, monitors, names and memory of one's own fail without memory and change nothing")
+{
+    static const struct operation operations[] = {
+        {"call", NULL, call, NULL, false},
+        {"request", NULL, request, request_undo, false},
+        {"request without a limit", NULL, request_without_limit, request_undo, false},
+        {"reply", NULL, reply, NULL, false},
+        {"reply_to", NULL, reply_to, NULL, false},
+        {"link", NULL, link_partner, link_undo, false},
+        {"monitor", NULL, monitor, monitor_undo, false},
+        {"monitor a name", NULL, monitor_nobody, monitor_undo, false},
+        {"exit_signal", NULL, exit_signal, NULL, false},
+        {"register", NULL, name_self, name_undo, false},
+        {"set_label", NULL, label_self, NULL, false},
+        {"process_info", NULL, inspect, NULL, false},
+        {"alloc", NULL, alloc_small, NULL, false},
+        {"alloc 100,000 bytes", NULL, alloc_large, NULL, false},
+    };
+    TRY_ALL(operations);
+}
+
+#endif
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
