@@ -560,6 +560,338 @@ TEST(relations, "requests, links, monitors, names and memory of one's own fail w
     TRY_ALL(operations);
 }
 
+// --- Plain threads ----------------------------------------------------------------------------------------------------------------
+
+// The driver of the simulation is a plain thread: `self` is NULL, and nothing is handled.
+static int spawn_labelled(apus_process *self, apus_message *handled)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .name = "child"};
+    apus_pid pid;
+    (void)self, (void)handled;
+    int result = spawn_with(&idle, 10, &options);
+    CHECK_EQ(apus_whereis("child", &pid), result ? -ESRCH : 0);
+    return result;
+}
+
+static int name_partner(apus_process *self, apus_message *handled)
+{
+    (void)self, (void)handled;
+    return apus_register("prober", partner);
+}
+
+static void thread_attempt(const struct operation *operation, uint32_t nth)
+{
+    uint64_t blocks = runtime_info().blocks_in_use;
+    attempt_run(NULL, &(struct attempt){operation, nth}, NULL);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    if (runtime_info().blocks_in_use != blocks)
+        fprintf(stderr, "%s, failure %u: blocks\n", operation->name, nth);
+    CHECK_EQ(runtime_info().blocks_in_use, blocks);
+    CHECK_EQ(runtime_info().processes, 1);
+}
+
+TEST(plain_threads, "calls of a plain thread fail without memory and change nothing")
+{
+    static const struct operation operations[] = {
+        {"spawn", NULL, spawn_plain, spawn_undo, false},
+        {"spawn with large argument and state", NULL, spawn_large, spawn_undo, false},
+        {"spawn with a name", NULL, spawn_labelled, spawn_undo, false},
+        {"spawn blocking", NULL, spawn_blocking, spawn_undo, false},
+        {"send", NULL, send_small, NULL, false},
+        {"send 100,000 bytes", NULL, send_large, NULL, false},
+        {"message_new", NULL, message_make, message_undo, false},
+        {"message_new and send", NULL, message_make, message_send_undo, false},
+        {"send_after", NULL, send_after, timer_undo, false},
+        {"send_name_after", NULL, send_name_after, timer_undo, false},
+        {"exit_signal", NULL, exit_signal, NULL, false},
+        {"register", NULL, name_partner, name_undo, false},
+    };
+    begin();
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        uint32_t nth = 0;
+        do
+            thread_attempt(&operations[i], ++nth);
+        while (was_hit && nth < TRIES_MAX);
+        CHECK(!was_hit && nth > 1);
+    }
+    end();
+}
+
+// --- Promises ---------------------------------------------------------------------------------------------------------------------
+
+static unsigned downs, exits;
+static apus_reason_kind down_kind;
+static int32_t down_code;
+
+// Links with and monitors the process it is told of, and counts what it hears.
+static int watcher_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)state;
+    if (apus_message_type(message) == &type_note) {
+        apus_pid pid;
+        apus_ref watched;
+        memcpy(&pid, apus_message_payload(message), sizeof pid);
+        while (is_lack(apus_monitor(self, pid, &watched)) || is_lack(apus_link(self, pid))) {
+        }
+        return APUS_OK;
+    }
+    if (apus_message_type(message) == &apus_type_exit) {
+        exits += ((apus_exit_message *)apus_message_payload(message))->from.id != 0;
+    } else if (apus_message_type(message) == &apus_type_down) {
+        const apus_down_message *down = apus_message_payload(message);
+        downs++;
+        down_kind = down->reason.kind;
+        down_code = down->reason.code;
+    }
+    return APUS_OK;
+}
+
+static const apus_behaviour watcher = {.name = "watcher", .handle = watcher_handle};
+
+static void watch(apus_pid pid, unsigned count)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS};
+    apus_pid who;
+    downs = exits = 0;
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_EQ(apus_spawn(&watcher, NULL, 0, &options, &who), 0);
+        CHECK_EQ(apus_send(who, &type_note, &pid, sizeof pid), 0);
+    }
+}
+
+// Runs the simulation to its rest while the n-th allocation fails. True if one did.
+static bool run_with_failure(uint32_t nth)
+{
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(APUS__INJECT_ANYWHERE, nth);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    apus__inject_arm(0, 0);
+    return apus__inject_hits() != hits;
+}
+
+static bool end_is_heard(uint32_t nth)
+{
+    begin();
+    CHECK_EQ(spawn_with(&idle_medium, 10, NULL), 0);
+    watch(child, WATCHERS);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    CHECK_EQ(apus_exit_signal(child, apus_reason_error(-EIO, "the disk is gone")), 0);
+    bool hit = run_with_failure(nth);
+    CHECK_EQ(downs, WATCHERS);
+    CHECK_EQ(exits, WATCHERS);
+    CHECK(down_kind == APUS_REASON_ERROR && down_code == -EIO);
+    end();
+    return hit;
+}
+
+TEST(ends, "who watches a process hears of its end even without memory")
+{
+    uint32_t nth = 1;
+    while (end_is_heard(nth))
+        CHECK(++nth < TRIES_MAX);
+    CHECK(nth > WATCHERS);
+}
+
+// The process is made by its scheduler, later than the spawn.
+static bool birth_is_heard(uint32_t nth)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .label = "a label", .mailbox_messages = 3};
+    begin();
+    CHECK_EQ(spawn_with(&idle_large, 10, &options), 0);
+    watch(child, 1);
+    bool hit = run_with_failure(nth);
+    CHECK(apus_is_alive(child) ? downs == 0 : downs == 1);
+    if (downs)
+        CHECK(hit && ((down_kind == APUS_REASON_ERROR && down_code == -ENOMEM) || down_kind == APUS_REASON_NOPROC));
+    end();
+    return hit;
+}
+
+TEST(births, "a process that cannot be made ends with an error")
+{
+    uint32_t nth = 1;
+    while (birth_is_heard(nth))
+        CHECK(++nth < TRIES_MAX);
+    CHECK(nth > 1);
+}
+
+static bool stop_is_clean(uint32_t nth)
+{
+    begin();
+    CHECK_EQ(spawn_with(&idle_medium, 10, NULL), 0);
+    watch(child, WATCHERS);
+    CHECK_EQ(apus_spawn_blocking(idle_body, NULL, 0, NULL, NULL), 0);
+    CHECK_EQ(apus_send_after(1000, partner, NULL, "hello", 5, NULL), 0);
+    apus__simulation_run(20);
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(APUS__INJECT_ANYWHERE, nth);
+    end();
+    apus__inject_arm(0, 0);
+    return apus__inject_hits() != hits;
+}
+
+TEST(stops, "a stop without memory is as clean as any")
+{
+    uint32_t nth = 1;
+    while (stop_is_clean(nth))
+        CHECK(++nth < TRIES_MAX);
+    CHECK(nth > 1);
+}
+
+// --- The real runtime -------------------------------------------------------------------------------------------------------------
+
+// Starts with the n-th failure at the places of `mask`. True if one was met.
+static bool start_with_failure(unsigned mask, uint32_t nth)
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE};
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(mask, nth);
+    int result = apus_start(&options);
+    apus__inject_arm(0, 0);
+    bool hit = apus__inject_hits() != hits;
+    CHECK(result == 0 || (hit && is_lack(result)));
+    CHECK(apus_is_running() == (result == 0));
+    if (result)
+        CHECK_EQ(apus_start(&options), 0);
+    stop_runtime();
+    return hit;
+}
+
+TEST(starts, "a start fails at each place where it can, and the next one succeeds")
+{
+    for (unsigned site = 0; site <= APUS__INJECT_SITES; site++) {
+        unsigned mask = site < APUS__INJECT_SITES ? 1u << site : APUS__INJECT_ANYWHERE;
+        uint32_t nth = 1;
+        while (start_with_failure(mask, nth))
+            CHECK(++nth < TRIES_MAX);
+        CHECK(site == APUS__INJECT_LARGE || nth > 1);
+    }
+}
+
+TEST(spares, "a spare that cannot be made is an error, and those there are stay")
+{
+    start_runtime(2);
+    apus__inject_arm(1u << APUS__INJECT_THREAD, 3);
+    CHECK_EQ(apus__carriers_spare(4), -EAGAIN);
+    CHECK_EQ(apus__carriers_spare(4), 0);
+    stop_runtime();
+}
+
+// What a thread that waits can do, on its own first visit to the runtime.
+struct visit {
+    int (*make)(void);
+    uint32_t nth;
+    bool was_hit;
+};
+
+static void *visit_main(void *argument)
+{
+    struct visit *visit = argument;
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(APUS__INJECT_ANYWHERE, visit->nth);
+    int result = visit->make();
+    apus__inject_arm(0, 0);
+    visit->was_hit = apus__inject_hits() != hits;
+    CHECK(result == 0 || (visit->was_hit && is_lack(result)));
+    if (result)
+        CHECK_EQ(visit->make(), 0);
+    return NULL;
+}
+
+static int visit_send(void)
+{
+    return apus_send(partner, &type_note, "hello", 5);
+}
+
+static int visit_call(void)
+{
+    apus_message *answer;
+    int result = apus_call(partner, &type_note, "question", 8, APUS_INFINITY, &answer);
+    CHECK((answer != NULL) == (result == 0));
+    apus_message_release(answer);
+    return result;
+}
+
+static int visit_inspect(void)
+{
+    apus_process_info_t info = {.struct_size = sizeof info};
+    return apus_process_info(partner, APUS_INFINITY, &info);
+}
+
+static int visit_join(void)
+{
+    int result = apus_join(partner, 1, NULL);
+    return result == -ETIMEDOUT ? 0 : result;
+}
+
+static int visit_start_child(void)
+{
+    int result = spawn_with(&idle_medium, 10, NULL);
+    int killed = apus_exit_signal(child, apus_reason_of(APUS_REASON_KILL));
+    CHECK(killed == 0 || killed == -ESRCH); // its scheduler may have had no memory to make it
+    return result;
+}
+
+static void visit_until_all_is_well(int (*make)(void))
+{
+    struct visit visit = {make, 0, true};
+    while (visit.was_hit) {
+        pthread_t thread;
+        CHECK(++visit.nth < TRIES_MAX);
+        CHECK_EQ(pthread_create(&thread, NULL, visit_main, &visit), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    CHECK(visit.nth > 1);
+}
+
+TEST(visits, "a thread's first call fails without memory, and its second succeeds")
+{
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&partner_behaviour, NULL, 0, NULL, &partner), 0);
+    visit_until_all_is_well(visit_send);
+    visit_until_all_is_well(visit_call);
+    visit_until_all_is_well(visit_inspect);
+    visit_until_all_is_well(visit_join);
+    visit_until_all_is_well(visit_start_child);
+    stop_runtime();
+}
+
+static int watched[2];
+
+static int watch_pipe(apus_process *self, apus_message *handled)
+{
+    (void)handled;
+    int result = apus_watch(self, watched[0], APUS_IO_READ);
+    CHECK((self->relations != NULL) == (result == 0));
+    return result;
+}
+
+static void watcher_body(apus_process *self, void *argument)
+{
+    static const struct operation operation = {"watch", NULL, watch_pipe, NULL, false};
+    uint32_t nth = *(uint32_t *)argument;
+    attempt_run(self, &(struct attempt){&operation, nth}, NULL);
+}
+
+// The poller is made by the first watch of a run.
+TEST(watches, "watching a descriptor fails without memory or a thread, and changes nothing")
+{
+    CHECK_EQ(pipe(watched), 0);
+    uint32_t nth = 0;
+    do {
+        start_runtime(1);
+        nth++;
+        CHECK_EQ(apus_spawn_blocking(watcher_body, &nth, sizeof nth, NULL, &child), 0);
+        int result;
+        while (is_lack(result = apus_join(child, APUS_INFINITY, NULL))) {
+            // It was us who met the failure.
+        }
+        CHECK_EQ(result, 0);
+        stop_runtime();
+    } while (was_hit && nth < TRIES_MAX);
+    CHECK(!was_hit && nth > 1);
+}
+
 #endif
 
 int main(int argc, char **argv)
