@@ -21,6 +21,8 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=0:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
+if [ "$label" = aarch64 ] && [ "$(uname -m)" != aarch64 ]; then export TEST_EMULATED=1; fi
+
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 

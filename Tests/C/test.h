@@ -80,6 +80,13 @@ static inline long test_scaled(long base)
     return scaled < 1 ? 1 : (long)scaled;
 }
 
+// Whether an emulator runs this as a program of another architecture: it has threads and memory of its own, which the system counts
+// as ours. Tests/run.sh says so.
+static inline bool test_is_emulated(void)
+{
+    return getenv("TEST_EMULATED") != NULL;
+}
+
 static inline bool test_run_one(const struct test *test)
 {
     fflush(NULL);
