@@ -201,7 +201,7 @@ build/deps/peers: Benchmarks/setup.sh
 bench: all | build/deps/peers
 	@Benchmarks/run.sh
 bench-smoke: all
-	@if [ -x Benchmarks/run.sh ]; then Benchmarks/run.sh --smoke; fi
+	@Tests/smoke.sh
 
 test-all:
 	@Tests/all.sh
