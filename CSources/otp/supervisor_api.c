@@ -133,9 +133,18 @@ static bool api_match_started(const apus_message *message, void *context)
            apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, *pid);
 }
 
+// A wait that has succeeded leaves behind what the next one needs, so after it `apus_receive` cannot fail before anything has been
+// started that nobody would wait for.
+static int api_make_sure_of_waiting(apus_process *self)
+{
+    return apus_yield(self);
+}
+
 static int api_start_from_process(apus_process *parent, const apus_supervisor_spec *spec, apus_pid *pid)
 {
-    int result = api_spawn(spec, APUS_SPAWN_LINK | APUS_SPAWN_ACK, false, pid);
+    int result = api_make_sure_of_waiting(parent);
+    if (result == 0)
+        result = api_spawn(spec, APUS_SPAWN_LINK | APUS_SPAWN_ACK, false, pid);
     if (result != 0)
         return api_error(result);
     apus_pid started_pid = *pid;
@@ -204,14 +213,19 @@ enum { API_BLOCK_ON_STACK = 2048 };
 static int api_start_large_child(apus_pid supervisor, const apus_child_spec *spec, apus_pid *child)
 {
     apus_process *self = apus_self();
+    if (self != NULL && api_make_sure_of_waiting(self) != 0)
+        return api_error(-ENOMEM);
     size_t size = apus__child_spec_size(spec);
     void *block = malloc(size);
     if (block == NULL)
         return api_error(-ENOMEM);
     apus__child_spec_pack(spec, block);
     apus_ref ref;
-    int result = self != NULL ? apus_request(self, supervisor, &apus__supervisor_start_child, block, size, APUS_INFINITY, &ref)
-                              : api_request(supervisor, &apus__supervisor_start_child, block, size, child);
+    int result;
+    if (self == NULL)
+        result = api_request(supervisor, &apus__supervisor_start_child, block, size, child);
+    else
+        result = apus_request(self, supervisor, &apus__supervisor_start_child, block, size, APUS_INFINITY, &ref);
     free(block);
     if (self == NULL)
         return result;
