@@ -617,6 +617,38 @@ TEST(plain_threads, "calls of a plain thread fail without memory and change noth
     end();
 }
 
+// --- Supervisors ------------------------------------------------------------------------------------------------------------------
+
+static apus_pid supervisor;
+
+static apus_child_spec child_spec(const char *id)
+{
+    return (apus_child_spec){.struct_size = sizeof(apus_child_spec), .id = id, .behaviour = &idle_medium, .shutdown_ms = 1000};
+}
+
+static int supervisor_start(apus_process *self, apus_message *handled)
+{
+    apus_child_spec children[] = {child_spec("first"), child_spec("second")};
+    apus_supervisor_spec spec = {.struct_size = sizeof spec, .name = "supervisor", .children = children, .child_count = 2};
+    (void)handled;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    return apus_supervisor_start(self, &spec, &supervisor);
+}
+
+static void supervisor_undo(apus_process *self)
+{
+    (void)self;
+    CHECK_EQ(apus_supervisor_stop(supervisor, APUS_INFINITY), 0);
+}
+
+TEST(supervisors, "a supervisor that cannot start for want of memory leaves nothing behind")
+{
+    static const struct operation operations[] = {
+        {"supervisor_start", NULL, supervisor_start, supervisor_undo, false},
+    };
+    TRY_ALL(operations);
+}
+
 // --- Promises ---------------------------------------------------------------------------------------------------------------------
 
 static unsigned downs, exits;
