@@ -58,7 +58,11 @@ static inline void draw_bound(int me, struct actor *child, apus_spawn_options *o
 {
     if (draw(me, 6) != 0)
         return;
-    options->mailbox_messages = 1 + draw(me, 3);
+    // In bytes: some messages are larger than all of it may be.
+    if (draw(me, 2))
+        options->mailbox_messages = 1 + draw(me, 3);
+    else
+        options->mailbox_bytes = 20 + draw(me, 100);
     options->mailbox_policy = (apus_mailbox_policy)draw(me, me == DRIVER ? 3 : 4);
     child->may_lose = options->mailbox_policy == APUS_MAILBOX_DROP_NEWEST || options->mailbox_policy == APUS_MAILBOX_DROP_OLDEST;
     child->is_sink = options->mailbox_policy == APUS_MAILBOX_BLOCK;
