@@ -243,8 +243,9 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
         apus__mailbox_append(process, message);
     if (apus_unlikely(name != NULL))
         apus__name_install(process, name);
-    // relaxed: whoever learns of the pid does so through a signal or a store of the program's that orders it.
-    apus_store_relaxed(&process->pid, child.id);
+    // release: the end of the cell's last occupant, for who looks for that one: see apus__find(). Whoever learns of the new pid does so
+    // through a signal or a store of the program's that orders it.
+    apus_store_release(&process->pid, child.id);
     apus_bump_relaxed(&here->counters.spawned, 1);
     cell_schedule_fresh(here, process);
     *pid = child;
@@ -353,8 +354,8 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struc
     apus_bump_relaxed(birth->behaviour == &apus__errand_behaviour ? &here->counters.errands : &here->counters.spawned, 1);
     if (birth->parent.id == 0)
         apus_add_relaxed(&apus__world.roots, 1);
-    // relaxed: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
-    apus_store_relaxed(&process->pid, child.id);
+    // release: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
+    apus_store_release(&process->pid, child.id);
     *pid = child;
     result = apus__deliver(here, child, message);
     apus_check(result == 0);
