@@ -67,6 +67,7 @@ struct apus__owner {
     apus_cache_aligned uint32_t id; // of the scheduler; APUS__FOREIGN for a plain thread
     uint32_t node;
     bool is_foreign;
+    bool is_simulated; // by the one thread that acts for everybody (scheduler/simulate.h): it must not wait for another
     struct apus_process *current; // the process whose callback runs, or NULL
     apus_message *handling;       // what that callback was given, unless the process has kept it
     uint32_t budget;              // messages it may still take before the scheduler looks whether its turn is over

@@ -281,7 +281,7 @@ static struct apus_process *nursery_pop(struct apus__owner *owner)
     return NULL;
 }
 
-void apus__nursery_fill(struct apus__owner *here)
+static void nursery_grow(struct apus__owner *here)
 {
     while (apus_load_relaxed(&here->nursery_count) < APUS__NURSERY) {
         struct apus_process *process = cell_alloc(here);
@@ -290,6 +290,11 @@ void apus__nursery_fill(struct apus__owner *here)
         process->flags = APUS__UNBORN | APUS__SCHEDULED;
         nursery_push(here, process);
     }
+}
+
+void apus__nursery_fill(struct apus__owner *here)
+{
+    nursery_grow(here);
     // release: the cells are there before the next refill can be asked for; wakes those that found none.
     apus_store_release(&here->nursery_asked, 0);
     apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
@@ -321,9 +326,13 @@ static struct apus_process *nursery_take(struct apus__owner *here, struct apus__
         nursery_ask(here, owner);
     if (process || !here->is_foreign)
         return process;
-    // acquire: the cells, or that there are none left. Pairs with apus__nursery_fill().
-    for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked); tries++)
-        apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
+    if (owner->is_simulated) {
+        nursery_grow(owner);
+    } else {
+        // acquire: the cells, or that there are none left. Pairs with apus__nursery_fill().
+        for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked); tries++)
+            apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
+    }
     return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
 }
 

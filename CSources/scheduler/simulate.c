@@ -151,8 +151,6 @@ static void slot_take_turn(struct apus__slot *slot)
     slot_enter_for_turn(slot);
     inbox_put_back(&slot->owner.inbox, kept);
     simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
-    if (apus_load_relaxed(&slot->owner.nursery_count) < APUS__NURSERY / 2)
-        apus__nursery_fill(&slot->owner);
     if (!slot_can_run(slot) && apus__random_below(&simulation.random, 2))
         slot_fall_asleep(slot);
 }
@@ -225,7 +223,7 @@ int apus__simulation_begin(const apus_options *options, uint64_t seed)
     }
     apus__context_adopt(&simulation.native);
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
-        apus__nursery_fill(&apus__machine.slots[i]->owner);
+        apus__machine.slots[i]->owner.is_simulated = true;
     // release: the world. Pairs with the acquire in apus__foreign_enter().
     apus_store_release(&apus__world.state, APUS__WORLD_RUNNING);
     // The driver becomes a plain thread of the program, and so a reader of RCU, as the slots' carriers are elsewhere.

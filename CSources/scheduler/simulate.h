@@ -10,8 +10,8 @@
 //             `sysfs_root`).
 // Who:        one thread, the driver, from begin to end. To the processes it is a plain thread of the program: it may spawn, send,
 //             register, look things up. It must not wait: apus_call, apus_join and apus_process_info from the driver would wait for
-//             turns that nobody takes, and so would a send into a full mailbox that blocks its senders, and the 65th spawn since the
-//             last step (a nursery holds 64 cells). Processes may do what they always do.
+//             turns that nobody takes, and so would a send into a full mailbox that blocks its senders. Processes may do what they
+//             always do.
 // Not seen:   races within a turn, which are ThreadSanitizer's; descriptors' readiness, whose poller is a thread of its own.
 // Progress:   a step ends when the process that has its turn returns from its callback or waits.
 #ifndef APUS_SCHEDULER_SIMULATE_H
