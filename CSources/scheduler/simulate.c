@@ -37,6 +37,7 @@ struct simulated {
 static struct {
     struct apus__random random;
     struct apus__context native; // the driver's own stack
+    struct apus__owner *driver;
     struct simulated *slots;
     uint32_t last;               // the slot that had the last turn
     uint32_t stay;               // of 16 choices, how many stay with it
@@ -153,6 +154,8 @@ static void slot_take_turn(struct apus__slot *slot)
     simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
     if (!slot_can_run(slot) && apus__random_below(&simulation.random, 2))
         slot_fall_asleep(slot);
+    // Where the driver's next children go, unless somebody sleeps.
+    simulation.driver->last_used = apus__random_below(&simulation.random, apus__machine.slot_count);
 }
 
 bool apus__simulation_step(void)
@@ -222,17 +225,21 @@ int apus__simulation_begin(const apus_options *options, uint64_t seed)
         return result;
     }
     apus__context_adopt(&simulation.native);
-    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
         apus__machine.slots[i]->owner.is_simulated = true;
+        if (apus__random_below(&simulation.random, 2))
+            slot_fall_asleep(apus__machine.slots[i]);
+    }
     // release: the world. Pairs with the acquire in apus__foreign_enter().
     apus_store_release(&apus__world.state, APUS__WORLD_RUNNING);
     // The driver becomes a plain thread of the program, and so a reader of RCU, as the slots' carriers are elsewhere.
-    if (apus__foreign_enter(&error)) {
-        apus__foreign_leave();
-        return 0;
+    simulation.driver = apus__foreign_enter(&error);
+    if (!simulation.driver) {
+        apus__simulation_end();
+        return error;
     }
-    apus__simulation_end();
-    return error;
+    apus__foreign_leave();
+    return 0;
 }
 
 // --- Stopping -------------------------------------------------------------------------------------------------------------------
