@@ -1,10 +1,11 @@
 // Tests/C/abi/no_memory_test.c - each public function that can run out of memory, each time at another place.
 //
-// Goal:    where the system has no memory left, a call says so and changes nothing, and what the model promises happens all the same.
-// Method:  memory/inject.h lets the n-th allocation fail, for n = 1, 2, 3 ... until the whole operation goes by without a failure. The
-//          operations run in a simulated runtime (scheduler/simulate.h), where nobody else allocates meanwhile, each try in a process
-//          of its own. After a failure the same call is made again, and must succeed; when the process has ended, as many blocks are
-//          in use as before. What needs threads runs in the real runtime, with the same loop.
+// Goal:    where the system has no memory left, a call says so and changes nothing, and what the model promises happens all the
+//          same.
+// Method:  memory/inject.h lets the n-th allocation fail, for n = 1, 2, 3 ... until the whole operation goes by without a failure.
+//          The operations run in a simulated runtime (scheduler/simulate.h), where nobody else allocates meanwhile, each try in a
+//          process of its own. After a failure the same call is made again, and must succeed; when the process has ended, as many
+//          blocks are in use as before. What needs threads runs in the real runtime, with the same loop.
 // Needs:   a build with APUS_INJECT (debug and the sanitizers); without it there is nothing to test, and the one test says so.
 #include "runtime_test.h"
 
@@ -28,7 +29,7 @@ enum { TRIES_MAX = 500, STEPS_MAX = 100000, LARGE = 100000, WATCHERS = 5 };
 
 static const apus_type type_note = {"note", NULL, NULL}, type_try = {"try", NULL, NULL}, type_later = {"later", NULL, NULL};
 
-// --- Trying -----------------------------------------------------------------------------------------------------------------------
+// --- Trying ----------------------------------------------------------------------------------------------------------------------
 
 // What is tried inside a process. All but `run` may be NULL.
 struct operation {
@@ -166,7 +167,7 @@ static void try_all(const struct operation *operations, size_t count)
 
 #define TRY_ALL(operations) try_all(operations, sizeof(operations) / sizeof *(operations))
 
-// --- Spawning ---------------------------------------------------------------------------------------------------------------------
+// --- Spawning --------------------------------------------------------------------------------------------------------------------
 
 static apus_pid child;
 
@@ -274,7 +275,7 @@ TEST(spawning, "spawning without memory fails and leaves nothing behind")
     TRY_ALL(operations);
 }
 
-// --- Messages ---------------------------------------------------------------------------------------------------------------------
+// --- Messages --------------------------------------------------------------------------------------------------------------------
 
 static apus_message *made;
 static apus_ref timer;
@@ -408,7 +409,7 @@ TEST(messages, "sending, making, keeping and receiving without memory fail and c
     TRY_ALL(operations);
 }
 
-// --- Requests, links, monitors, names -----------------------------------------------------------------------------------------------
+// --- Requests, links, monitors, names --------------------------------------------------------------------------------------------
 
 static apus_ref ref;
 
@@ -560,7 +561,7 @@ TEST(relations, "requests, links, monitors, names and memory of one's own fail w
     TRY_ALL(operations);
 }
 
-// --- Plain threads ----------------------------------------------------------------------------------------------------------------
+// --- Plain threads ---------------------------------------------------------------------------------------------------------------
 
 // The driver of the simulation is a plain thread: `self` is NULL, and nothing is handled.
 static int spawn_labelled(apus_process *self, apus_message *handled)
@@ -617,7 +618,7 @@ TEST(plain_threads, "calls of a plain thread fail without memory and change noth
     end();
 }
 
-// --- Supervisors ------------------------------------------------------------------------------------------------------------------
+// --- Supervisors -----------------------------------------------------------------------------------------------------------------
 
 static apus_pid supervisor;
 
@@ -649,7 +650,7 @@ TEST(supervisors, "a supervisor that cannot start for want of memory leaves noth
     TRY_ALL(operations);
 }
 
-// --- Promises ---------------------------------------------------------------------------------------------------------------------
+// --- Promises --------------------------------------------------------------------------------------------------------------------
 
 static unsigned downs, exits;
 static apus_reason_kind down_kind;
@@ -770,7 +771,7 @@ TEST(stops, "a stop without memory is as clean as any")
     CHECK(nth > 1);
 }
 
-// --- The real runtime -------------------------------------------------------------------------------------------------------------
+// --- The real runtime ------------------------------------------------------------------------------------------------------------
 
 // Starts with the n-th failure at the places of `mask`. True if one was met.
 static bool start_with_failure(unsigned mask, uint32_t nth)

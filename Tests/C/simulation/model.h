@@ -1,7 +1,7 @@
 // Tests/C/simulation/model.h - what a simulated cast has done, on record, and the promises that the record is held against.
 //
-// Everything runs on one thread, so plain variables are enough. Records are made before the call they are about and completed by its
-// result. All of it is cleared for each seed.
+// Everything runs on one thread, so plain variables are enough. Records are made before the call they are about and completed by
+// its result. All of it is cleared for each seed.
 #ifndef APUS_TESTS_SIMULATION_MODEL_H
 #define APUS_TESTS_SIMULATION_MODEL_H
 
@@ -113,7 +113,7 @@ enum { EXIT_CODES = 1000, SELF_CODES = 100000 }; // of exit/2; of processes that
 
 static const char *const name_texts[NAMES] = {"anna", "berta", "clara", "dora"};
 
-// --- The trace --------------------------------------------------------------------------------------------------------------------
+// --- The trace -------------------------------------------------------------------------------------------------------------------
 
 static bool trace_is_shown;
 
@@ -128,7 +128,7 @@ static inline void trace(const char *what, int who, int64_t a, int64_t b)
         fprintf(stderr, "%6" PRIu64 " ms  %2d %-12s %" PRId64 " %" PRId64 "\n", apus_now_ms(), who, what, a, b);
 }
 
-// --- Finding ----------------------------------------------------------------------------------------------------------------------
+// --- Finding ---------------------------------------------------------------------------------------------------------------------
 
 static inline int actor_of(apus_pid pid)
 {
@@ -159,7 +159,7 @@ static inline bool is_alive(int who)
     return who > DRIVER && model.actors[who].pid.id != 0 && apus__find(model.actors[who].pid) != NULL;
 }
 
-// --- Notes ------------------------------------------------------------------------------------------------------------------------
+// --- Notes -----------------------------------------------------------------------------------------------------------------------
 
 struct note_payload {
     int note;
@@ -229,7 +229,7 @@ static inline void note_handled(int number, int me)
     actor->got[note->from] = note->number;
 }
 
-// --- When all is quiet --------------------------------------------------------------------------------------------------------------
+// --- When all is quiet -----------------------------------------------------------------------------------------------------------
 
 // No message is lost: who lives has handled what was sent to it.
 static inline void check_notes(void)

@@ -1,9 +1,9 @@
 // Tests/C/simulation/seeds_test.c - random casts of processes on simulated slots, 10,000 seeds, each promise checked.
 //
 // Goal:    no interleaving of the signals of some dozens of processes on one to four slots breaks a promise of the model.
-// Method:  a seed chooses the order of turns (scheduler/simulate.h) and what each process does (actors.h). The run goes on until all
-//          is quiet, when what happened is held against the record (model.h); every fourth run is stopped in the middle instead. At
-//          the end nothing may be left. Every eighth seed runs twice, and both runs must be the same, event by event.
+// Method:  a seed chooses the order of turns (scheduler/simulate.h) and what each process does (actors.h). The run goes on until
+//          all is quiet, when what happened is held against the record (model.h); every fourth run is stopped in the middle
+//          instead. At the end nothing may be left. Every eighth seed runs twice, and both runs must be the same, event by event.
 // Replay:  a failure prints the command that runs its seed alone; TRACE=1 shows what happens in it.
 #include "actors.h"
 
@@ -27,7 +27,7 @@ enum {
 static const char *program;
 static char machine_root[2][64]; // copies of /sys, as it were: one node, two nodes
 
-// --- The machine --------------------------------------------------------------------------------------------------------------------
+// --- The machine -----------------------------------------------------------------------------------------------------------------
 
 static void write_file(const char *root, const char *name, const char *text)
 {
@@ -64,7 +64,7 @@ static void remove_machines(const char *directory)
     CHECK_EQ(system(command), 0);
 }
 
-// --- One seed -----------------------------------------------------------------------------------------------------------------------
+// --- One seed --------------------------------------------------------------------------------------------------------------------
 
 static void model_reset(uint64_t seed)
 {
@@ -119,7 +119,7 @@ static uint64_t run_seed(unsigned slots, uint64_t seed)
     return model.trace;
 }
 
-// --- Many seeds ---------------------------------------------------------------------------------------------------------------------
+// --- Many seeds ------------------------------------------------------------------------------------------------------------------
 
 static unsigned slow_factor(void)
 {

@@ -1,9 +1,10 @@
 // Tests/C/simulation/space_test.c - senders that wait for space in a full mailbox, some of whom are ended or lose patience.
 //
-// Goal:    room in a mailbox that blocks its senders (R70) is used by someone, whoever else was told of it and is gone: nobody waits
-//          for ever at an empty mailbox.
+// Goal:    room in a mailbox that blocks its senders (R70) is used by someone, whoever else was told of it and is gone: nobody
+//          waits for ever at an empty mailbox.
 // Method:  many short simulated runs under different seeds. A slow taker with room for one message, senders that send, senders that
-//          call with little patience, and a driver that kills at random. When all is quiet, the living have got rid of all they had.
+//          call with little patience, and a driver that kills at random. When all is quiet, the living have got rid of all they
+//          had.
 #include "runtime_test.h"
 
 #include "os/random.h"

@@ -2,8 +2,8 @@
 //
 // Method: a cast of processes keeps both slots busy with everything that could be torn by a change of threads: balls that go to and
 // fro within a slot and across, stacks that are set aside in calls, receives and sleeps, timers, children whose end is watched, and
-// two plain threads that send and call. Meanwhile the main thread, and every few messages the players themselves, ask for hand-offs.
-// Each player checks the order and content of what it gets; in the end the sums of both ends of everything must agree.
+// two plain threads that send and call. Meanwhile the main thread, and every few messages the players themselves, ask for
+// hand-offs. Each player checks the order and content of what it gets; in the end the sums of both ends of everything must agree.
 #include "runtime_test.h"
 
 #include "scheduler/carrier.h"
@@ -28,7 +28,8 @@ static const apus_type type_ball = {"ball", NULL, NULL}, type_question = {"quest
 
 static atomic_bool is_over;     // let everything come to its end
 static atomic_bool is_stopping; // the runtime is about to be stopped in the middle of it
-static atomic_uint_fast64_t balls_sent, balls_got, beats_due, beats_got, calls_made, calls_answered, children_made, children_seen, sleeps;
+static atomic_uint_fast64_t balls_sent, balls_got, beats_due, beats_got, calls_made, calls_answered;
+static atomic_uint_fast64_t children_made, children_seen, sleeps;
 
 static void ask_for_handoff(void)
 {
@@ -50,7 +51,7 @@ static uint64_t number_in(const apus_message *message)
     return number;
 }
 
-// --- Balls: two players throw a number to and fro, one more each time -------------------------------------------------------------
+// --- Balls: two players throw a number to and fro, one more each time ------------------------------------------------------------
 
 struct player {
     apus_pid partner;
@@ -96,7 +97,7 @@ static void spawn_pair(apus_pid pids[2])
     throw_ball(pids[0], 1);
 }
 
-// --- Stacks: a server, and callers whose frames must survive ----------------------------------------------------------------------
+// --- Stacks: a server, and callers whose frames must survive ---------------------------------------------------------------------
 
 // Answers each question with its square, and tells apart who asks: the plain threads' messages must arrive in order.
 struct server {
@@ -183,7 +184,7 @@ static void sleeper_body(apus_process *self, void *argument)
     }
 }
 
-// --- Children ---------------------------------------------------------------------------------------------------------------------
+// --- Children --------------------------------------------------------------------------------------------------------------------
 
 static int child_init(apus_process *self, void *state, const void *argument)
 {
@@ -213,7 +214,7 @@ static void parent_body(apus_process *self, void *argument)
     }
 }
 
-// --- Plain threads ----------------------------------------------------------------------------------------------------------------
+// --- Plain threads ---------------------------------------------------------------------------------------------------------------
 
 static void *thread_main(void *argument)
 {
@@ -228,7 +229,7 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-// --- The play ---------------------------------------------------------------------------------------------------------------------
+// --- The play --------------------------------------------------------------------------------------------------------------------
 
 struct cast {
     apus_pid pids[2 * PAIRS + CALLERS + SLEEPERS + PARENTS];
@@ -294,7 +295,8 @@ TEST(handoff_under_load, "slots that change carriers under load lose nothing")
     CHECK_EQ(atomic_load(&beats_got), atomic_load(&beats_due));
     CHECK_EQ(atomic_load(&calls_answered), atomic_load(&calls_made));
     CHECK_EQ(atomic_load(&children_seen), atomic_load(&children_made));
-    CHECK(atomic_load(&balls_got) > 0 && atomic_load(&beats_got) > 0 && atomic_load(&children_seen) > 0 && atomic_load(&sleeps) > 0);
+    CHECK(atomic_load(&balls_got) > 0 && atomic_load(&beats_got) > 0);
+    CHECK(atomic_load(&children_seen) > 0 && atomic_load(&sleeps) > 0);
     stop_runtime();
 }
 
