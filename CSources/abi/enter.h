@@ -53,6 +53,14 @@ void *apus__errand_new(size_t size, void (*body)(apus_process *self, struct apus
 void apus__errand_dispose(struct apus__errand *errand);
 void apus__errand_ended(struct apus_process *process);
 
+// Whether a caller's type and payload make a message: 0, -EINVAL or -EMSGSIZE.
+apus_inline int apus__message_check(const apus_type *type, const void *payload, size_t size)
+{
+    if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
+        return type ? -EMSGSIZE : -EINVAL;
+    return apus_likely(type && (payload || !size)) ? 0 : -EINVAL;
+}
+
 // Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
 int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
                        apus_message **made);

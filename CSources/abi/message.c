@@ -23,23 +23,17 @@ apus_inline void payload_copy(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
-static apus_pid message_sender(struct apus__owner *here)
-{
-    return here->current ? apus__pid(here->current) : APUS_NOBODY;
-}
-
 apus_inline int message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
                              apus_message **made)
 {
-    if (apus_unlikely(!type || (!payload && size)))
-        return -EINVAL;
-    if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
-        return -EMSGSIZE;
+    int error = apus__message_check(type, payload, size);
+    if (apus_unlikely(error))
+        return error;
     apus_message *message = apus__message_alloc(here, size, kind);
     if (apus_unlikely(!message))
         return -ENOMEM;
     message->type = type;
-    message->from = message_sender(here);
+    message->from = apus__sender(here);
     message->ref = APUS_NO_REF;
     payload_copy(apus_message_payload(message), payload, size);
     *made = message;
@@ -145,11 +139,9 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
 {
     apus_pid to;
-    if (!type || (!payload && size))
-        return -EINVAL;
-    if (size > APUS_MESSAGE_SIZE_MAX)
-        return -EMSGSIZE;
-    int result = apus_whereis(name, &to);
+    int result = apus__message_check(type, payload, size);
+    if (!result)
+        result = apus_whereis(name, &to);
     return result ? result : apus_send(to, type, payload, size);
 }
 
@@ -170,7 +162,7 @@ apus_message *apus_message_new(const apus_type *type, size_t size)
         message->type = type;
         message->ref = APUS_NO_REF;
         message->flags = APUS__UNSENT;
-        message->from = message_sender(here);
+        message->from = apus__sender(here);
         if (here->current)
             apus__hold(here->current, message);
     }
@@ -215,7 +207,7 @@ int apus_send_message(apus_pid to, apus_message *message)
     }
     message->kind = APUS__MESSAGE;
     message->flags = flags & APUS__TAKEN;
-    message->from = message_sender(here);
+    message->from = apus__sender(here);
     result = apus__deliver(here, to, message);
     if (result == -EAGAIN)
         result = message_deliver_waiting(here, to, &message);
@@ -247,19 +239,12 @@ int apus_message_keep(apus_message *message)
     return 0;
 }
 
-// A reply that was handed to a plain thread: needs no runtime.
-static void message_release_malloc(apus_message *message)
-{
-    if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
-        message->type->drop(apus_message_payload(message), message->size);
-    free(message);
-}
-
 void apus_message_release(apus_message *message)
 {
     int error;
     if (message && message->block == APUS__BLOCK_MALLOC) {
-        message_release_malloc(message);
+        apus__payload_drop(message); // a reply that was handed to a plain thread: needs no runtime
+        free(message);
         return;
     }
     struct apus__owner *here = message ? apus__enter(&error) : NULL;

@@ -1,5 +1,4 @@
 #include "abi/enter.h"
-#include "process/reason.h"
 
 apus_process *apus_self(void)
 {
@@ -164,7 +163,7 @@ static int spawn(struct apus__birth *birth, const void *argument, size_t size, c
         apus__leave(here);
         return -ESHUTDOWN;
     }
-    birth->parent = here->current ? apus__pid(here->current) : APUS_NOBODY;
+    birth->parent = apus__sender(here);
     if (apus_likely(!options && !here->is_foreign))
         result = apus__spawn_here(here, birth, argument, size, &made);
     else if (!options)
@@ -208,13 +207,9 @@ int apus_exit(apus_process *self, apus_reason reason)
     struct apus__extra *extra = apus__extra(here, self);
     if (!extra)
         return APUS_DONE; // no memory for a reason; the process ends all the same
-    size_t text = apus__reason_text_size(&reason);
-    apus_message *why = apus__message_alloc_certain(here, sizeof(struct apus__signal_payload) + text, APUS__REASON);
-    struct apus__signal_payload *payload = apus_message_payload(why);
-    payload->reason = apus__reason_store(payload + 1, &reason);
     if (extra->exit_reason)
         apus__message_free(here, extra->exit_reason);
-    extra->exit_reason = why;
+    extra->exit_reason = apus__reason_message(here, &reason);
     return APUS_EXITED;
 }
 
@@ -231,7 +226,7 @@ int apus_exit_signal(apus_pid to, apus_reason reason)
     if (process) {
         if (reason.kind == APUS_REASON_KILL)
             apus__doom(process, to);
-        apus_pid from = here->current ? apus__pid(here->current) : APUS_NOBODY;
+        apus_pid from = apus__sender(here);
         apus__signal_send(here, to, &(struct apus__signal){APUS__EXIT, from, 0, 0, &reason});
     }
     apus__leave(here);

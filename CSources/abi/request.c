@@ -146,10 +146,9 @@ static void call_errand_run(apus_process *self, struct apus__errand *errand)
 static int call_from_thread(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                             apus_message **reply)
 {
-    if (!type || (!payload && size))
-        return -EINVAL;
-    if (size > APUS_MESSAGE_SIZE_MAX)
-        return -EMSGSIZE;
+    int error = apus__message_check(type, payload, size);
+    if (error)
+        return error;
     struct call_errand *call = apus__errand_new(sizeof *call + size, call_errand_run);
     if (!call)
         return -ENOMEM;

@@ -18,9 +18,10 @@ static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const ap
     }
     // A name is kept behind the payload, so that the timer itself stays one cache line.
     size_t name_size = name ? strlen(name) + 1 : 0;
-    if (apus_unlikely((!payload && size) || size > APUS_MESSAGE_SIZE_MAX)) {
+    result = apus__message_check(type ? type : &apus_type_timeout, payload, size);
+    if (apus_unlikely(result)) {
         apus__leave(here);
-        return size > APUS_MESSAGE_SIZE_MAX ? -EMSGSIZE : -EINVAL;
+        return result;
     }
     message = apus__message_alloc(here, size + name_size, type ? APUS__MESSAGE : APUS__SYSTEM);
     result = message ? 0 : -ENOMEM;

@@ -96,11 +96,17 @@ apus_inline bool apus__message_is_plain(const apus_message *message)
     return (message->flags | message->kind) == 0;
 }
 
-// Calls the type's drop, if the payload still owns something, and frees the message.
-static inline void apus__message_drop(struct apus__owner *here, apus_message *message)
+// Calls the type's drop, if the payload still owns something.
+static inline void apus__payload_drop(apus_message *message)
 {
     if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
         message->type->drop(apus_message_payload(message), message->size);
+}
+
+// Drops the payload and frees the message.
+static inline void apus__message_drop(struct apus__owner *here, apus_message *message)
+{
+    apus__payload_drop(message);
     apus__message_free(here, message);
 }
 

@@ -139,6 +139,12 @@ static inline apus_pid apus__pid(struct apus_process *process)
     return (apus_pid){apus_load_relaxed(&process->pid)};
 }
 
+// Whom a signal from `here` is from: the process that runs, or nobody.
+static inline apus_pid apus__sender(const struct apus__owner *here)
+{
+    return here->current ? apus__pid(here->current) : APUS_NOBODY;
+}
+
 // The cell a pid names if its process has not ended, else NULL. The process may end at any moment if it is another owner's.
 apus_inline struct apus_process *apus__find(apus_pid pid)
 {

@@ -223,12 +223,16 @@ static apus_message *signal_exit_message(struct apus__owner *here, apus_pid from
     return message;
 }
 
+apus_message *apus__reason_message(struct apus__owner *here, const apus_reason *reason)
+{
+    return signal_envelope(here, &(struct apus__signal){APUS__REASON, APUS_NOBODY, 0, 0, reason});
+}
+
 void apus__must_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
 {
     if (process->flags & APUS__EXITING)
         return;
-    struct apus__signal signal = {APUS__REASON, APUS_NOBODY, 0, 0, reason};
-    apus_message *why = signal_envelope(here, &signal);
+    apus_message *why = apus__reason_message(here, reason);
     if (!process->first)
         process->last = why;
     apus__message_set_next(why, process->first);

@@ -63,6 +63,13 @@ void apus__signal_given(struct apus__owner *here, struct apus_process *process);
 // A deadline of the process has come; it is out of the wheel.
 void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *deadline);
 
+// A reason by itself, in a message of kind REASON, never failing; and the reason in it.
+apus_message *apus__reason_message(struct apus__owner *here, const apus_reason *reason);
+static inline const apus_reason *apus__reason_in(const apus_message *why)
+{
+    return &((const struct apus__signal_payload *)apus_message_payload(why))->reason;
+}
+
 // Marks the process as one that must end with `reason`, at its next turn. The first one wins, but for kill.
 void apus__must_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason);
 

@@ -1,5 +1,4 @@
 // scheduler/run.c - a process's turn: its callbacks, one message after the other, and its end.
-#include "process/reason.h"
 #include "scheduler/slot.h"
 
 static const apus_reason run_normal = {.kind = APUS_REASON_NORMAL};
@@ -14,7 +13,7 @@ static void run_end_by_signal(struct apus__slot *slot, struct apus_process *proc
     process->first = apus__message_next(why);
     if (process->flags & APUS__WAITING)
         apus__slot_drop_stack(slot, process);
-    apus__process_end(here, process, &((struct apus__signal_payload *)apus_message_payload(why))->reason);
+    apus__process_end(here, process, apus__reason_in(why));
     apus__message_free(here, why);
 }
 
@@ -35,7 +34,7 @@ static void run_end(struct apus__slot *slot, struct apus_process *process, apus_
 {
     struct apus__owner *here = &slot->owner;
     run_finish_message(here, process);
-    const apus_reason *reason = why ? &((struct apus__signal_payload *)apus_message_payload(why))->reason : plain;
+    const apus_reason *reason = why ? apus__reason_in(why) : plain;
     here->handling = why;
     process->flags |= APUS__ENDING;
     if (process->flags & APUS__STARTED && process->behaviour->terminate)
@@ -193,11 +192,7 @@ apus_cold static bool run_special(struct apus__slot *slot, struct apus_process *
     if (message->kind != APUS__SYSTEM || !run_is_parents_exit(process, message))
         return true;
     apus_exit_message *exit = apus_message_payload(message);
-    struct apus__signal_payload *payload;
-    apus_message *why =
-        apus__message_alloc_certain(&slot->owner, sizeof *payload + apus__reason_text_size(&exit->reason), APUS__REASON);
-    payload = apus_message_payload(why);
-    payload->reason = apus__reason_store(payload + 1, &exit->reason);
+    apus_message *why = apus__reason_message(&slot->owner, &exit->reason);
     slot->owner.handling = message;
     run_end(slot, process, why, NULL);
     return false;

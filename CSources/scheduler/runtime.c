@@ -425,7 +425,7 @@ static bool runtime_signal(apus_pid pid, void *context)
     return true;
 }
 
-static void runtime_signal_all(const struct apus__signal *signal)
+void apus__signal_all(const struct apus__signal *signal)
 {
     int error;
     struct runtime_stop stop = {apus__foreign_enter(&error), *signal};
@@ -435,12 +435,12 @@ static void runtime_signal_all(const struct apus__signal *signal)
     apus__foreign_leave();
 }
 
-static bool no_roots(void)
+bool apus__no_roots(void)
 {
     return apus_load_relaxed(&apus__world.roots) == 0;
 }
 
-static bool no_processes(void)
+bool apus__no_processes(void)
 {
     return apus__live_processes() == 0;
 }
@@ -466,7 +466,7 @@ static bool runtime_press(const struct apus__signal *signal, bool (*is_done)(voi
         uint32_t ended = apus_load_seqcst(&runtime.ended);
         if (is_done())
             return true;
-        runtime_signal_all(signal);
+        apus__signal_all(signal);
         bool moved = true;
         while (moved) {
             uint64_t now = apus__clock_ns(), until = now + (uint64_t)RESEND_MS * 1000000;
@@ -496,15 +496,15 @@ static bool runtime_end_processes(uint64_t timeout_ms)
     uint64_t deadline = runtime_deadline(timeout_ms);
     struct apus__signal signal = {APUS__STOP, APUS_NOBODY, 0, 1, &shutdown};
     if (timeout_ms > 0) {
-        if (runtime_press(&signal, no_roots, FOREVER_MS, deadline)) {
+        if (runtime_press(&signal, apus__no_roots, FOREVER_MS, deadline)) {
             signal.value = 2;
-            if (runtime_press(&signal, no_processes, FOREVER_MS, deadline))
+            if (runtime_press(&signal, apus__no_processes, FOREVER_MS, deadline))
                 return true;
         }
     }
     apus_store_seqcst(&apus__world.state, APUS__WORLD_KILLING);
     signal = (struct apus__signal){APUS__EXIT, APUS_NOBODY, 0, 0, &kill};
-    return runtime_press(&signal, no_processes, KILL_GRACE_MS, UINT64_MAX);
+    return runtime_press(&signal, apus__no_processes, KILL_GRACE_MS, UINT64_MAX);
 }
 
 int apus__runtime_stop(uint64_t timeout_ms)

@@ -22,6 +22,12 @@ const struct apus__topology *apus__runtime_topology(void);
 // Processes alive: exact when nothing runs.
 uint64_t apus__live_processes(void);
 
+// For those who stop the world: sends a signal to each process alive (nothing is sent if there is no memory; it is tried again), and
+// says whether all that plain threads have spawned, or all processes, have ended.
+void apus__signal_all(const struct apus__signal *signal);
+bool apus__no_roots(void);
+bool apus__no_processes(void);
+
 // Calls `visit` for each process alive. Returns how many visits were made.
 int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context);
 

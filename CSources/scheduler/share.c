@@ -144,9 +144,9 @@ apus_cold void apus__share(struct apus__slot *slot)
     }
     share_take_fresh(slot, &gift);
     if (gift.count) {
-        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more.
-        if (apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest))
-            apus__owner_wake(&gift.to->owner, &slot->owner);
+        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more,
+        // and the wake-up below serves for both claims.
+        apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest);
         apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
     } else {
         slot->share_pause = PAUSE;

@@ -244,45 +244,13 @@ int apus__simulation_begin(const apus_options *options, uint64_t seed)
 
 // --- Stopping -------------------------------------------------------------------------------------------------------------------
 
-struct simulation_signal {
-    struct apus__owner *here;
-    const struct apus__signal *signal;
-};
-
-static bool simulation_signal_one(apus_pid pid, void *context)
-{
-    const struct simulation_signal *to_all = context;
-    apus__signal_send(to_all->here, pid, to_all->signal);
-    return true;
-}
-
-static void simulation_signal_all(const struct apus__signal *signal)
-{
-    int error;
-    struct simulation_signal to_all = {apus__foreign_enter(&error), signal};
-    if (!to_all.here)
-        return; // out of memory: it is tried again in the next round
-    apus__each_live(simulation_signal_one, &to_all);
-    apus__foreign_leave();
-}
-
-static bool no_roots(void)
-{
-    return apus_load_relaxed(&apus__world.roots) == 0;
-}
-
-static bool no_processes(void)
-{
-    return apus__live_processes() == 0;
-}
-
 // Sends the signal to all, again and again, until `is_done`, or false if that does not help.
 static bool simulation_press(enum apus__kind kind, uint64_t value, apus_reason_kind reason_kind, bool (*is_done)(void))
 {
     const apus_reason reason = {.kind = reason_kind};
     const struct apus__signal signal = {kind, APUS_NOBODY, 0, value, &reason};
     for (unsigned round = 0; round < STOP_ROUNDS && !is_done(); round++) {
-        simulation_signal_all(&signal);
+        apus__signal_all(&signal);
         for (unsigned step = 0; step < STOP_STEPS && !is_done() && apus__simulation_step(); step++) {
         }
     }
@@ -294,10 +262,10 @@ int apus__simulation_end(void)
     uint32_t running = APUS__WORLD_RUNNING;
     if (!simulation.slots || !apus_cas_strong_seqcst(&apus__world.state, &running, APUS__WORLD_STOPPING))
         return -ESHUTDOWN;
-    if (!simulation_press(APUS__STOP, 1, APUS_REASON_SHUTDOWN, no_roots) ||
-        !simulation_press(APUS__STOP, 2, APUS_REASON_SHUTDOWN, no_processes)) {
+    if (!simulation_press(APUS__STOP, 1, APUS_REASON_SHUTDOWN, apus__no_roots) ||
+        !simulation_press(APUS__STOP, 2, APUS_REASON_SHUTDOWN, apus__no_processes)) {
         apus_store_seqcst(&apus__world.state, APUS__WORLD_KILLING);
-        if (!simulation_press(APUS__EXIT, 0, APUS_REASON_KILL, no_processes)) {
+        if (!simulation_press(APUS__EXIT, 0, APUS_REASON_KILL, apus__no_processes)) {
             apus_store_release(&apus__world.state, APUS__WORLD_RUNNING);
             return -ETIMEDOUT;
         }
