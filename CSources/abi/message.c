@@ -63,13 +63,10 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
     apus_message *outcome;
     if (!apus__extra(here, here->current))
         return -ENOMEM;
-    // Held meanwhile, so that it goes with the process if that is ended in its wait.
-    uint16_t flags = message->flags;
-    message->flags |= APUS__UNSENT;
+    // Held meanwhile, so that it goes with the process, and its payload is dropped, if that is ended in its wait.
     apus__hold(here->current, message);
     int result = apus__ask(here, to, APUS__SPACE, message->size, timeout_ms, &outcome);
     apus__unhold(here->current, message);
-    message->flags = flags;
     if (!result)
         apus__message_drop(here, outcome);
     return result;

@@ -205,8 +205,10 @@ int apus_exit(apus_process *self, apus_reason reason)
     if (!here)
         return error;
     struct apus__extra *extra = apus__extra(here, self);
-    if (!extra)
-        return APUS_DONE; // no memory for a reason; the process ends all the same
+    if (!extra) {
+        apus__must_end(here, self, &reason); // no memory to keep a reason for later; a signal's is never refused
+        return APUS_EXITED;
+    }
     if (extra->exit_reason)
         apus__message_free(here, extra->exit_reason);
     extra->exit_reason = apus__reason_message(here, &reason);

@@ -66,6 +66,21 @@ static int call_result(struct apus__owner *here, apus_message *outcome, apus_mes
     return result;
 }
 
+// Whether a call that failed so has left the payload with its caller: it was refused before anything happened.
+static bool call_has_changed_nothing(int result)
+{
+    return result == -EINVAL || result == -EMSGSIZE || result == -EDEADLK || result == -ENOMEM || result == -EAGAIN;
+}
+
+// A request that was not sent goes the way its caller is told by the error.
+static void call_unsent(struct apus__owner *here, apus_message *request, int error)
+{
+    if (call_has_changed_nothing(error))
+        apus__message_free(here, request);
+    else
+        apus__message_drop(here, request);
+}
+
 // By the current process. The reply is not held by it yet.
 static int call_from_process(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **reply)
 {
@@ -74,7 +89,7 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     while (result == -EAGAIN) {
         result = apus__wait_for_space(here, to, request, timeout_ms);
         if (result) {
-            apus__message_free(here, request);
+            call_unsent(here, request, result);
             return result;
         }
         result = apus__ask_message(here, to, request, timeout_ms, &outcome);
@@ -82,7 +97,7 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     if (result == 0)
         return call_result(here, outcome, reply);
     if (result != -ETIMEDOUT)
-        apus__message_free(here, request);
+        call_unsent(here, request, result);
     return result;
 }
 
@@ -94,12 +109,16 @@ struct call_errand {
     size_t size;
     uint64_t timeout_ms;
     apus_message *reply;
+    bool is_begun; // the payload has gone into a request
     _Alignas(16) char payload[];
 };
 
 static void call_errand_dispose(struct apus__errand *errand)
 {
-    apus_message_release(apus_container_of(errand, struct call_errand, errand)->reply);
+    struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
+    if (!call->is_begun && call->type->drop && !call_has_changed_nothing(errand->result))
+        call->type->drop(call->payload, call->size);
+    apus_message_release(call->reply);
     free(errand);
 }
 
@@ -134,11 +153,12 @@ static void call_errand_run(apus_process *self, struct apus__errand *errand)
     apus_message *request, *reply = NULL;
     (void)self;
     int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, &request);
+    call->is_begun = result == 0;
     if (!result)
         result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
     if (reply) {
         call->reply = call_copy_out(here, reply);
-        result = call->reply ? result : -ENOMEM;
+        result = call->reply ? result : -ENOBUFS;
     }
     errand->result = result;
 }
@@ -165,8 +185,10 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
         *reply = call->reply;
         call->reply = NULL;
     }
-    if (is_mine)
+    if (is_mine) {
+        call->errand.result = result;
         call_errand_dispose(&call->errand);
+    }
     return result;
 }
 
@@ -305,6 +327,22 @@ int apus_reply(const apus_message *request, const apus_type *type, const void *p
         ((apus_message *)(uintptr_t)request)->flags |= APUS__ANSWERED;
     apus__leave(here);
     return result;
+}
+
+int apus_reply_error(const apus_message *request, apus_reason reason)
+{
+    int result;
+    if (!request || request->kind != APUS__REQUEST || (unsigned)reason.kind > APUS_REASON_FAULT)
+        return -EINVAL;
+    if (request->flags & APUS__ANSWERED)
+        return -EALREADY;
+    struct apus__owner *here = apus__enter(&result);
+    if (!here)
+        return result;
+    apus__fail_request(here, request->from, request->ref.id, apus__sender(here), &reason);
+    ((apus_message *)(uintptr_t)request)->flags |= APUS__ANSWERED;
+    apus__leave(here);
+    return 0;
 }
 
 int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)

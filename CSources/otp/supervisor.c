@@ -79,6 +79,13 @@ static void supervisor_note_failure(struct supervisor *supervisor, const struct 
     apus_reason_text(reason, supervisor->failure + size, sizeof supervisor->failure - (size_t)size);
 }
 
+// A reply that finds no memory becomes a failure that says so, which needs none: who asked does not wait for ever.
+static void supervisor_reply(const apus_message *request, const void *payload, size_t size)
+{
+    if (apus_reply(request, NULL, payload, size) == -ENOMEM)
+        apus_reply_error(request, apus_reason_error(-ENOMEM, NULL));
+}
+
 static void supervisor_answer(struct supervisor *supervisor, int status, apus_pid pid)
 {
     if (supervisor->request == NULL)
@@ -90,7 +97,7 @@ static void supervisor_answer(struct supervisor *supervisor, int status, apus_pi
         memcpy(answer.text, supervisor->failure, length);
         size += length;
     }
-    apus_reply(supervisor->request, NULL, &answer, size);
+    supervisor_reply(supervisor->request, &answer, size);
     supervisor->request = NULL;
 }
 
@@ -575,7 +582,7 @@ static int supervisor_which_children(struct supervisor *supervisor, const apus_m
     for (size_t i = 0; i < count; i++, child = child->next)
         supervisor_describe(child, &list->children[i]);
     supervisor->request = NULL;
-    apus_reply(message, NULL, list, size);
+    supervisor_reply(message, list, size);
     apus__store_give(&supervisor->store, list, size);
     return APUS_OK;
 }
@@ -585,7 +592,7 @@ static int supervisor_count_children(struct supervisor *supervisor, const apus_m
     apus_child_counts counts;
     apus__decision_count(&supervisor->decision, &counts);
     supervisor->request = NULL;
-    apus_reply(message, NULL, &counts, sizeof counts);
+    supervisor_reply(message, &counts, sizeof counts);
     return APUS_OK;
 }
 

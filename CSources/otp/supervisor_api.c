@@ -50,12 +50,21 @@ __attribute__((noinline)) const char *apus_supervisor_last_error(void)
 
 // Asking --------------------------------------------------------------------------------------------------------------------------
 
+// Whether the supervisor had no memory for its answer.
+static bool api_had_no_memory(const apus_message *down)
+{
+    const apus_reason *reason = &((const apus_down_message *)apus_message_payload(down))->reason;
+    return reason->kind == APUS_REASON_ERROR && reason->code == -ENOMEM;
+}
+
 // Sends a request and gets its answer, at least `minimum` bytes long; *answer is to be released if the result is 0.
 static int api_ask(apus_pid supervisor, const apus_type *type, const void *payload, size_t size, size_t minimum,
                    apus_message **answer)
 {
     int result = apus_call(supervisor, type, payload, size, APUS_INFINITY, answer);
-    if (result == 0 && apus_message_size(*answer) < minimum)
+    if (result == -ECONNABORTED && *answer && api_had_no_memory(*answer))
+        result = -ENOMEM;
+    else if (result == 0 && apus_message_size(*answer) < minimum)
         result = -EPROTO;
     if (result != 0) {
         apus_message_release(*answer);

@@ -49,7 +49,8 @@ typedef enum apus_mailbox_policy {
     APUS_MAILBOX_FAIL = 0,        /* the send fails with -ENOBUFS */
     APUS_MAILBOX_DROP_NEWEST = 1, /* the new message is dropped, and counted */
     APUS_MAILBOX_DROP_OLDEST = 2, /* the oldest waiting user message is dropped, and counted */
-    APUS_MAILBOX_BLOCK = 3        /* a sending process or plain thread waits; a process that cannot wait gets -ENOBUFS */
+    APUS_MAILBOX_BLOCK = 3        /* a sending process or plain thread waits; a process that cannot wait gets -ENOBUFS, and
+                                   * so does who sends a message larger than the whole bound */
 } apus_mailbox_policy;
 
 enum {
@@ -113,7 +114,8 @@ APUS_API apus_pid apus_parent_of(const apus_process *self);
 APUS_API bool apus_is_alive(apus_pid pid);
 
 /* Ends the calling process after this callback (or, in a blocking process, after its body) returns: `return apus_exit(self, reason);`
- * Returns: APUS_EXITED. A second call replaces the reason.
+ * Returns: APUS_EXITED. A second call replaces the reason. Without memory it ends as if a signal had told it to: with the reason,
+ *          but `terminate` is not called.
  * OTP:     erlang:exit/1. */
 APUS_API int apus_exit(apus_process *self, apus_reason reason);
 

@@ -28,6 +28,13 @@ APUS_API int apus_request_abandon(apus_process *self, apus_ref ref);
  * OTP:       gen_server:reply/2. */
 APUS_API int apus_reply(const apus_message *request, const apus_type *type, const void *payload, size_t size);
 
+/* Answers a request with a failure: its outcome is an `apus_type_down` message with `reason`, as if the process had ended with it;
+ * `apus_call` returns -ECONNABORTED, or -ESRCH for `noproc`. For a server that cannot reply, because it has no memory for one, and
+ * does not want to end.
+ * Errors:    -EINVAL the message is not a request, or the reason's kind is unknown; -EALREADY it has been answered. Never -ENOMEM.
+ * OTP:       gen_server:reply/2 with an {error, Reason} that the caller does not match. */
+APUS_API int apus_reply_error(const apus_message *request, apus_reason reason);
+
 /* Answers a request known by its caller and reference, when the request itself is gone. Any process may do it; a request that has
  * been answered, has timed out or was never made drops the reply silently. */
 APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size);
@@ -38,7 +45,10 @@ APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type,
  *            a plain thread may be kept and released after the runtime has been stopped.
  * Errors:    -ETIMEDOUT no reply in time, and a late one will never be seen; -ESRCH there is no such process; -ECONNABORTED it
  *            ended before it replied: `*reply`, if asked for, is then an `apus_type_down` message with its reason, to be released;
- *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`. On other errors `*reply` is NULL.
+ *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`, or there was no memory to hand the reply to a
+ *            plain thread; -ESHUTDOWN also if the runtime is stopped meanwhile. On other errors `*reply` is NULL.
+ * Ownership: the payload is taken, and its `drop` called in the end, whatever comes of the call; but not on -EINVAL, -EMSGSIZE,
+ *            -EDEADLK, -ENOMEM and -EAGAIN, which change nothing.
  * Cost:      between processes on one scheduler: two messages and two stack switches, no locked instruction. From a plain thread:
  *            a wake-up in each direction.
  * OTP:       gen_server:call/3. */

@@ -642,10 +642,46 @@ static void supervisor_undo(apus_process *self)
     CHECK_EQ(apus_supervisor_stop(supervisor, APUS_INFINITY), 0);
 }
 
-TEST(supervisors, "a supervisor that cannot start for want of memory leaves nothing behind")
+static void supervisor_prepare(apus_process *self)
+{
+    CHECK_EQ(supervisor_start(self, NULL), 0);
+}
+
+// A child that was started although the answer was lost is there when it is asked for again.
+static int start_child(apus_process *self, apus_message *handled)
+{
+    apus_child_spec spec = child_spec("third");
+    apus_pid pid;
+    (void)self, (void)handled;
+    int result = apus_supervisor_start_child(supervisor, &spec, &pid);
+    return result == -EALREADY ? 0 : result;
+}
+
+static int which_children(apus_process *self, apus_message *handled)
+{
+    apus_child_info children[4];
+    (void)self, (void)handled;
+    int64_t count = apus_supervisor_which_children(supervisor, children, 4);
+    CHECK(count == 2 || count < 0);
+    return count < 0 ? (int)count : 0;
+}
+
+static int count_children(apus_process *self, apus_message *handled)
+{
+    apus_child_counts counts = {0};
+    (void)self, (void)handled;
+    int result = apus_supervisor_count_children(supervisor, &counts);
+    CHECK(result != 0 || counts.active == 2);
+    return result;
+}
+
+TEST(supervisors, "a supervisor that cannot start for want of memory leaves nothing behind, and one that cannot answer says so")
 {
     static const struct operation operations[] = {
         {"supervisor_start", NULL, supervisor_start, supervisor_undo, false},
+        {"start_child", supervisor_prepare, start_child, supervisor_undo, false},
+        {"which_children", supervisor_prepare, which_children, supervisor_undo, false},
+        {"count_children", supervisor_prepare, count_children, supervisor_undo, false},
     };
     TRY_ALL(operations);
 }
@@ -723,6 +759,50 @@ TEST(ends, "who watches a process hears of its end even without memory")
     while (end_is_heard(nth))
         CHECK(++nth < TRIES_MAX);
     CHECK(nth > WATCHERS);
+}
+
+static void exiting_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_exit(self, apus_reason_error(-EIO, "the disk is gone")), APUS_EXITED);
+}
+
+static int exiting_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)state, (void)message;
+    return apus_exit(self, apus_reason_error(-EIO, "the disk is gone"));
+}
+
+// A process that ends itself with a reason, for which there is no memory.
+static bool reason_is_kept(bool is_blocking, uint32_t nth)
+{
+    static const apus_behaviour exiting = {.name = "exiting", .handle = exiting_handle};
+    begin();
+    if (is_blocking)
+        CHECK_EQ(apus_spawn_blocking(exiting_body, NULL, 0, NULL, &child), 0);
+    else
+        CHECK_EQ(apus_spawn(&exiting, NULL, 0, NULL, &child), 0);
+    watch(child, 1);
+    if (!is_blocking) {
+        CHECK(apus__simulation_run(STEPS_MAX));
+        CHECK_EQ(apus_send(child, &type_note, "go", 2), 0);
+    }
+    bool hit = run_with_failure(nth);
+    CHECK(downs >= 1); // more if it was the watcher that had to try again
+    CHECK(down_kind == APUS_REASON_NOPROC || (down_kind == APUS_REASON_ERROR && down_code == -EIO) ||
+          (hit && down_code == -ENOMEM));
+    end();
+    return hit;
+}
+
+TEST(reasons, "the reason a process ends itself with is heard even without memory")
+{
+    for (int is_blocking = 0; is_blocking < 2; is_blocking++) {
+        uint32_t nth = 1;
+        while (reason_is_kept(is_blocking, nth))
+            CHECK(++nth < TRIES_MAX);
+        CHECK(nth > 1);
+    }
 }
 
 // The process is made by its scheduler, later than the spawn.
@@ -842,7 +922,7 @@ static int visit_call(void)
     int result = apus_call(partner, &type_note, "question", 8, APUS_INFINITY, &answer);
     CHECK((answer != NULL) == (result == 0));
     apus_message_release(answer);
-    return result;
+    return result == -ENOBUFS ? -ENOMEM : result; // the reply could not be handed out
 }
 
 static int visit_inspect(void)

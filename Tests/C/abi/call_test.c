@@ -1,0 +1,248 @@
+// Tests/C/abi/call_test.c - whose the payload of a call is, however the call ends.
+//
+// Method:  the payload is one number, its type counts how often `drop` is called. A call that returns one of the errors that change
+//          nothing must not drop it; any other outcome must, exactly once.
+#include "runtime_test.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static atomic_uint drops;
+
+static void count_drop(void *payload, size_t size)
+{
+    (void)payload, (void)size;
+    atomic_fetch_add(&drops, 1);
+}
+
+static const apus_type type_owned = {"owned", count_drop, NULL}, type_plain = {"plain", NULL, NULL};
+
+// What the server does with its next request.
+enum answer { ANSWER_REPLY, ANSWER_NOTHING, ANSWER_ERROR, ANSWER_END };
+
+static int server_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self;
+    enum answer *answer = state;
+    if (apus_message_type(message) == &type_plain) {
+        memcpy(answer, apus_message_payload(message), sizeof *answer);
+        return APUS_OK;
+    }
+    switch (*answer) {
+    case ANSWER_REPLY:
+        CHECK_EQ(apus_reply(message, NULL, NULL, 0), 0);
+        break;
+    case ANSWER_ERROR:
+        CHECK_EQ(apus_reply_error(message, apus_reason_error(-EIO, "the disk is gone")), 0);
+        CHECK_EQ(apus_reply_error(message, apus_reason_error(-EIO, NULL)), -EALREADY);
+        CHECK_EQ(apus_reply(message, NULL, NULL, 0), -EALREADY);
+        break;
+    case ANSWER_NOTHING:
+        break;
+    case ANSWER_END:
+        return APUS_DONE;
+    }
+    return APUS_OK;
+}
+
+static const apus_behaviour server_behaviour = {.name = "server", .state_size = sizeof(enum answer), .handle = server_handle};
+
+static apus_pid server_that(enum answer answer)
+{
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(&server_behaviour, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_send(pid, &type_plain, &answer, sizeof answer), 0);
+    return pid;
+}
+
+static void end_server(apus_pid pid)
+{
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+}
+
+static int call_owned(apus_pid to, uint64_t timeout_ms, apus_message **reply)
+{
+    uint64_t payload = 7;
+    return apus_call(to, &type_owned, &payload, sizeof payload, timeout_ms, reply);
+}
+
+// A server that has not come to its request yet drops it by its end, of which nobody is told as late as that.
+static void await_drops(apus_process *self, unsigned count)
+{
+    while (atomic_load(&drops) < count)
+        self ? apus_yield(self) : sched_yield();
+    CHECK_EQ(atomic_load(&drops), count);
+}
+
+// Each outcome that takes the payload.
+static void check_taken(apus_process *self, void *argument)
+{
+    static const struct {
+        enum answer answer;
+        uint64_t timeout_ms;
+        int result;
+    } cases[] = {
+        {ANSWER_REPLY, APUS_INFINITY, 0},
+        {ANSWER_END, APUS_INFINITY, -ECONNABORTED},
+        {ANSWER_ERROR, APUS_INFINITY, -ECONNABORTED},
+        {ANSWER_NOTHING, 2, -ETIMEDOUT},
+    };
+    (void)argument;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        atomic_store(&drops, 0);
+        apus_pid server = server_that(cases[i].answer);
+        apus_message *reply;
+        CHECK_EQ(call_owned(server, cases[i].timeout_ms, &reply), cases[i].result);
+        apus_message_release(reply);
+        if (apus_is_alive(server))
+            end_server(server);
+        await_drops(self, 1);
+        int result = call_owned(server, APUS_INFINITY, NULL);
+        CHECK(result == -ESRCH || result == -ECONNABORTED); // it may be on its way out still
+        await_drops(self, 2);
+    }
+}
+
+TEST(taken, "a call takes its payload, and drops it once, whatever comes of it")
+{
+    start_runtime(2);
+    check_taken(NULL, NULL);
+    run_process(check_taken, NULL, 0);
+    stop_runtime();
+    CHECK_EQ(atomic_load(&drops), 2);
+}
+
+static void check_full(apus_process *self, void *argument)
+{
+    apus_mailbox_policy policy = *(apus_mailbox_policy *)argument;
+    // 4 bytes: the message that sets it up fits, the request of 8 never does.
+    apus_spawn_options options = {.struct_size = sizeof options, .mailbox_bytes = 4, .mailbox_policy = policy};
+    apus_pid full;
+    (void)self;
+    CHECK_EQ(apus_spawn(&server_behaviour, NULL, 0, &options, &full), 0);
+    atomic_store(&drops, 0);
+    CHECK_EQ(call_owned(full, 1000, NULL), -ENOBUFS);
+    CHECK_EQ(atomic_load(&drops), 1);
+    end_server(full);
+}
+
+TEST(full, "a call to a full mailbox has taken its payload as well, under each policy that refuses it")
+{
+    static const apus_mailbox_policy policies[] = {APUS_MAILBOX_FAIL, APUS_MAILBOX_DROP_NEWEST, APUS_MAILBOX_DROP_OLDEST,
+                                                   APUS_MAILBOX_BLOCK};
+    start_runtime(2);
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+        check_full(NULL, (void *)(uintptr_t)&policies[i]);
+        run_process(check_full, &policies[i], sizeof policies[i]);
+    }
+    stop_runtime();
+}
+
+// Calls a mailbox that stays full, for a moment or for ever.
+static void call_blocked(apus_process *self, void *argument)
+{
+    struct {
+        apus_pid to;
+        uint64_t timeout_ms;
+    } call;
+    (void)self;
+    memcpy(&call, argument, sizeof call);
+    CHECK_EQ(call_owned(call.to, call.timeout_ms, NULL), -ETIMEDOUT);
+}
+
+static bool asks_for_space(const apus_message *message, void *context)
+{
+    (void)message, (void)context;
+    return false;
+}
+
+// Never takes a message.
+static void deaf_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_receive(self, asks_for_space, NULL, APUS_INFINITY);
+}
+
+TEST(blocked, "a call that waits for room in a mailbox drops its payload when its time is up, and when its process is ended")
+{
+    struct {
+        apus_pid to;
+        uint64_t timeout_ms;
+    } call = {APUS_NOBODY, 2};
+    apus_spawn_options options = {
+        .struct_size = sizeof options, .mailbox_messages = 1, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    apus_pid caller;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn_blocking(deaf_body, NULL, 0, &options, &call.to), 0);
+    CHECK_EQ(apus_send(call.to, &type_plain, NULL, 0), 0);
+    atomic_store(&drops, 0);
+    run_process(call_blocked, &call, sizeof call);
+    CHECK_EQ(atomic_load(&drops), 1);
+
+    call.timeout_ms = APUS_INFINITY;
+    CHECK_EQ(apus_spawn_blocking(call_blocked, &call, sizeof call, NULL, &caller), 0);
+    while (runtime_info().stacks_parked < 2)
+        apus_call(caller, &type_plain, NULL, 0, 1, NULL); // until it waits, as the deaf one does
+    end_server(caller);
+    CHECK_EQ(apus_join(caller, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(atomic_load(&drops), 2);
+    end_server(call.to);
+    stop_runtime();
+}
+
+static void check_kept(apus_process *self, void *argument)
+{
+    uint64_t payload = 7;
+    (void)argument;
+    if (self)
+        CHECK_EQ(call_owned(apus_pid_of(self), 1, NULL), -EDEADLK);
+    CHECK_EQ(apus_call(APUS_NOBODY, &type_owned, NULL, 1, 1, NULL), -EINVAL);
+    CHECK_EQ(apus_call(APUS_NOBODY, &type_owned, &payload, APUS_MESSAGE_SIZE_MAX + 1, 1, NULL), -EMSGSIZE);
+}
+
+TEST(kept, "a call that is refused outright leaves its payload with the caller; one that finds no runtime has taken it")
+{
+    atomic_store(&drops, 0);
+    start_runtime(2);
+    check_kept(NULL, NULL);
+    run_process(check_kept, NULL, 0);
+    CHECK_EQ(atomic_load(&drops), 0);
+    stop_runtime();
+    CHECK_EQ(call_owned((apus_pid){(1ull << 32) + 1}, 1, NULL), -ESHUTDOWN);
+    CHECK_EQ(atomic_load(&drops), 1);
+}
+
+static void check_error(apus_process *self, void *argument)
+{
+    apus_ref ref;
+    apus_pid server = server_that(ANSWER_ERROR);
+    uint64_t payload = 7;
+    (void)argument;
+    CHECK_EQ(apus_request(self, server, &type_owned, &payload, sizeof payload, APUS_INFINITY, &ref), 0);
+    apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    CHECK(apus_message_type(message) == &apus_type_down);
+    CHECK(apus_ref_equal(apus_message_ref(message), ref));
+    const apus_down_message *down = apus_message_payload(message);
+    CHECK(apus_pid_equal(down->pid, server));
+    CHECK_EQ(down->reason.kind, APUS_REASON_ERROR);
+    CHECK_EQ(down->reason.code, -EIO);
+    CHECK_STR(down->reason.text, "the disk is gone");
+    CHECK_EQ(apus_reply_error(message, apus_reason_of(APUS_REASON_NORMAL)), -EINVAL);
+    apus_message_release(message);
+    CHECK(apus_is_alive(server));
+    end_server(server);
+}
+
+TEST(errors, "a request answered with an error fails with its reason, once, and its server lives on")
+{
+    start_runtime(2);
+    CHECK_EQ(apus_reply_error(NULL, apus_reason_of(APUS_REASON_NORMAL)), -EINVAL);
+    run_process(check_error, NULL, 0);
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
