@@ -4,6 +4,7 @@
 
 #include <apus/base.h>
 #include <apus/message.h>
+#include <apus/reason.h>
 
 #ifdef __cplusplus
 extern "C" {
