@@ -36,6 +36,7 @@
 
 #define apus_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define apus_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define apus_sub_acq_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define apus_add_seqcst(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define apus_or_seqcst(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 #define apus_and_seqcst(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)

@@ -744,7 +744,8 @@ SUPERVISOR_TEST(R52_churn, "R52: 20,000 dynamic children come and go in memory t
         }
     }
     CHECK_EQ(apus_process_info(supervisor, 1000, &info), 0);
-    CHECK_EQ(info.memory, before);
+    // The link and the monitor of the last child may be on their way out at either moment; 10,000 children kept would be 640 KB.
+    CHECK(info.memory <= before + 256);
     stop(supervisor);
 }
 
