@@ -25,7 +25,8 @@ enum {
     DEFAULT_REDUCTIONS = 1 << 16, // in effect, as many as fit into the time of a turn
     DEFAULT_STACK = 256 << 10,
     KILL_GRACE_MS = 5000, // how long after the kill, or the last end of a process, a callback may take to return
-    RESEND_MS = 20,       // a stop signal is sent again when nothing has ended for so long: more may have been spawned
+    RESEND_MS = 20,       // a stop signal is sent again when nothing has ended for so long: more may have been spawned ...
+    RESEND_MS_MAX = 640,  // ... and at least as often as that
     FOREVER_MS = 1 << 30
 };
 
@@ -458,18 +459,19 @@ static bool runtime_wait_for_end(uint32_t ended, uint64_t until_ns)
 }
 
 // Sends the signal to all, and again when nothing has ended for a while, until `is_done`, or nothing has ended for `patience_ms`, or
-// the deadline.
+// the deadline. The while doubles each time: among many processes the first may end only long after the last has been told, and what
+// is sent again meanwhile only gives the schedulers more to take in.
 static bool runtime_press(const struct apus__signal *signal, bool (*is_done)(void), uint64_t patience_ms, uint64_t deadline_ns)
 {
     uint64_t progress = apus__clock_ns();
-    for (;;) {
+    for (uint64_t pace_ms = RESEND_MS;; pace_ms = pace_ms < RESEND_MS_MAX ? pace_ms * 2 : pace_ms) {
         uint32_t ended = apus_load_seqcst(&runtime.ended);
         if (is_done())
             return true;
         apus__signal_all(signal);
         bool moved = true;
         while (moved) {
-            uint64_t now = apus__clock_ns(), until = now + (uint64_t)RESEND_MS * 1000000;
+            uint64_t now = apus__clock_ns(), until = now + pace_ms * 1000000;
             moved = runtime_wait_for_end(ended, until < deadline_ns ? until : deadline_ns);
             now = apus__clock_ns();
             if (is_done())
