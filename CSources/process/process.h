@@ -10,7 +10,8 @@
 //
 // Who:        `remote`, `inbox`: signal.c.  `pid`, `owner`: read by all, written by the owner.  `doomed`: any thread, by
 //             compare-and-swap.  `bound`: set by the owner, stays with the cell for ever; its counters belong to the senders.
-//             `name`: by exchange (name.c).  `link`: the table's while the cell is free, the nursery's while it is in there.
+//             `name`: by exchange (name.c).  `link`: the table's while the cell is free, the nursery's while it is in there, and the
+//             owner's while it is FRESH: the cell in front of it.
 #ifndef APUS_PROCESS_PROCESS_H
 #define APUS_PROCESS_PROCESS_H
 
@@ -33,6 +34,7 @@ enum apus__flags {
     APUS__ROOT = 1u << 12,         // spawned by a plain thread: counted in the world's roots
     APUS__NODE_BOUND = 1u << 13,   // spawned for one NUMA node: stays there
     APUS__FOLLOWS = 1u << 14,      // at its next turn, moves to the owner its messages come from
+    APUS__FRESH = 1u << 15,        // has not begun, and waits for that in its owner's list of fresh processes
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
@@ -178,6 +180,35 @@ apus_inline void apus__schedule(struct apus__owner *here, struct apus_process *p
         process->flags |= APUS__SCHEDULED;
         apus__run_queue_push(&here->run, &process->run, process->priority);
     }
+}
+
+// The list of fresh processes: spawned here and not begun, the last one first. Linked both ways, since one that is sent a message may
+// be taken out of its middle: by `run`, and back by `link`, which holds the index of the cell in front, 0 in the first.
+apus_inline void apus__fresh_push(struct apus__owner *here, struct apus_process *process)
+{
+    struct apus__run_link *behind = here->fresh;
+    process->flags |= APUS__SCHEDULED | APUS__FRESH;
+    process->run.next = behind;
+    // relaxed, here and below: the word is the owner's; atomic only because of late readers of the nursery and the table.
+    apus_store_relaxed(&process->link, 0);
+    if (behind)
+        apus_store_relaxed(&apus_container_of(behind, struct apus_process, run)->link, apus__index_of(process));
+    here->fresh = &process->run;
+    here->fresh_count++;
+}
+
+apus_inline void apus__fresh_remove(struct apus__owner *here, struct apus_process *process)
+{
+    uint32_t before = (uint32_t)apus_load_relaxed(&process->link);
+    struct apus__run_link *behind = process->run.next;
+    if (before)
+        apus__cell_at(before)->run.next = behind;
+    else
+        here->fresh = behind;
+    if (behind)
+        apus_store_relaxed(&apus_container_of(behind, struct apus_process, run)->link, before);
+    process->flags &= ~(uint32_t)APUS__FRESH;
+    here->fresh_count--;
 }
 
 // Whether the process may be given to another owner; not if a stack or deadlines tie it to this one.

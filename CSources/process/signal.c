@@ -146,6 +146,18 @@ void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *
 
 // --- Arriving -------------------------------------------------------------------------------------------------------------------
 
+void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process)
+{
+    if (process->flags & APUS__FRESH) {
+        if (here->current && !here->next) {
+            apus__fresh_remove(here, process);
+            here->next = process;
+        }
+    } else if (process->extra->wait->takes_messages) {
+        apus__schedule(here, process);
+    }
+}
+
 static void signal_append(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
     apus__mailbox_append(process, message);

@@ -97,6 +97,10 @@ void apus__answer_info(struct apus__owner *here, struct apus_process *process, a
 
 // --- The fast path --------------------------------------------------------------------------------------------------------------
 
+// One that waits for messages gets a turn; one that has not begun runs next, if nobody else does, so that what many send to it does
+// not pile up behind them all.
+void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process);
+
 // The message is in the mailbox of a process of ours: does that give it a turn?
 apus_inline void apus__wake(struct apus__owner *here, struct apus_process *process)
 {
@@ -106,8 +110,8 @@ apus_inline void apus__wake(struct apus__owner *here, struct apus_process *proce
             here->next = process;
         else
             apus__run_queue_push(&here->run, &process->run, process->priority);
-    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
-        apus__schedule(here, process);
+    } else if (apus_unlikely(process->flags & (APUS__WAITING | APUS__FRESH))) {
+        apus__wake_otherwise(here, process);
     }
 }
 

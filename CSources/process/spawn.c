@@ -203,10 +203,7 @@ static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *p
         apus__schedule(here, process);
         return;
     }
-    process->flags |= APUS__SCHEDULED;
-    process->run.next = here->fresh;
-    here->fresh = &process->run;
-    here->fresh_count++;
+    apus__fresh_push(here, process);
 }
 
 int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)

@@ -75,18 +75,16 @@ static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift)
 {
     struct apus__owner *here = &slot->owner;
     uint32_t keep = (here->fresh_count + 1) / 2;
-    struct apus__run_link **place = &here->fresh;
+    struct apus__run_link *link = here->fresh;
     while (keep-- > 0)
-        place = &(*place)->next;
-    while (*place && gift->count < GIFT_MAX) {
-        struct apus_process *process = apus_container_of(*place, struct apus_process, run);
-        if (!share_may_move(slot, process, gift->is_near)) {
-            place = &(*place)->next;
-            continue;
+        link = link->next;
+    while (link && gift->count < GIFT_MAX) {
+        struct apus_process *process = apus_container_of(link, struct apus_process, run);
+        link = link->next;
+        if (share_may_move(slot, process, gift->is_near)) {
+            apus__fresh_remove(here, process);
+            share_add(gift, process);
         }
-        *place = (*place)->next;
-        here->fresh_count--;
-        share_add(gift, process);
     }
 }
 

@@ -278,8 +278,7 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
     here->next_turns = 0;
     struct apus__run_link *link = here->fresh;
     if (link && (here->run.mask == 0 || (here->fresh_turns < FRESH_IN_A_ROW && !(here->run.mask & URGENT)))) {
-        here->fresh = link->next;
-        here->fresh_count--;
+        apus__fresh_remove(here, apus_container_of(link, struct apus_process, run));
         here->fresh_turns++;
     } else {
         here->fresh_turns = 0;
