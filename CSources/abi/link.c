@@ -68,7 +68,7 @@ static void monitor_flush(struct apus__owner *here, apus_process *self, apus_ref
     apus_message *before = NULL, *message = self->first;
     while (message && !(message->type == &apus_type_down && apus_ref_equal(message->ref, ref))) {
         before = message;
-        message = apus__message_next(message);
+        message = apus__mailbox_next(self, message);
     }
     if (message) {
         apus__mailbox_take(self, before, message);

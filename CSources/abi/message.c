@@ -114,7 +114,8 @@ apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid 
     return result;
 }
 
-apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+// Any send, by any thread.
+static int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
     int result;
     struct apus__owner *here = apus__enter(&result);
@@ -131,6 +132,26 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     }
     apus__leave(here);
     return result;
+}
+
+// A small message to an unbounded mailbox of this scheduler is built where it is going to be read.
+apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    struct apus__owner *here = apus__here;
+    if (apus_unlikely(!here || size > APUS__LINE_PAYLOAD || !type || (!payload && size)))
+        return message_send(to, type, payload, size);
+    struct apus_process *process = apus__find_near(here, to);
+    apus_message *message = apus_likely(process != NULL) ? apus__mailbox_extend(here, process) : NULL;
+    if (apus_unlikely(!message))
+        return message_send(to, type, payload, size);
+    message->type = type;
+    message->from = apus__sender(here);
+    message->ref = APUS_NO_REF;
+    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, message->block);
+    payload_copy(apus_message_payload(message), payload, size);
+    apus_bump_relaxed(&here->counters.sent_local, 1);
+    apus__wake(here, process);
+    return 0;
 }
 
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
@@ -180,6 +201,27 @@ static bool message_disown(struct apus__owner *here, apus_message *message)
     return true;
 }
 
+// Sends on a message that lies in a segment of the current process, to which the segment is bound: its content moves to a block.
+static int message_send_moved(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    apus_message *moved = here->current ? apus__message_alloc(here, message->size, APUS__MESSAGE) : NULL;
+    if (!moved)
+        return here->current ? -ENOMEM : -EINVAL;
+    moved->type = message->type;
+    moved->from = apus__sender(here);
+    moved->ref = message->ref;
+    moved->flags = message->flags & APUS__TAKEN;
+    memcpy(apus_message_payload(moved), apus_message_payload(message), message->size);
+    int result = apus__deliver_or_wait(here, to, moved);
+    if (result) {
+        apus__message_free(here, moved);
+        return result;
+    }
+    message_disown(here, message);
+    apus__message_free(here, message);
+    return 0;
+}
+
 int apus_send_message(apus_pid to, apus_message *message)
 {
     int result;
@@ -194,6 +236,11 @@ int apus_send_message(apus_pid to, apus_message *message)
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
+    if (message->block == APUS__SEGMENT) {
+        result = message_send_moved(here, to, message);
+        apus__leave(here);
+        return result;
+    }
     bool was_handled = here->current && message == here->handling;
     uint16_t flags = message->flags;
     uint8_t kind = message->kind;

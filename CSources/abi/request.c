@@ -276,7 +276,7 @@ static void request_flush(struct apus__owner *here, apus_process *self, apus_ref
     while (message && !(apus_ref_equal(message->ref, ref) &&
                         (message->kind == APUS__REPLY || (message->kind == APUS__SYSTEM && message->type != &apus_type_io)))) {
         before = message;
-        message = apus__message_next(message);
+        message = apus__mailbox_next(self, message);
     }
     if (message) {
         apus__mailbox_take(self, before, message);

@@ -232,8 +232,15 @@ static bool heap_take_span(struct apus__heap *heap, unsigned class)
         shelf_put(shelf, heap->place, rest);
         rest = next;
     }
-    if (left == NULL)
-        return pool_take_span(heap->pool, heap->node, span);
+    if (left == NULL) {
+        if (!pool_take_span(heap->pool, heap->node, span))
+            return false;
+        // The first span of a chunk begins a line late. Blocks of a power of two lie at multiples of their size all the same.
+        uint32_t size = apus__heap_sizes[class];
+        if ((size & (size - 1)) == 0)
+            span->next = (char *)(((uintptr_t)span->next + size - 1) & ~(uintptr_t)(size - 1));
+        return true;
+    }
     span->next = (char *)left;
     span->end = left->entries[0];
     return true;

@@ -190,7 +190,8 @@ void *apus__heap_alloc_large(struct apus__heap *heap, size_t bytes);
 // The size asked for when the large block was allocated.
 size_t apus__heap_large_size(const void *block);
 
-// A block of `class` (< APUS__HEAP_CLASSES), 64-byte aligned, content undefined; NULL when out of memory.
+// A block of `class` (< APUS__HEAP_CLASSES), content undefined; NULL when out of memory. Aligned to 64 bytes, and to its size if that is
+// a power of two.
 apus_inline void *apus__heap_alloc(struct apus__heap *heap, unsigned class)
 {
     apus_debug(class < APUS__HEAP_CLASSES);

@@ -139,7 +139,7 @@ void apus__bound_drop_oldest(struct apus__owner *here, struct apus_process *proc
     apus_message *before = NULL, *message = process->first;
     while (message && (apus_load_relaxed(&bound->messages) > apus_load_relaxed(&bound->messages_limit) ||
                        apus_load_relaxed(&bound->bytes) > apus_load_relaxed(&bound->bytes_limit))) {
-        apus_message *next = apus__message_next(message);
+        apus_message *next = apus__mailbox_next(process, message);
         if (message->flags & APUS__COUNTED) {
             if (process->flags & APUS__WAITING && process->extra->wait->seen == message)
                 process->extra->wait->seen = before;

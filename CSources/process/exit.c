@@ -199,8 +199,7 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
         exit_slow(here, process, pid, reason);
     }
     while (process->first) {
-        apus_message *message = process->first;
-        process->first = apus__message_next(message);
+        apus_message *message = apus__mailbox_pop(process);
         exit_drop_message(here, process, pid, message, reason);
     }
     process->flags = 0;

@@ -25,7 +25,7 @@ static apus_process_state inspect_state(const struct apus__owner *here, const st
 static uint64_t inspect_messages(const struct apus_process *process)
 {
     uint64_t count = 0;
-    for (const apus_message *message = process->first; message; message = apus__message_next(message))
+    for (const apus_message *message = process->first; message; message = apus__mailbox_next(process, message))
         count += message->kind <= APUS__LAST_VISIBLE;
     return count;
 }

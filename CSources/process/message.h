@@ -1,9 +1,9 @@
 // process/message.h - envelopes: how a message or signal looks in memory, and how blocks for it are had.
 //
 //     struct apus_message (48 bytes, in include/apus/message.h), then the payload
-//       reserved0  next in whatever list it is in
+//       reserved0  next in whatever list it is in; meaningless in the last one of a mailbox
 //       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
-//       flags      bits below      kind  enum apus__kind      block  size class of its memory
+//       flags      bits below      kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT
 //
 // Out of memory, the policy of the whole core: a call of the user's fails with -ENOMEM and changes nothing; a signal that the
 // semantics promise (exit, down, replies to the dead ...) is taken from a reserve that each owner keeps, and if that is used up as
@@ -11,7 +11,7 @@
 #ifndef APUS_PROCESS_MESSAGE_H
 #define APUS_PROCESS_MESSAGE_H
 
-#include "process/owner.h"
+#include "process/segment.h"
 
 #include <string.h>
 
@@ -64,6 +64,18 @@ static inline void apus__message_set_next(apus_message *message, apus_message *n
     message->reserved0 = next;
 }
 
+// Sets size, kind and block, and no flags. They are neighbours: one store for the four.
+apus_inline void apus__message_set_head(apus_message *message, uint32_t size, enum apus__kind kind, uint8_t block)
+{
+    _Static_assert(offsetof(apus_message, flags) == offsetof(apus_message, size) + 4, "neighbours");
+    struct {
+        uint32_t size;
+        uint16_t flags;
+        uint8_t kind, block;
+    } head = {size, 0, (uint8_t)kind, block};
+    memcpy(&message->size, &head, sizeof head);
+}
+
 // A block for `size` bytes of payload, with size, kind and flags set and the rest not; NULL if there is no memory.
 apus_inline apus_message *apus__message_alloc(struct apus__owner *here, size_t size, enum apus__kind kind)
 {
@@ -71,14 +83,7 @@ apus_inline apus_message *apus__message_alloc(struct apus__owner *here, size_t s
     apus_message *message = apus__heap_alloc_bytes(&here->heap, sizeof(apus_message) + size, &class);
     if (apus_unlikely(!message))
         return NULL;
-    // size, flags, kind and block are neighbours: one store for the four.
-    _Static_assert(offsetof(apus_message, flags) == offsetof(apus_message, size) + 4, "neighbours");
-    struct {
-        uint32_t size;
-        uint16_t flags;
-        uint8_t kind, block;
-    } head = {(uint32_t)size, 0, (uint8_t)kind, (uint8_t)class};
-    memcpy(&message->size, &head, sizeof head);
+    apus__message_set_head(message, (uint32_t)size, kind, (uint8_t)class);
     return message;
 }
 
@@ -87,7 +92,10 @@ apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size,
 
 apus_inline void apus__message_free(struct apus__owner *here, apus_message *message)
 {
-    apus__heap_free(&here->heap, message, message->block);
+    if (message->block == APUS__SEGMENT)
+        apus__segment_free(here, message);
+    else
+        apus__heap_free(&here->heap, message, message->block);
 }
 
 // Whether the message is an ordinary one, with no flag that asks for care: one comparison for both.

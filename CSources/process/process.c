@@ -16,6 +16,24 @@ struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *p
     return process->extra;
 }
 
+apus_message *apus__mailbox_open(struct apus__owner *here, struct apus_process *process)
+{
+    struct apus__segment *segment = apus__heap_alloc(&here->heap, APUS__SEGMENT_CLASS);
+    if (!segment)
+        return NULL;
+    apus_message *message = (apus_message *)((uintptr_t)segment + APUS_CACHE_LINE);
+    segment->left = 0;
+    segment->next = NULL;
+    if (process->flags & APUS__OPEN)
+        apus__segment_of(process->last)->next = segment;
+    apus__mailbox_close(process);
+    process->flags |= APUS__OPEN;
+    apus__message_set_next(process->last, message);
+    message->block = APUS__SEGMENT;
+    apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
+    return message;
+}
+
 void apus__hold(struct apus_process *process, apus_message *message)
 {
     struct apus__extra *extra = process->extra;

@@ -35,6 +35,7 @@ enum apus__flags {
     APUS__NODE_BOUND = 1u << 13,   // spawned for one NUMA node: stays there
     APUS__FOLLOWS = 1u << 14,      // at its next turn, moves to the owner its messages come from
     APUS__FRESH = 1u << 15,        // has not begun, and waits for that in its owner's list of fresh processes
+    APUS__OPEN = 1u << 16,         // the segment of its last message has room (segment.h)
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
@@ -217,15 +218,83 @@ static inline bool apus__may_move(const struct apus_process *process)
     return !(process->flags & APUS__WAITING) && !(process->extra && process->extra->pins);
 }
 
+// --- The mailbox: a list from `first` to `last`, which ends there whatever the last message's link says ---------------------------
+
+static inline apus_message *apus__mailbox_next(const struct apus_process *process, const apus_message *message)
+{
+    return message == process->last ? NULL : apus__message_next(message);
+}
+
+// The last message is about to be the last no more, but by one in the next line: its segment gives out no more lines.
+apus_inline void apus__mailbox_close(struct apus_process *process)
+{
+    if (apus_unlikely(process->flags & APUS__OPEN)) {
+        process->flags &= ~(uint32_t)APUS__OPEN;
+        apus__segment_of(process->last)->left += (int32_t)apus__segment_line(process->last);
+    }
+}
+
 // Appends to the mailbox; does not schedule.
 apus_inline void apus__mailbox_append(struct apus_process *process, apus_message *message)
 {
-    apus__message_set_next(message, NULL);
-    if (process->first)
+    if (process->first) {
+        apus__mailbox_close(process);
         apus__message_set_next(process->last, message);
-    else
+    } else {
         process->first = message;
+    }
     process->last = message;
+}
+
+static inline void apus__mailbox_prepend(struct apus_process *process, apus_message *message)
+{
+    if (process->first)
+        apus__message_set_next(message, process->first);
+    else
+        process->last = message;
+    process->first = message;
+}
+
+// Takes out the first message; there is one.
+apus_inline apus_message *apus__mailbox_pop(struct apus_process *process)
+{
+    apus_message *message = process->first;
+    if (message != process->last) {
+        process->first = apus__message_next(message);
+    } else {
+        apus__mailbox_close(process);
+        process->first = NULL;
+    }
+    return message;
+}
+
+// Opens a new segment behind the last message. Its first line, or NULL if there is no memory.
+apus_message *apus__mailbox_open(struct apus__owner *here, struct apus_process *process);
+
+// Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, to be filled in but for its link and `block`; does not
+// schedule. NULL if there is no memory.
+apus_inline apus_message *apus__mailbox_extend(struct apus__owner *here, struct apus_process *process)
+{
+    apus_message *message;
+    if (!process->first) {
+        message = apus__heap_alloc(&here->heap, 0);
+        if (apus_unlikely(!message))
+            return NULL;
+        message->block = 0;
+        process->first = message;
+    } else if (process->flags & APUS__OPEN && apus__segment_line(process->last) < APUS__SEGMENT_LINES - 1) {
+        message = (apus_message *)((uintptr_t)process->last + APUS_CACHE_LINE);
+        apus__unpoison(message, APUS_CACHE_LINE);
+        message->block = APUS__SEGMENT;
+        // In advance, so that the one who takes the next line need not touch this one.
+        apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
+    } else {
+        message = apus__mailbox_open(here, process);
+        if (apus_unlikely(!message))
+            return NULL;
+    }
+    process->last = message;
+    return message;
 }
 
 // The process's extra block, made if need be; NULL if there is no memory.
@@ -234,13 +303,15 @@ struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *p
 // Takes `message` out of the mailbox; `before` is the one in front of it, NULL if it is the first.
 static inline void apus__mailbox_take(struct apus_process *process, apus_message *before, apus_message *message)
 {
-    apus_message *next = apus__message_next(message);
-    if (before)
+    apus_message *next = apus__mailbox_next(process, message);
+    if (!next)
+        apus__mailbox_close(process);
+    if (before && next)
         apus__message_set_next(before, next);
+    else if (before)
+        process->last = before;
     else
         process->first = next;
-    if (process->last == message)
-        process->last = before;
 }
 
 // Held messages: linked both ways through the envelope, headed by extra->held.

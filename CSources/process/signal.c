@@ -245,10 +245,7 @@ void apus__must_end(struct apus__owner *here, struct apus_process *process, cons
     if (process->flags & APUS__EXITING)
         return;
     apus_message *why = apus__reason_message(here, reason);
-    if (!process->first)
-        process->last = why;
-    apus__message_set_next(why, process->first);
-    process->first = why;
+    apus__mailbox_prepend(process, why);
     process->flags |= APUS__EXITING;
     apus__doom(process, apus__pid(process));
     apus__schedule(here, process);

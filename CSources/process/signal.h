@@ -118,14 +118,23 @@ apus_inline void apus__wake(struct apus__owner *here, struct apus_process *proce
 // Everything that is not a message or request to an unbounded mailbox of ours.
 int apus__deliver_otherwise(struct apus__owner *here, apus_pid to, apus_message *message);
 
-apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
+// The process, if it is one of ours to which a message can be delivered at once, with nothing to count; else NULL.
+apus_inline struct apus_process *apus__find_near(struct apus__owner *here, apus_pid to)
 {
     uint32_t index = (uint32_t)to.id;
     struct apus_process *process = apus__cell_at(index);
     // The owner first, then one look at the pid: see apus__is_local(). relaxed: a bound is set before the pid is given to anyone, and
     // never taken away again.
-    if (apus_likely(index != 0 && index < apus__table_limit(&apus__world.cell_table) && message->kind <= APUS__REQUEST &&
-                    apus__is_local(here, process, to) && apus_load_relaxed(&process->bound) == NULL)) {
+    return apus_likely(index != 0 && index < apus__table_limit(&apus__world.cell_table) && apus__is_local(here, process, to) &&
+                       apus_load_relaxed(&process->bound) == NULL)
+               ? process
+               : NULL;
+}
+
+apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    struct apus_process *process = message->kind <= APUS__REQUEST ? apus__find_near(here, to) : NULL;
+    if (apus_likely(process != NULL)) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
         apus__mailbox_append(process, message);
         apus__wake(here, process);

@@ -132,7 +132,7 @@ static int cell_fill(struct apus__owner *here, struct apus_process *process, con
     process->parent = birth->parent;
     process->reductions = 0;
     process->remote_wakes = 0;
-    process->flags = (process->flags & APUS__EXITING) | cell_flags(birth);
+    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN)) | cell_flags(birth);
     int result = cell_set_state(here, process);
     if (apus_likely(!result))
         result = cell_set_extra(here, process, birth);
@@ -372,14 +372,10 @@ void apus__born(struct apus__owner *here, struct apus_process *process, apus_mes
 {
     struct apus__birth birth;
     memcpy(&birth, apus_message_payload(spawn), sizeof birth);
-    if (process->flags & APUS__EXITING) {
+    if (process->flags & APUS__EXITING)
         apus__mailbox_append(process, spawn); // it has been killed already; the first message says why
-    } else {
-        apus__message_set_next(spawn, process->first);
-        if (!process->first)
-            process->last = spawn;
-        process->first = spawn;
-    }
+    else
+        apus__mailbox_prepend(process, spawn);
     // In the nursery SCHEDULED was set so that nothing would give the cell a turn; cell_fill() clears it.
     int result = cell_fill(here, process, &birth);
     if (birth.parent.id == 0)

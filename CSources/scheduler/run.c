@@ -9,8 +9,7 @@ static const apus_reason run_normal = {.kind = APUS_REASON_NORMAL};
 static void run_end_by_signal(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
-    apus_message *why = process->first;
-    process->first = apus__message_next(why);
+    apus_message *why = apus__mailbox_pop(process);
     if (process->flags & APUS__WAITING)
         apus__slot_drop_stack(slot, process);
     apus__process_end(here, process, apus__reason_in(why));
@@ -92,7 +91,7 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
     struct apus__owner *here = &slot->owner;
     apus_message *spawn = process->first && process->first->kind == APUS__SPAWN ? process->first : NULL;
     if (spawn)
-        process->first = apus__message_next(spawn);
+        apus__mailbox_pop(process);
     process->flags &= ~(uint32_t)APUS__STARTING;
     here->current = process;
     here->handling = spawn;
@@ -125,8 +124,8 @@ apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *w
     if (apus_unlikely(process->flags & APUS__EXITING))
         return NULL; // it ends here; its first message is the reason
     apus_message *before = wait->seen;
-    apus_message *message = before ? apus__message_next(before) : process->first;
-    for (; message; before = message, message = apus__message_next(message)) {
+    apus_message *message = before ? apus__mailbox_next(process, before) : process->first;
+    for (; message; before = message, message = apus__mailbox_next(process, message)) {
         if (!wait->match || wait->match(message, wait->context)) {
             apus__mailbox_take(process, before, message);
             return message;
@@ -208,12 +207,15 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
     here->current = process;
     uint64_t handled = 0;
     apus_message *message;
-    while ((message = process->first)) {
-        apus_message *next = apus__message_next(message);
-        process->first = next;
-        // Two ahead: the next one was asked for a turn of this loop ago, and tells where the one after it lies.
-        if (next)
-            __builtin_prefetch(apus__message_next(next));
+    while (process->first) {
+        message = apus__mailbox_pop(process);
+        if (message->block == APUS__SEGMENT) {
+            if (apus__segment_line(message) == 1)
+                apus__segment_prefetch(message);
+        } else if (process->first) {
+            // Two ahead: the next one was asked for a turn of this loop ago, and tells where the one after it lies.
+            __builtin_prefetch(apus__message_next(process->first));
+        }
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
             return;
         here->handling = message;

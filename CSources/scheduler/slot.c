@@ -180,10 +180,8 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
         handling = NULL;
     apus_message *orphans[] = {handling, result};
     for (unsigned i = 0; i < 2; i++) {
-        if (!orphans[i])
-            continue;
-        apus__message_set_next(orphans[i], process->first);
-        process->first = orphans[i];
+        if (orphans[i])
+            apus__mailbox_prepend(process, orphans[i]);
     }
     apus__context_destroy(&fiber->context);
     apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);

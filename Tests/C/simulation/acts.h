@@ -143,7 +143,7 @@ static inline bool has_exit_from(const apus_process *self, apus_pid from)
 {
     const apus_message *message = self->first;
     while (message && !(message->type == &apus_type_exit && apus_pid_equal(message->from, from)))
-        message = apus__message_next(message);
+        message = apus__mailbox_next(self, message);
     return message != NULL;
 }
 

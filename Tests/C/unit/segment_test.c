@@ -1,0 +1,119 @@
+// Goal:   a mailbox whose messages lie in blocks, in segments that are open, full and left half used, keeps order and content, whatever
+//         is taken out of its middle, kept, released in any order or sent on; and nothing is left at the end.
+// Method: a process sends itself messages of several sizes and receives them, drawn by a seed, beside a plain array that says what must
+//         come. Stopping checks that no block is in use.
+#include "../scene.h"
+
+#include "os/random.h"
+#include "process/process.h"
+
+enum { STEPS = 200000, PILE_MAX = 200, HELD_MAX = 50 };
+
+static struct apus__random dice;
+static int64_t pile[PILE_MAX]; // what waits, in order
+static unsigned piled;
+static apus_message *held[HELD_MAX];
+static unsigned held_count;
+static int64_t last_number;
+
+static bool is_number(const apus_message *message, void *wanted)
+{
+    return *(const int64_t *)apus_message_payload(message) == *(const int64_t *)wanted;
+}
+
+static void pile_send(apus_process *self)
+{
+    static const size_t sizes[] = {8, 8, 8, 16, 24, 200};
+    int64_t payload[25] = {++last_number, ~last_number};
+    if (piled == PILE_MAX)
+        return;
+    CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, sizes[apus__random_below(&dice, 6)]), 0);
+    pile[piled++] = last_number;
+}
+
+// Takes the message at `at`, which is kept for a while, or released at once.
+static void pile_take(apus_process *self, unsigned at)
+{
+    int64_t wanted = pile[at];
+    apus_message *message = apus_receive(self, at ? is_number : NULL, &wanted, 0);
+    CHECK(message != NULL);
+    const int64_t *payload = apus_message_payload(message);
+    CHECK_EQ(payload[0], wanted);
+    CHECK(apus_message_size(message) == 8 || payload[1] == ~wanted);
+    CHECK(apus_pid_equal(apus_message_from(message), apus_pid_of(self)));
+    memmove(&pile[at], &pile[at + 1], (--piled - at) * sizeof pile[0]);
+    if (held_count < HELD_MAX)
+        held[held_count++] = message;
+    else
+        apus_message_release(message);
+}
+
+static void held_end(apus_process *self, bool sends_on)
+{
+    unsigned at = apus__random_below(&dice, held_count);
+    apus_message *message = held[at];
+    held[at] = held[--held_count];
+    if (sends_on && piled < PILE_MAX) {
+        pile[piled++] = *(const int64_t *)apus_message_payload(message);
+        CHECK_EQ(apus_send_message(apus_pid_of(self), message), 0);
+    } else {
+        apus_message_release(message);
+    }
+}
+
+static void piling_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int step = 0; step < STEPS; step++) {
+        // Tides, so that the mailbox is short and long by turns.
+        bool flood = step / 1000 % 2;
+        uint32_t act = apus__random_below(&dice, 8);
+        if (act < (flood ? 5 : 3))
+            pile_send(self);
+        else if (act < 6 && piled)
+            pile_take(self, act % 2 ? apus__random_below(&dice, piled) : 0);
+        else if (act >= 6 && held_count)
+            held_end(self, act == 6);
+    }
+    while (piled > PILE_MAX / 4)
+        pile_take(self, piled - 1);
+}
+
+TEST(piling, "a mailbox keeps order and content, whatever is taken out of its middle, kept or sent on")
+{
+    apus__random_init(&dice, 20261125);
+    start_runtime(1);
+    run_process(piling_body, NULL, 0);
+    stop_runtime();
+}
+
+static void segments_body(apus_process *self, void *argument)
+{
+    apus_message *messages[20];
+    (void)argument;
+    for (int64_t i = 0; i < 20; i++)
+        CHECK_EQ(apus_send(apus_pid_of(self), &type_number, &i, sizeof i), 0);
+    for (int i = 0; i < 20; i++)
+        messages[i] = apus_receive(self, NULL, NULL, 0);
+    CHECK(messages[0]->block != APUS__SEGMENT);
+    for (int i = 1; i < 20; i++) {
+        CHECK_EQ(messages[i]->block, APUS__SEGMENT);
+        CHECK_EQ(apus__segment_line(messages[i]), 1 + (i - 1) % 7);
+    }
+    CHECK(apus__segment_of(messages[1])->next == apus__segment_of(messages[8]));
+    CHECK(!(self->flags & APUS__OPEN));
+    for (int i = 0; i < 20; i++)
+        apus_message_release(messages[i]);
+}
+
+TEST(segments, "the first message has a block of its own, those that pile up behind it lie side by side")
+{
+    start_runtime(1);
+    run_process(segments_body, NULL, 0);
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
