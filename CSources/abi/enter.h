@@ -26,6 +26,12 @@ apus_inline struct apus__owner *apus__enter_self(const apus_process *self, int *
     return apus_likely(here && self && here->current == self) ? here : NULL;
 }
 
+// What a wait without a result came to: 0, or that the process must end.
+static inline int apus__wait_outcome(const apus_process *self)
+{
+    return self->flags & APUS__EXITING ? -ECANCELED : 0;
+}
+
 // Whether the calling thread runs inside a process.
 static inline bool apus__is_inside(void)
 {

@@ -33,7 +33,7 @@ bool apus_is_alive(apus_pid pid)
 
 static int spawn_options_check(const apus_spawn_options *options, const struct apus__owner *here)
 {
-    const unsigned all = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_ACK;
+    const unsigned all = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_ACK | APUS_SPAWN_UNWIND;
     const unsigned needs_self = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_ACK;
     size_t length;
     if (options->struct_size != sizeof *options || options->flags & ~all || (unsigned)options->priority > APUS_PRIORITY_MAX ||
@@ -67,6 +67,7 @@ static void birth_set_options(struct apus__birth *birth, const apus_spawn_option
     birth->mailbox_policy = options->mailbox_policy;
     birth->dead_letters = options->dead_letters;
     birth->arena_limit = options->arena_limit;
+    birth->argument_type = options->argument_type;
     birth_set_label(birth, options->label);
     if (options->flags & APUS_SPAWN_MONITOR)
         birth->monitor.id = apus__new_ref(here);
@@ -196,6 +197,14 @@ int apus_spawn_blocking(void (*body)(apus_process *self, void *argument), const 
     return spawn(&birth, argument, size, options, pid);
 }
 
+void apus_argument_take(apus_process *self)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (here && here->handling && here->handling->kind == APUS__SPAWN)
+        here->handling->flags |= APUS__TAKEN;
+}
+
 // --- Ending ---------------------------------------------------------------------------------------------------------------------
 
 int apus_exit(apus_process *self, apus_reason reason)
@@ -318,9 +327,10 @@ int apus_sleep(apus_process *self, uint64_t milliseconds)
         return error;
     struct apus__wait wait = {.takes_messages = false};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
-    if (!result)
-        apus__slot_wait(apus__slot_of(here), &wait, milliseconds);
-    return result;
+    if (result)
+        return result;
+    apus__slot_wait(apus__slot_of(here), &wait, milliseconds);
+    return apus__wait_outcome(self);
 }
 
 int apus_yield(apus_process *self)
@@ -335,7 +345,7 @@ int apus_yield(apus_process *self)
         return result;
     self->flags |= APUS__READY;
     apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
-    return 0;
+    return apus__wait_outcome(self);
 }
 
 void *apus_alloc(apus_process *self, size_t size)

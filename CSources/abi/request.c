@@ -16,7 +16,7 @@ static int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t 
     if (wait->result)
         return 0;
     apus__signal_send(here, wait->asked, &take_back);
-    return -ETIMEDOUT;
+    return apus__wait_outcome(wait->process) ? -ECANCELED : -ETIMEDOUT;
 }
 
 int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
@@ -96,7 +96,7 @@ static int call_from_process(struct apus__owner *here, apus_pid to, apus_message
     }
     if (result == 0)
         return call_result(here, outcome, reply);
-    if (result != -ETIMEDOUT)
+    if (result != -ETIMEDOUT && result != -ECANCELED)
         call_unsent(here, request, result);
     return result;
 }
@@ -117,7 +117,7 @@ static void call_errand_dispose(struct apus__errand *errand)
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
     if (!call->is_begun && call->type->drop && !call_has_changed_nothing(errand->result))
-        call->type->drop(call->payload, call->size);
+        call->type->drop(call->payload, call->size, call->type);
     apus_message_release(call->reply);
     free(errand);
 }

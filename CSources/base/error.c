@@ -9,6 +9,7 @@
     X(EALREADY, "it has been done already")                                   \
     X(EBADF, "not an open file descriptor")                                   \
     X(EBUSY, "it is in use")                                                  \
+    X(ECANCELED, "the process must end")                                      \
     X(ECHILD, "this OS process is a fork of the one that runs Apus")          \
     X(ECONNABORTED, "the process ended before it answered")                   \
     X(EDEADLK, "the caller would wait for itself")                            \

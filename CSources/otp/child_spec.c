@@ -189,6 +189,8 @@ static const char *spec_options_wrong(const apus_spawn_options *options)
         return NULL;
     if (options->struct_size != sizeof *options)
         return "the options' struct_size is not sizeof(apus_spawn_options)";
+    if (options->argument_type)
+        return "an argument that is used for every restart cannot own anything";
     return options->flags & APUS_SPAWN_MONITOR ? "APUS_SPAWN_MONITOR is the supervisor's" : NULL;
 }
 

@@ -29,6 +29,7 @@ struct apus__birth {
     uint32_t mailbox_policy;
     apus_pid dead_letters;
     size_t arena_limit;
+    const apus_type *argument_type;
     char label[64];
 };
 

@@ -104,11 +104,16 @@ apus_inline bool apus__message_is_plain(const apus_message *message)
     return (message->flags | message->kind) == 0;
 }
 
+// The same for the argument in a SPAWN message (spawn.c).
+void apus__argument_drop(apus_message *spawn);
+
 // Calls the type's drop, if the payload still owns something.
 static inline void apus__payload_drop(apus_message *message)
 {
     if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
-        message->type->drop(apus_message_payload(message), message->size);
+        message->type->drop(apus_message_payload(message), message->size, message->type);
+    else if (apus_unlikely(message->kind == APUS__SPAWN))
+        apus__argument_drop(message);
 }
 
 // Drops the payload and frees the message.

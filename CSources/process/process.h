@@ -36,6 +36,8 @@ enum apus__flags {
     APUS__FOLLOWS = 1u << 14,      // at its next turn, moves to the owner its messages come from
     APUS__FRESH = 1u << 15,        // has not begun, and waits for that in its owner's list of fresh processes
     APUS__OPEN = 1u << 16,         // the segment of its last message has room (segment.h)
+    APUS__UNWINDS = 1u << 17,      // a wait in which it must end returns
+    APUS__CLEANING = 1u << 18,     // cleanup runs: no more waits
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
@@ -85,6 +87,7 @@ struct apus__extra {
     size_t arena_used;
     size_t arena_limit;
     uint32_t pins;             // reasons not to move to another owner: waits and requests with a time limit
+    uint32_t unwound;          // waits that returned because the process must end
     char label[64];
 };
 

@@ -14,6 +14,13 @@ void *apus__spawn_argument(const apus_message *spawn)
     return spawn->ref.id < spawn->size ? (char *)apus_message_payload(spawn) + spawn->ref.id : NULL;
 }
 
+void apus__argument_drop(apus_message *spawn)
+{
+    void *argument = apus__spawn_argument(spawn);
+    if (argument && spawn->type && spawn->type->drop && !(spawn->flags & APUS__TAKEN))
+        spawn->type->drop(argument, spawn->size - spawn->ref.id, spawn->type);
+}
+
 // A new pid for the cell: the next generation. 0 is skipped, so that no pid is ever nobody's.
 static apus_pid cell_new_pid(struct apus_process *process)
 {
@@ -117,6 +124,8 @@ static uint32_t cell_flags(const struct apus__birth *birth)
         flags |= APUS__PARENT_LINKED;
     if (birth->flags & APUS_SPAWN_ACK)
         flags |= APUS__ACK;
+    if (birth->flags & APUS_SPAWN_UNWIND)
+        flags |= APUS__UNWINDS;
     if (birth->body)
         flags |= APUS__BLOCKING;
     if (birth->is_node_bound)
@@ -178,14 +187,15 @@ static int parent_relate(struct apus__owner *here, const struct apus__birth *bir
     return 0;
 }
 
-static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size)
+static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size,
+                                   const apus_type *argument_type)
 {
     // The argument begins at a multiple of 16, behind the birth if that travels too.
     size_t start = birth ? (sizeof *birth + 15) & ~(size_t)15 : 0;
     apus_message *message = apus__message_alloc(here, start + size, APUS__SPAWN);
     if (!message)
         return NULL;
-    message->type = NULL;
+    message->type = argument_type;
     message->from = APUS_NOBODY;
     message->ref.id = start;
     if (birth)
@@ -209,7 +219,7 @@ static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *p
 int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
 {
     apus_message *message = NULL;
-    if (size && !(message = spawn_message(here, NULL, argument, size)))
+    if (size && !(message = spawn_message(here, NULL, argument, size, birth->argument_type)))
         return -ENOMEM;
     struct apus_process *process = cell_alloc(here);
     if (apus_unlikely(!process)) {
@@ -340,7 +350,7 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struc
     if (!process)
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);
-    apus_message *message = spawn_message(here, birth, argument, size);
+    apus_message *message = spawn_message(here, birth, argument, size, birth->argument_type);
     struct apus__name *name = NULL;
     int result = message ? cell_set_limits(here, process, birth) : -ENOMEM;
     if (!result && birth->name)

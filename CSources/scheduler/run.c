@@ -3,7 +3,21 @@
 
 static const apus_reason run_normal = {.kind = APUS_REASON_NORMAL};
 
+// How often a wait may return because the process must end, before it loses its stack all the same.
+enum { UNWOUND_MAX = 100 };
+
 // --- Ending ---------------------------------------------------------------------------------------------------------------------
+
+// Lets the state go, unless it is not made yet, or the process was in the middle of changing it.
+static void run_clean_up(struct apus__owner *here, struct apus_process *process)
+{
+    if (!process->behaviour->cleanup || process->flags & APUS__STARTING)
+        return;
+    process->flags |= APUS__CLEANING;
+    here->current = process;
+    process->behaviour->cleanup(process, process->state);
+    here->current = NULL;
+}
 
 // Ends a process that a signal has told to: its first message says why.
 static void run_end_by_signal(struct apus__slot *slot, struct apus_process *process)
@@ -12,6 +26,8 @@ static void run_end_by_signal(struct apus__slot *slot, struct apus_process *proc
     apus_message *why = apus__mailbox_pop(process);
     if (process->flags & APUS__WAITING)
         apus__slot_drop_stack(slot, process);
+    else
+        run_clean_up(here, process);
     apus__process_end(here, process, apus__reason_in(why));
     apus__message_free(here, why);
 }
@@ -40,10 +56,12 @@ static void run_end(struct apus__slot *slot, struct apus_process *process, apus_
         process->behaviour->terminate(process, process->state, reason);
     here->handling = NULL;
     here->current = NULL;
-    if (process->flags & APUS__EXITING)
+    if (process->flags & APUS__EXITING) {
         run_end_by_signal(slot, process);
-    else
+    } else {
+        run_clean_up(here, process);
         apus__process_end(here, process, reason);
+    }
     if (why)
         apus__message_free(here, why);
 }
@@ -147,6 +165,13 @@ static bool run_wait_is_over(struct apus_process *process)
     return message != NULL;
 }
 
+// Whether a process that must end goes on from its wait, to return from its callback by itself.
+static bool run_may_unwind(struct apus_process *process)
+{
+    const uint32_t both = APUS__WAITING | APUS__UNWINDS;
+    return (process->flags & both) == both && process->extra->unwound++ < UNWOUND_MAX;
+}
+
 // --- The turn -------------------------------------------------------------------------------------------------------------------
 
 // The turn of a process that is not simply handling messages. True if it is now.
@@ -162,7 +187,10 @@ apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *pro
             return true;
     }
     if (process->flags & APUS__EXITING) {
-        run_end_by_signal(slot, process);
+        if (run_may_unwind(process))
+            apus__slot_resume(slot, process);
+        else
+            run_end_by_signal(slot, process);
         return false;
     }
     if (process->flags & APUS__WAITING) {

@@ -81,6 +81,8 @@ int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
 {
     struct apus__owner *here = &slot->owner;
     struct apus_process *process = here->current;
+    if (apus_unlikely(process->flags & APUS__CLEANING))
+        return -EPERM;
     if (!apus__extra(here, process) || !(wait->fiber = fiber_take(slot)))
         return -ENOMEM;
     wait->process = process;

@@ -98,7 +98,8 @@ void apus__run(struct apus__slot *slot, struct apus_process *process);
 
 // A wait of the current process, in two steps, so that an outcome that arrives while it is being asked for is not lost. Prepare says
 // what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it takes, its reply, its
-// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM, also if there is no stack to go on with.
+// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM, also if there is no stack to go on with;
+// -EPERM in cleanup.
 int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait);
 void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait);
 void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms);

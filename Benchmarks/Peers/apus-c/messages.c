@@ -45,8 +45,8 @@ static int pong_handle(apus_process *self, void *state, apus_message *message)
     return --me->left > 0 ? APUS_OK : APUS_DONE;
 }
 
-static const apus_behaviour ping = {"ping", sizeof(struct player), player_init, ping_handle, NULL};
-static const apus_behaviour pong = {"pong", sizeof(struct player), player_init, pong_handle, NULL};
+static const apus_behaviour ping = {"ping", sizeof(struct player), player_init, ping_handle, NULL, NULL};
+static const apus_behaviour pong = {"pong", sizeof(struct player), player_init, pong_handle, NULL, NULL};
 
 enum { PAIRS = 64 };
 
@@ -114,7 +114,7 @@ static int ring_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour ring = {"ring", sizeof(struct ring), ring_init, ring_handle, NULL};
+static const apus_behaviour ring = {"ring", sizeof(struct ring), ring_init, ring_handle, NULL, NULL};
 
 static double ring_run(apus_process *boss)
 {
@@ -172,8 +172,8 @@ static int bang_sender_init(apus_process *self, void *state, const void *argumen
     return APUS_DONE;
 }
 
-static const apus_behaviour bang_receiver = {"bang receiver", sizeof(struct bang), bang_receiver_init, bang_receiver_handle, NULL};
-static const apus_behaviour bang_sender = {"bang sender", 0, bang_sender_init, NULL, NULL};
+static const apus_behaviour bang_receiver = {"bang receiver", sizeof(struct bang), bang_receiver_init, bang_receiver_handle, NULL, NULL};
+static const apus_behaviour bang_sender = {"bang sender", 0, bang_sender_init, NULL, NULL, NULL};
 
 static double bang_run(apus_process *boss)
 {
@@ -246,7 +246,7 @@ static int big_handle(apus_process *process, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour big = {"big", sizeof(struct big), big_init, big_handle, NULL};
+static const apus_behaviour big = {"big", sizeof(struct big), big_init, big_handle, NULL, NULL};
 
 static double big_run(apus_process *boss)
 {
@@ -284,7 +284,7 @@ static int counter_handle(apus_process *self, void *state, apus_message *message
     return APUS_OK;
 }
 
-static const apus_behaviour counter = {"counter", sizeof(int64_t), NULL, counter_handle, NULL};
+static const apus_behaviour counter = {"counter", sizeof(int64_t), NULL, counter_handle, NULL, NULL};
 
 static int64_t counter_call(apus_pid server, int64_t add)
 {

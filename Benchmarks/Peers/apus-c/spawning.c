@@ -23,7 +23,7 @@ static int brief_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour brief = {"brief", 0, brief_init, NULL, NULL};
+static const apus_behaviour brief = {"brief", 0, brief_init, NULL, NULL, NULL};
 
 static int spawner_init(apus_process *self, void *state, const void *argument)
 {
@@ -53,7 +53,7 @@ static int spawner_handle(apus_process *self, void *state, apus_message *message
     return APUS_DONE;
 }
 
-static const apus_behaviour spawner = {"spawner", sizeof(struct spawner), spawner_init, spawner_handle, NULL};
+static const apus_behaviour spawner = {"spawner", sizeof(struct spawner), spawner_init, spawner_handle, NULL, NULL};
 
 static double spawn_run(apus_process *boss)
 {
@@ -84,7 +84,7 @@ static int idle_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour idle = {"idle", sizeof(int64_t), NULL, idle_handle, NULL};
+static const apus_behaviour idle = {"idle", sizeof(int64_t), NULL, idle_handle, NULL, NULL};
 
 static int64_t resident_bytes(void)
 {
@@ -149,7 +149,7 @@ struct range {
 };
 
 static int skynet_init(apus_process *self, void *state, const void *argument);
-static const apus_behaviour skynet = {"skynet", sizeof(struct node), skynet_init, node_handle, NULL};
+static const apus_behaviour skynet = {"skynet", sizeof(struct node), skynet_init, node_handle, NULL, NULL};
 
 static int skynet_init(apus_process *self, void *state, const void *argument)
 {
@@ -183,7 +183,7 @@ static double skynet_run(apus_process *boss)
 // The left branch of every call is a process, the right one goes on here: fib(n) = fib(n-1) + fib(n-3) + ... + fib(0 or 1).
 
 static int fib_init(apus_process *self, void *state, const void *argument);
-static const apus_behaviour fib = {"fib", sizeof(struct node), fib_init, node_handle, NULL};
+static const apus_behaviour fib = {"fib", sizeof(struct node), fib_init, node_handle, NULL, NULL};
 
 static int fib_init(apus_process *self, void *state, const void *argument)
 {

@@ -81,8 +81,8 @@ static int echo_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour burner = {"burner", 0, burner_init, NULL, NULL};
-static const apus_behaviour echo = {"echo", 0, NULL, echo_handle, NULL};
+static const apus_behaviour burner = {"burner", 0, burner_init, NULL, NULL, NULL};
+static const apus_behaviour echo = {"echo", 0, NULL, echo_handle, NULL, NULL};
 
 struct prober {
     apus_pid echo;
@@ -120,7 +120,7 @@ static int prober_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour prober = {"prober", sizeof(struct prober), prober_init, prober_handle, NULL};
+static const apus_behaviour prober = {"prober", sizeof(struct prober), prober_init, prober_handle, NULL, NULL};
 
 static int compare_ns(const void *a, const void *b)
 {

@@ -15,8 +15,8 @@ typedef struct apus_type {
     /* Releases what the payload owns, when a message is dropped unread or released; NULL if it owns nothing. Called once for each
      * message, on any thread, and must not wait or call Apus. A payload whose content the handler has moved elsewhere is told so
      * with `apus_message_take`. */
-    void (*drop)(void *payload, size_t size);
-    void *reserved; /* zero */
+    void (*drop)(void *payload, size_t size, const struct apus_type *type);
+    const void *context; /* yours: what one drop function needs to know that serves several types; NULL */
 } apus_type;
 
 /* A message. Opaque: read it through the functions below. */

@@ -33,6 +33,10 @@ typedef struct apus_behaviour {
     /* Called once before the process ends, if init succeeded, when it ends of its own accord (APUS_DONE, an error, `apus_exit`),
      * or when it traps exits and its parent told it to end. Not called when a signal ends it. NULL: nothing to do. */
     void (*terminate)(apus_process *self, void *state, const apus_reason *reason);
+    /* Called once, last, for what the state owns, however the process ends, by a signal too, if init was called. It may send, but not
+     * wait: a wait fails with -EPERM. Left out for a process that lost its stack in a wait (APUS_SPAWN_UNWIND avoids that) or had a
+     * fault: nobody knows then what its state is. NULL: nothing to do. */
+    void (*cleanup)(apus_process *self, void *state);
 } apus_behaviour;
 
 /* Priorities as in Erlang: `max` and `high` run before everything below them; of `normal` and `low`, a low process gets every
@@ -57,7 +61,11 @@ enum {
     APUS_SPAWN_LINK = 1,       /* link with the spawning process, atomically */
     APUS_SPAWN_MONITOR = 2,    /* monitor it from the spawning process, atomically; the reference goes to `*monitor` */
     APUS_SPAWN_TRAP_EXITS = 4, /* the new process traps exits from its first moment */
-    APUS_SPAWN_ACK = 8         /* send the spawning process one `apus_type_started` message when init has ended, however */
+    APUS_SPAWN_ACK = 8,       /* send the spawning process one `apus_type_started` message when init has ended, however */
+    /* When a signal ends the process in a wait, the wait returns instead of the stack being dropped, so that what the stack owns is
+     * released by those who own it: `apus_receive` gives NULL, everything else -ECANCELED, and so does each later wait. For everybody
+     * else the process is dead already. It ends when its callback returns; after 100 such waits it loses its stack all the same. */
+    APUS_SPAWN_UNWIND = 16
 };
 
 /* Options for spawning. Zero every field you do not set; zero is the default. */
@@ -75,6 +83,9 @@ typedef struct apus_spawn_options {
     apus_mailbox_policy mailbox_policy;
     apus_pid dead_letters;    /* the process that gets the messages dropped by the policy; APUS_NOBODY: they are only counted */
     size_t arena_limit;       /* bytes `apus_alloc` may take in all; 0: no limit. Over it the process ends with `killed` */
+    /* The type of the argument if it owns something, else NULL. Once the spawn has succeeded its `drop` is called when init (or the
+     * body of a blocking process) has returned, or if the process is ended before; not after `apus_argument_take`. */
+    const apus_type *argument_type;
 } apus_spawn_options;
 
 /* Starts a process. Returns at once; `init` runs later, in the new process.
@@ -99,6 +110,10 @@ APUS_API int apus_spawn(const apus_behaviour *behaviour, const void *argument, s
  * OTP:       erlang:spawn/1. */
 APUS_API int apus_spawn_blocking(void (*body)(apus_process *self, void *argument), const void *argument, size_t size,
                                  const apus_spawn_options *options, apus_pid *pid);
+
+/* Says, in init or in the body of a blocking process, that the argument's content has been moved out: `drop` will not be called for
+ * it. Does nothing elsewhere. */
+APUS_API void apus_argument_take(apus_process *self);
 
 /* The process that is calling, or NULL on a plain thread. */
 APUS_API apus_process *apus_self(void);
@@ -143,7 +158,8 @@ typedef bool(apus_match)(const apus_message *message, void *context);
  * Returns:    the message, now the caller's (`apus_message_release` it); NULL after the time-out, if self is not the caller, or if it
  *             would have to wait and there is no memory for a stack to go on with.
  * Order:      oldest match first. While it waits the process takes no other message, but signals still act on it: a signal that
- *             ends the process ends it here, its stack is dropped and nothing after the wait runs.
+ *             ends the process ends it here, its stack is dropped and nothing after the wait runs, unless APUS_SPAWN_UNWIND was asked
+ *             for: then it returns NULL.
  * Cost:       if it must wait, its stack is set aside until a message comes. Skipped messages are looked at once for each call.
  * OTP:        receive ... after. */
 APUS_API apus_message *apus_receive(apus_process *self, apus_match *match, void *context, uint64_t timeout_ms);

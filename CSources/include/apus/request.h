@@ -47,7 +47,8 @@ APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type,
  * Errors:    -ETIMEDOUT no reply in time, and a late one will never be seen; -ESRCH there is no such process; -ECONNABORTED it
  *            ended before it replied: `*reply`, if asked for, is then an `apus_type_down` message with its reason, to be released;
  *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`, or there was no memory to hand the reply to a
- *            plain thread; -ESHUTDOWN also if the runtime is stopped meanwhile. On other errors `*reply` is NULL.
+ *            plain thread; -ESHUTDOWN also if the runtime is stopped meanwhile; -ECANCELED the calling process must end
+ *            (APUS_SPAWN_UNWIND). On other errors `*reply` is NULL.
  * Ownership: the payload is taken, and its `drop` called in the end, whatever comes of the call; but not on -EINVAL, -EMSGSIZE,
  *            -EDEADLK, -ENOMEM and -EAGAIN, which change nothing.
  * Cost:      between processes on one scheduler: two messages and two stack switches, no locked instruction. From a plain thread:

@@ -59,7 +59,7 @@ typedef struct apus_child_spec {
                                          /* ... or your own: spawn, linked, in the supervisor's process; 0, APUS_IGNORE or an error */
     const void *argument;                /* copied */
     size_t argument_size;
-    const apus_spawn_options *options;   /* copied; flags LINK and ACK are added, MONITOR must not be set */
+    const apus_spawn_options *options;   /* copied; LINK and ACK are added; no MONITOR, no argument_type */
     apus_restart restart;
     apus_child_kind kind;                /* APUS_SUPERVISOR is implied by `supervisor` */
     bool significant;

@@ -10,9 +10,9 @@
 
 static atomic_uint drops;
 
-static void count_drop(void *payload, size_t size)
+static void count_drop(void *payload, size_t size, const apus_type *type)
 {
-    (void)payload, (void)size;
+    (void)payload, (void)size, (void)type;
     atomic_fetch_add(&drops, 1);
 }
 

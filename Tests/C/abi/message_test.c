@@ -5,10 +5,11 @@
 
 static atomic_int drops;
 
-static void count_drop(void *payload, size_t size)
+static void count_drop(void *payload, size_t size, const apus_type *type)
 {
     CHECK_EQ(size, 8);
     CHECK_EQ(*(const int64_t *)payload, 77);
+    CHECK_STR(type->name, "owned");
     atomic_fetch_add(&drops, 1);
 }
 

@@ -328,9 +328,9 @@ TEST(R71_dead_letters, "R71: dropped messages are counted and go to the dead-let
 
 static atomic_int drops;
 
-static void count_drop(void *payload, size_t size)
+static void count_drop(void *payload, size_t size, const apus_type *type)
 {
-    (void)payload, (void)size;
+    (void)payload, (void)size, (void)type;
     atomic_fetch_add(&drops, 1);
 }
 

@@ -259,9 +259,9 @@ TEST(R13_last_words, "R13: what a process sent before it died arrives before its
 
 static atomic_int drops;
 
-static void count_drop(void *payload, size_t size)
+static void count_drop(void *payload, size_t size, const apus_type *type)
 {
-    (void)payload, (void)size;
+    (void)payload, (void)size, (void)type;
     atomic_fetch_add(&drops, 1);
 }
 

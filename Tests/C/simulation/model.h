@@ -167,9 +167,10 @@ struct note_payload {
     char more[40]; // some are sent with it, so that messages have two sizes
 };
 
-static inline void note_drop(void *payload, size_t size)
+static inline void note_drop(void *payload, size_t size, const apus_type *type)
 {
     struct note_payload note;
+    CHECK_STR(type->name, "note");
     memcpy(&note, payload, offsetof(struct note_payload, more));
     CHECK(size >= offsetof(struct note_payload, more) && note.note >= 0 && note.note < model.note_count);
     CHECK(model.notes[note.note].is_sent);
