@@ -21,6 +21,7 @@ extern const struct workload message_workloads[]; // messages.c: pingpong pairs 
 extern const struct workload spawn_workloads[];   // spawning.c: spawn idle_mem skynet fib
 extern const struct workload failure_workloads[]; // failing.c: restart restart_fresh
 extern const struct workload time_workloads[];    // timing.c: timers fairness fairness_max
+extern const struct workload *const suite[];      // suite.c: one file each, in savina/, bencherl/ and own/; NULL ends it
 
 extern unsigned bench_cores;
 
@@ -69,7 +70,43 @@ static inline apus_pid spawn(const apus_behaviour *behaviour, const void *argume
     return pid;
 }
 
-// The boss waits for a number from any of its processes.
+// The boss waits for a number from any of its processes; for `count` of them, and adds them up.
 int64_t receive_number(apus_process *boss);
+int64_t receive_sum(apus_process *boss, int64_t count);
+
+// One more value that the run has found: printed after its own as WORKLOAD.METRIC. At most 16.
+void also(const char *metric, double value, const char *unit);
+
+// An init that takes the argument of the spawn as the state.
+#define INIT_FROM_ARGUMENT(name, type)                                                                                             \
+    static int name(apus_process *self, void *state, const void *argument)                                                         \
+    {                                                                                                                              \
+        (void)self;                                                                                                                \
+        *(type *)state = *(const type *)argument;                                                                                  \
+        return APUS_OK;                                                                                                            \
+    }
+
+// The generator that all peers use: xorshift, 64 bits (Marsaglia, 2003). The seed must not be 0.
+static inline uint64_t random_next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+static inline uint64_t random_below(uint64_t *seed, uint64_t limit)
+{
+    return random_next(seed) % limit;
+}
+
+// Work that cannot be left out: draws `steps` random numbers, and ends the program if the last is 0, which it never is.
+static inline void spin(uint64_t *seed, uint64_t steps)
+{
+    for (uint64_t i = 0; i < steps; i++) {
+        random_next(seed);
+    }
+    check(*seed != 0, "spin");
+}
 
 #endif

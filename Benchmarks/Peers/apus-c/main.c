@@ -1,8 +1,9 @@
 // main.c - one workload of the common set, on Apus through its C ABI. usage: bench WORKLOAD CORES SCALE
 //
-// Prints apus-c,WORKLOAD,CORES,VALUE,UNIT on stdout, anything else on stderr. Exit status 0 only if the workload's own check of
+// Prints apus-c,WORKLOAD,CORES,VALUE,UNIT on stdout, and a line WORKLOAD.METRIC for each further value; anything else on stderr. Exit status 0 only if the workload's own check of
 // counts and sums held and the runtime then stopped with nothing left; 1 if not; 3 for a workload that Apus has no form of.
 #include "bench.h"
+#include "histogram.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +45,36 @@ int64_t receive_number(apus_process *boss)
     return number;
 }
 
+int64_t receive_sum(apus_process *boss, int64_t count)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += receive_number(boss);
+    }
+    return sum;
+}
+
+enum { METRICS_MAX = 16 };
+static struct metric {
+    const char *name;
+    double value;
+    const char *unit;
+} metrics[METRICS_MAX];
+static int metric_count;
+
+void also(const char *metric, double value, const char *unit)
+{
+    check(metric_count < METRICS_MAX, "room for a metric");
+    metrics[metric_count++] = (struct metric){metric, value, unit};
+}
+
 static const struct workload *find_workload(const char *name)
 {
+    for (size_t i = 0; suite[i] != NULL; i++) {
+        if (strcmp(suite[i]->name, name) == 0) {
+            return suite[i];
+        }
+    }
     const struct workload *const tables[] = {message_workloads, spawn_workloads, failure_workloads, time_workloads};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct workload *w = tables[i]; w->name != NULL; w++) {
@@ -89,7 +118,11 @@ int main(int argc, char **argv)
     check(apus_stop(0) == 0, "stop"); // at once: what is left of a workload only waits
     check(apus_runtime_info(&info) == 0 && info.processes == 0 && info.timers == 0, "nothing is left");
 
-    printf(result >= 1000 ? "apus-c,%s,%u,%.1f,%s\n" : "apus-c,%s,%u,%.4f,%s\n", workload->name, bench_cores, result,
-           workload->unit);
+    printf("apus-c,%s,%u,%.*f,%s\n", workload->name, bench_cores, result >= 1000 ? 1 : 4, result, workload->unit);
+    for (int i = 0; i < metric_count; i++) {
+        printf("apus-c,%s.%s,%u,%.*f,%s\n", workload->name, metrics[i].name, bench_cores, metrics[i].value >= 1000 ? 1 : 4,
+               metrics[i].value, metrics[i].unit);
+    }
+    histogram_print();
     return 0;
 }

@@ -10,14 +10,6 @@
 
 static const apus_type tick_type = {.name = "tick"};
 
-static uint64_t random_next(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
 static double timers_run(apus_process *boss)
 {
     int64_t total = scaled(500000);

@@ -1,0 +1,54 @@
+// idle_cpu.c - what a runtime with 10,000 processes that wait costs while nothing happens: its CPU time, from the kernel's books.
+#include "bench.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+enum { PROCESSES = 10000 };
+
+static int idler_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)state;
+    send_number(apus_parent_of(self), &number_type, number_of(message));
+    return APUS_OK;
+}
+
+static const apus_behaviour idler = {"idler", 0, NULL, idler_handle, NULL};
+
+// Nanoseconds that all threads of this program have run.
+static int64_t cpu_ns(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int64_t sum = 0;
+    check(tasks != NULL, "open /proc/self/task");
+    while ((task = readdir(tasks)) != NULL) {
+        char path[300];
+        long long ns;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file != NULL) {
+            sum += fscanf(file, "%lld", &ns) == 1 ? ns : 0;
+            fclose(file);
+        }
+    }
+    closedir(tasks);
+    return sum;
+}
+
+static double run(apus_process *boss)
+{
+    uint64_t quiet_ms = (uint64_t)scaled(2000);
+    for (int i = 0; i < PROCESSES; i++) {
+        send_number(spawn(&idler, NULL, 0), &number_type, 1);
+    }
+    check(receive_sum(boss, PROCESSES) == PROCESSES, "processes");
+    check(apus_sleep(boss, quiet_ms > 50 ? 50 : quiet_ms) == 0, "settle");
+    int64_t start = now_ns(), before = cpu_ns();
+    check(apus_sleep(boss, quiet_ms) == 0, "sleep");
+    int64_t used = cpu_ns() - before, end = now_ns();
+    check(used >= 0, "CPU time");
+    return (double)used / 1000 / seconds(end - start);
+}
+
+const struct workload idle_cpu_workload = {"idle_cpu", "us of CPU in a second", run};
