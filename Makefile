@@ -5,7 +5,7 @@
 #   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
 #   make soak            the torture at full size under both sanitizers
 #   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
-#   make bench           Apus beside other runtimes, which it installs as far as it can
+#   make bench           Apus beside other runtimes, which it installs as far as it can; bench-full, bench-scaling: longer, over cores
 #   make deps            installs the packages that all of this needs (Debian and its like)
 
 VERSION = 0.1.0
@@ -58,8 +58,8 @@ HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
 TEST_FOLDERS = torture simulation conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
-.PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests bench bench-smoke deps \
-        check-layers check-abi abi-dump check-aarch64 examples gates swift clean
+.PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests \
+        bench bench-full bench-scaling bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -71,7 +71,7 @@ build/deps/%: Tests/deps.sh
 	@flock $(@D)/lock Tests/deps.sh $*
 	@touch $@
 
-deps: build/deps/core build/deps/models build/deps/abi build/deps/gates build/deps/aarch64 build/deps/numa
+deps: build/deps/core build/deps/models build/deps/abi build/deps/gates build/deps/aarch64 build/deps/numa build/deps/bench
 
 # The library. Compiler flags are part of what an object depends on, so changing this file builds anew.
 $(BUILD)/obj/%.o: CSources/% Makefile | $(NEEDS)
@@ -198,10 +198,12 @@ build/deps/peers: Benchmarks/setup.sh
 	@flock $(@D)/lock $(if $(filter-out 0,$(shell id -u)),sudo) Benchmarks/setup.sh >$@.log || true; cat $@.log
 	@! grep -q '^ready:' $@.log || sed 's/ swift-actors//' $@.log | grep -q '^skipped.*: ' || touch $@
 
-bench: all | build/deps/peers
-	@Benchmarks/run.sh
-bench-smoke: all
+bench bench-full bench-scaling: all | build/deps/peers build/deps/bench
+	@Benchmarks/bench $(patsubst bench,quick,$(patsubst bench-%,%,$@))
+bench-smoke: all | build/deps/bench
 	@Tests/smoke.sh
+test-bench: | build/deps/bench
+	@Tests/bench.sh
 
 test-all:
 	@Tests/all.sh

@@ -27,6 +27,7 @@ for group in "$@"; do
         ;;
     models) need spin spin ;;
     abi) need dwarves pahole ;;
+    bench) need python3 python3 ;;
     gates) need valgrind valgrind /usr/include/valgrind/callgrind.h ;;
     aarch64)
         need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

@@ -1,10 +1,10 @@
 #!/bin/sh
 # build.sh BUILD_DIR - compile the Apus peer out of tree, against the static library that `make` has built.
-# APUS_BUILD names another build folder of the library; CFLAGS and CC as usual. BENCH_RESCUE=1 builds the fairness workloads in.
+# APUS_ROOT names another work tree of the library, APUS_BUILD another build folder; CFLAGS and CC as usual. BENCH_RESCUE=1 builds the fairness workloads in.
 set -eu
 [ $# -eq 1 ] || { echo "usage: build.sh BUILD_DIR" >&2; exit 2; }
 src=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$src/../../.." && pwd)
+root=${APUS_ROOT:-$(cd "$src/../../.." && pwd)}
 library=${APUS_BUILD:-$root/build/release}/libapus.a
 [ -e "$library" ] || { echo "apus-c: no $library; run make first" >&2; exit 1; }
 mkdir -p "$1"

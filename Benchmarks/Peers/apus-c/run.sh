@@ -3,4 +3,4 @@
 set -eu
 [ $# -ge 3 ] || { echo "usage: run.sh BUILD_DIR WORKLOAD CORES [SCALE]" >&2; exit 2; }
 build=$(cd "$1" && pwd); workload=$2; cores=$3; scale=${4:-1}
-exec taskset -c 0-$((cores - 1)) "$build/bench" "$workload" "$cores" "$scale"
+exec taskset -c "${BENCH_CPUS:-0-$((cores - 1))}" "$build/bench" "$workload" "$cores" "$scale"
