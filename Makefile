@@ -55,7 +55,7 @@ say = $(if $(V),,@echo "$1 $@")
 SOURCES := $(sort $(shell find CSources -name '*.c' -o -name '*.S'))
 OBJECTS := $(patsubst CSources/%,$(BUILD)/obj/%.o,$(SOURCES))
 HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
-TEST_FOLDERS = torture simulation conformance unit abi
+TEST_FOLDERS = torture simulation faults conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
 .PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests \

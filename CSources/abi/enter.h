@@ -3,27 +3,33 @@
 #define APUS_ABI_ENTER_H
 
 #include "scheduler/foreign.h"
+#include "scheduler/rescue.h"
 #include "scheduler/slot.h"
 
 // The owner that acts for the calling thread; NULL with *error set if there is none. To be left again.
+struct apus__owner *apus__enter_otherwise(int *error);
+
 apus_inline struct apus__owner *apus__enter(int *error)
 {
-    struct apus__owner *here = apus__here;
-    return apus_likely(here != NULL) ? here : apus__foreign_enter(error);
+    struct apus__owner *here = apus__arrive();
+    return apus_likely(here != NULL) ? here : apus__enter_otherwise(error);
 }
 
 apus_inline void apus__leave(struct apus__owner *here)
 {
     if (apus_unlikely(here->is_foreign))
         apus__foreign_leave();
+    apus__depart();
 }
 
-// The owner on which `self` is running right now, or NULL with *error: -EINVAL for NULL, -EPERM for somebody else's process.
+// The owner on which `self` is running right now, or NULL with *error: -EINVAL for NULL, -EPERM for somebody else's process. To be left by
+// apus__depart().
+struct apus__owner *apus__enter_self_otherwise(const apus_process *self, int *error);
+
 apus_inline struct apus__owner *apus__enter_self(const apus_process *self, int *error)
 {
-    struct apus__owner *here = apus__here;
-    *error = self ? -EPERM : -EINVAL;
-    return apus_likely(here && self && here->current == self) ? here : NULL;
+    struct apus__owner *here = apus__arrive();
+    return apus_likely(here && self && here->current == self) ? here : apus__enter_self_otherwise(self, error);
 }
 
 // What a wait without a result came to: 0, or that the process must end.
@@ -32,15 +38,9 @@ static inline int apus__wait_outcome(const apus_process *self)
     return self->flags & APUS__EXITING ? -ECANCELED : 0;
 }
 
-// Whether the calling thread runs inside a process.
-static inline bool apus__is_inside(void)
-{
-    return apus__here && apus__here->current;
-}
-
 // Something a process does for a plain thread: the head of a block that holds all it needs (errand.c).
 struct apus__errand {
-    void (*body)(apus_process *self, struct apus__errand *errand); // stores `result`
+    void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`
     void (*dispose)(struct apus__errand *errand);                  // frees it, with what it holds
     int result;            // -ESHUTDOWN if the process was ended before it was done
     _Atomic uint32_t word; // futex
@@ -55,7 +55,7 @@ int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there,
 int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine);
 
 // Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
-void *apus__errand_new(size_t size, void (*body)(apus_process *self, struct apus__errand *errand));
+void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struct apus__errand *errand));
 void apus__errand_dispose(struct apus__errand *errand);
 void apus__errand_ended(struct apus_process *process);
 

@@ -32,8 +32,11 @@ static struct apus__errand **errand_place(apus_process *process)
 static void errand_body(apus_process *self, void *argument)
 {
     struct apus__errand *errand = *(struct apus__errand **)argument;
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
     *errand_place(self) = errand;
-    errand->body(self, errand);
+    errand->body(here, errand);
+    apus__depart();
 }
 
 void apus__errand_ended(struct apus_process *process)
@@ -72,7 +75,7 @@ static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
     return true;
 }
 
-void *apus__errand_new(size_t size, void (*body)(apus_process *self, struct apus__errand *errand))
+void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struct apus__errand *errand))
 {
     struct apus__errand *errand = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(1, size);
     if (errand) {

@@ -23,19 +23,24 @@ struct info_errand {
     apus_process_info_t info;
 };
 
-static void info_errand_run(apus_process *self, struct apus__errand *errand)
+static void info_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct info_errand *ask = apus_container_of(errand, struct info_errand, errand);
-    (void)self;
-    errand->result = info_ask(apus__here, ask->pid, ask->timeout_ms, &ask->info);
+    errand->result = info_ask(here, ask->pid, ask->timeout_ms, &ask->info);
 }
 
 int apus_process_info(apus_pid pid, uint64_t timeout_ms, apus_process_info_t *info)
 {
     if (!info || info->struct_size != sizeof *info)
         return -EINVAL;
-    if (apus__is_inside())
-        return info_ask(apus__here, pid, timeout_ms, info);
+    int error;
+    apus_process *self = apus_self();
+    struct apus__owner *here = self ? apus__enter_self(self, &error) : NULL;
+    if (here) {
+        int result = info_ask(here, pid, timeout_ms, info);
+        apus__depart();
+        return result;
+    }
     struct info_errand *ask = apus__errand_new(sizeof *ask, info_errand_run);
     if (!ask)
         return -ENOMEM;

@@ -1,11 +1,7 @@
 #include "abi/enter.h"
 
-int apus_link(apus_process *self, apus_pid to)
+static int link_here(struct apus__owner *here, apus_process *self, apus_pid to)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
     apus_pid me = apus__pid(self);
     if (apus_pid_equal(me, to))
         return 0;
@@ -22,12 +18,19 @@ int apus_link(apus_process *self, apus_pid to)
     return 0;
 }
 
-int apus_unlink(apus_process *self, apus_pid to)
+int apus_link(apus_process *self, apus_pid to)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = link_here(here, self, to);
+        apus__depart();
+    }
+    return result;
+}
+
+static int unlink_here(struct apus__owner *here, apus_process *self, apus_pid to)
+{
     struct apus__relation *link = apus__relation_find(self, APUS__LINKED, to.id);
     if (!link || link->unlink_id)
         return 0;
@@ -36,12 +39,19 @@ int apus_unlink(apus_process *self, apus_pid to)
     return 0;
 }
 
-int apus_monitor(apus_process *self, apus_pid to, apus_ref *ref)
+int apus_unlink(apus_process *self, apus_pid to)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = unlink_here(here, self, to);
+        apus__depart();
+    }
+    return result;
+}
+
+static int monitor_here(struct apus__owner *here, apus_process *self, apus_pid to, apus_ref *ref)
+{
     if (!ref)
         return -EINVAL;
     uint64_t id = apus__new_ref(here);
@@ -50,6 +60,17 @@ int apus_monitor(apus_process *self, apus_pid to, apus_ref *ref)
     ref->id = id;
     apus__signal_send(here, to, &(struct apus__signal){APUS__MONITOR, apus__pid(self), id, 0, NULL});
     return 0;
+}
+
+int apus_monitor(apus_process *self, apus_pid to, apus_ref *ref)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = monitor_here(here, self, to, ref);
+        apus__depart();
+    }
+    return result;
 }
 
 int apus_monitor_name(apus_process *self, const char *name, apus_ref *ref)
@@ -76,12 +97,8 @@ static void monitor_flush(struct apus__owner *here, apus_process *self, apus_ref
     }
 }
 
-int apus_demonitor(apus_process *self, apus_ref ref, unsigned flags)
+static int demonitor_here(struct apus__owner *here, apus_process *self, apus_ref ref, unsigned flags)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
     if (flags & ~(unsigned)APUS_DEMONITOR_FLUSH)
         return -EINVAL;
     struct apus__relation *monitor = apus__relation_find(self, APUS__MONITORING, ref.id);
@@ -94,4 +111,15 @@ int apus_demonitor(apus_process *self, apus_ref ref, unsigned flags)
     apus__relation_remove(here, self, monitor);
     apus__signal_send(here, peer, &(struct apus__signal){APUS__DEMONITOR, apus__pid(self), ref.id, 0, NULL});
     return 1;
+}
+
+int apus_demonitor(apus_process *self, apus_ref ref, unsigned flags)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = demonitor_here(here, self, ref, flags);
+        apus__depart();
+    }
+    return result;
 }

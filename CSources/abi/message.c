@@ -79,13 +79,12 @@ struct send_errand {
     apus_message *message;
 };
 
-static void send_errand_run(apus_process *self, struct apus__errand *errand)
+static void send_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct send_errand *send = apus_container_of(errand, struct send_errand, errand);
     apus_message *message = send->message;
-    (void)self;
     send->message = NULL; // the process's while it waits
-    errand->result = apus__deliver_or_wait(apus__here, send->to, message);
+    errand->result = apus__deliver_or_wait(here, send->to, message);
     if (errand->result)
         send->message = message;
 }
@@ -137,7 +136,7 @@ static int message_send(apus_pid to, const apus_type *type, const void *payload,
 // A small message to an unbounded mailbox of this scheduler is built where it is going to be read.
 apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
-    struct apus__owner *here = apus__here;
+    struct apus__owner *here = apus__arrive();
     if (apus_unlikely(!here || size > APUS__LINE_PAYLOAD || !type || (!payload && size)))
         return message_send(to, type, payload, size);
     struct apus_process *process = apus__find_near(here, to);
@@ -151,6 +150,7 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     payload_copy(apus_message_payload(message), payload, size);
     apus_bump_relaxed(&here->counters.sent_local, 1);
     apus__wake(here, process);
+    apus__depart();
     return 0;
 }
 
@@ -268,19 +268,29 @@ int apus_send_message(apus_pid to, apus_message *message)
     return result;
 }
 
-int apus_message_keep(apus_message *message)
+static int message_keep(struct apus__owner *here, apus_message *message)
 {
-    struct apus__owner *here = apus__here;
-    if (!message || !here || !here->current)
-        return -EINVAL;
     if (message->flags & APUS__HELD && !(message->flags & APUS__UNSENT))
         return -EALREADY;
-    if (here->handling != message || message->kind > APUS__LAST_VISIBLE)
+    if (!here->current || here->handling != message || message->kind > APUS__LAST_VISIBLE)
         return -EINVAL;
     if (!apus__extra(here, here->current))
         return -ENOMEM;
     apus__hold(here->current, message);
     return 0;
+}
+
+int apus_message_keep(apus_message *message)
+{
+    int error;
+    struct apus__owner *here = message ? apus__enter(&error) : NULL;
+    int result = -EINVAL;
+    if (here) {
+        if (here->current)
+            result = message_keep(here, message);
+        apus__leave(here);
+    }
+    return result;
 }
 
 void apus_message_release(apus_message *message)

@@ -2,13 +2,20 @@
 
 apus_process *apus_self(void)
 {
-    struct apus__owner *here = apus__here;
-    return here ? here->current : NULL;
+    struct apus__owner *here = apus__arrive();
+    if (apus_unlikely(!here))
+        here = apus__rejoin();
+    apus_process *self = here ? here->current : NULL;
+    apus__depart();
+    return self;
 }
 
 apus_pid apus_pid_of(const apus_process *self)
 {
-    return self ? apus__pid((apus_process *)(uintptr_t)self) : APUS_NOBODY;
+    apus_process *process = (apus_process *)(uintptr_t)self;
+    apus_pid pid = process ? apus__pid(process) : APUS_NOBODY;
+    // One that has been ended in the middle of its callback has its pid from itself only.
+    return pid.id || !process ? pid : apus__pid_of_departed(process);
 }
 
 apus_pid apus_parent_of(const apus_process *self)
@@ -201,18 +208,17 @@ void apus_argument_take(apus_process *self)
 {
     int error;
     struct apus__owner *here = apus__enter_self(self, &error);
-    if (here && here->handling && here->handling->kind == APUS__SPAWN)
+    if (!here)
+        return;
+    if (here->handling && here->handling->kind == APUS__SPAWN)
         here->handling->flags |= APUS__TAKEN;
+    apus__depart();
 }
 
 // --- Ending ---------------------------------------------------------------------------------------------------------------------
 
-int apus_exit(apus_process *self, apus_reason reason)
+static int exit_here(struct apus__owner *here, apus_process *self, apus_reason reason)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
     struct apus__extra *extra = apus__extra(here, self);
     if (!extra) {
         apus__must_end(here, self, &reason); // no memory to keep a reason for later; a signal's is never refused
@@ -222,6 +228,17 @@ int apus_exit(apus_process *self, apus_reason reason)
         apus__message_free(here, extra->exit_reason);
     extra->exit_reason = apus__reason_message(here, &reason);
     return APUS_EXITED;
+}
+
+int apus_exit(apus_process *self, apus_reason reason)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = exit_here(here, self, reason);
+        apus__depart();
+    }
+    return result;
 }
 
 int apus_exit_signal(apus_pid to, apus_reason reason)
@@ -250,6 +267,7 @@ int apus_trap_exits(apus_process *self, bool on)
     if (!apus__enter_self(self, &error))
         return error;
     self->flags = on ? self->flags | APUS__TRAPS : self->flags & ~(uint32_t)APUS__TRAPS;
+    apus__depart();
     return 0;
 }
 
@@ -258,18 +276,15 @@ int apus_set_priority(apus_process *self, apus_priority priority)
     int error;
     if (!apus__enter_self(self, &error))
         return error;
-    if ((unsigned)priority > APUS_PRIORITY_MAX)
-        return -EINVAL;
-    self->priority = (uint8_t)priority;
-    return 0;
+    error = (unsigned)priority > APUS_PRIORITY_MAX ? -EINVAL : 0;
+    if (!error)
+        self->priority = (uint8_t)priority;
+    apus__depart();
+    return error;
 }
 
-int apus_set_label(apus_process *self, const char *label)
+static int set_label_here(struct apus__owner *here, apus_process *self, const char *label)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
     struct apus__extra *extra = apus__extra(here, self);
     if (!extra)
         return -ENOMEM;
@@ -279,7 +294,29 @@ int apus_set_label(apus_process *self, const char *label)
     return 0;
 }
 
+int apus_set_label(apus_process *self, const char *label)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = set_label_here(here, self, label);
+        apus__depart();
+    }
+    return result;
+}
+
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
+
+static int yield_here(struct apus__owner *here, apus_process *self)
+{
+    struct apus__wait wait = {.yields = true};
+    int result = apus__wait_prepare(apus__slot_of(here), &wait);
+    if (result)
+        return result;
+    self->flags |= APUS__READY;
+    apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
+    return apus__wait_outcome(self);
+}
 
 // A process that keeps taking messages lets others run when its turn is over.
 static void receive_use_budget(struct apus__owner *here, apus_process *self)
@@ -287,14 +324,12 @@ static void receive_use_budget(struct apus__owner *here, apus_process *self)
     if (apus_likely(--here->budget > 0) || apus__turn_goes_on(apus__slot_of(here)))
         return;
     apus__turn_begin(apus__slot_of(here)); // in case there is no stack to yield with
-    apus_yield(self);
+    yield_here(here, self);
 }
 
-apus_message *apus_receive(apus_process *self, apus_match *match, void *context, uint64_t timeout_ms)
+static apus_message *receive_here(struct apus__owner *here, apus_process *self, apus_match *match, void *context, uint64_t timeout_ms)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here || !apus__extra(here, self))
+    if (!apus__extra(here, self))
         return NULL;
     receive_use_budget(here, self);
     struct apus__wait wait = {.match = match, .context = context, .takes_messages = true};
@@ -319,12 +354,19 @@ apus_message *apus_receive(apus_process *self, apus_match *match, void *context,
     return message;
 }
 
-int apus_sleep(apus_process *self, uint64_t milliseconds)
+apus_message *apus_receive(apus_process *self, apus_match *match, void *context, uint64_t timeout_ms)
 {
     int error;
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
-        return error;
+        return NULL;
+    apus_message *message = receive_here(here, self, match, context, timeout_ms);
+    apus__depart();
+    return message;
+}
+
+static int sleep_here(struct apus__owner *here, apus_process *self, uint64_t milliseconds)
+{
     struct apus__wait wait = {.takes_messages = false};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
@@ -333,36 +375,54 @@ int apus_sleep(apus_process *self, uint64_t milliseconds)
     return apus__wait_outcome(self);
 }
 
+int apus_sleep(apus_process *self, uint64_t milliseconds)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = sleep_here(here, self, milliseconds);
+        apus__depart();
+    }
+    return result;
+}
+
 int apus_yield(apus_process *self)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
-    struct apus__wait wait = {.yields = true};
-    int result = apus__wait_prepare(apus__slot_of(here), &wait);
-    if (result)
-        return result;
-    self->flags |= APUS__READY;
-    apus__slot_wait(apus__slot_of(here), &wait, APUS_INFINITY);
-    return apus__wait_outcome(self);
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = yield_here(here, self);
+        apus__depart();
+    }
+    return result;
 }
 
 void *apus_alloc(apus_process *self, size_t size)
 {
     int error;
     struct apus__owner *here = apus__enter_self(self, &error);
-    return here ? apus__arena_alloc(here, self, size) : NULL;
+    if (!here)
+        return NULL;
+    void *memory = apus__arena_alloc(here, self, size);
+    apus__depart();
+    return memory;
+}
+
+static int hibernate_here(struct apus__owner *here, apus_process *self)
+{
+    apus__extra_trim(here, self);
+    return APUS_OK;
 }
 
 int apus_hibernate(apus_process *self)
 {
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    if (!here)
-        return error;
-    apus__extra_trim(here, self);
-    return APUS_OK;
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (here) {
+        result = hibernate_here(here, self);
+        apus__depart();
+    }
+    return result;
 }
 
 // --- Joining --------------------------------------------------------------------------------------------------------------------
@@ -374,13 +434,10 @@ struct join_errand {
     apus_reason reason;
 };
 
-static void join_errand_run(apus_process *self, struct apus__errand *errand)
+static void join_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct join_errand *join = apus_container_of(errand, struct join_errand, errand);
     apus_message *outcome = NULL;
-    // Found once: after the wait this may be another thread, and compilers keep the address of a thread-local variable (context.h).
-    struct apus__owner *here = apus__here;
-    (void)self;
     errand->result = apus__ask(here, join->pid, APUS__MONITOR, 0, join->timeout_ms, &outcome);
     if (errand->result)
         return;
@@ -391,7 +448,7 @@ static void join_errand_run(apus_process *self, struct apus__errand *errand)
 
 int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
 {
-    if (apus__is_inside())
+    if (apus_self())
         return -EPERM;
     struct join_errand *join = apus__errand_new(sizeof *join, join_errand_run);
     if (!join)

@@ -146,12 +146,10 @@ static apus_message *call_copy_out(struct apus__owner *here, apus_message *messa
     return copy;
 }
 
-static void call_errand_run(apus_process *self, struct apus__errand *errand)
+static void call_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
-    struct apus__owner *here = apus__here;
     apus_message *request, *reply = NULL;
-    (void)self;
     int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, &request);
     call->is_begun = result == 0;
     if (!result)
@@ -192,18 +190,13 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     return result;
 }
 
-int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply)
+static int call_of_process(struct apus__owner *here, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                           uint64_t timeout_ms, apus_message **reply)
 {
-    int result;
     apus_message *request;
-    if (reply)
-        *reply = NULL;
-    struct apus__owner *here = apus__here;
-    if (apus_unlikely(!here || !here->current))
-        return call_from_thread(to, type, payload, size, timeout_ms, reply);
     if (apus_unlikely(apus_pid_equal(to, apus__pid(here->current))))
         return -EDEADLK;
-    result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
+    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
     if (apus_unlikely(result))
         return result;
     if (apus_unlikely(!apus__extra(here, here->current))) {
@@ -213,6 +206,24 @@ int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t si
     result = call_from_process(here, to, request, timeout_ms, reply);
     if (reply && *reply)
         apus__hold(here->current, *reply);
+    return result;
+}
+
+int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply)
+{
+    if (reply)
+        *reply = NULL;
+    struct apus__owner *here = apus__arrive();
+    if (apus_unlikely(!here))
+        here = apus__rejoin();
+    int result;
+    if (apus_likely(here && here->current)) {
+        result = call_of_process(here, to, type, payload, size, timeout_ms, reply);
+        apus__depart();
+    } else {
+        apus__depart();
+        result = call_from_thread(to, type, payload, size, timeout_ms, reply);
+    }
     return result;
 }
 
@@ -237,6 +248,24 @@ static int request_add(struct apus__owner *here, apus_process *self, uint64_t re
     return 0;
 }
 
+static int request_send(struct apus__owner *here, apus_process *self, apus_pid to, apus_message *request, uint64_t timeout_ms)
+{
+    int result = request_add(here, self, request->ref.id, to, timeout_ms);
+    if (!result) {
+        uint64_t ref = request->ref.id;
+        result = apus__deliver_or_wait(here, to, request);
+        if (result && result != -ESRCH)
+            apus__abandon(here, self, ref);
+    }
+    if (result == -ESRCH) {
+        apus__message_to_dead(here, to, request);
+        result = 0;
+    } else if (result) {
+        apus__message_free(here, request);
+    }
+    return result;
+}
+
 int apus_request(apus_process *self, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                  apus_ref *ref)
 {
@@ -246,26 +275,17 @@ int apus_request(apus_process *self, apus_pid to, const apus_type *type, const v
     if (!here)
         return result;
     if (!ref)
-        return -EINVAL;
-    if (apus_pid_equal(to, apus__pid(self)))
-        return -EDEADLK;
-    result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
-    if (result)
-        return result;
-    request->ref.id = apus__new_ref(here);
-    *ref = request->ref;
-    result = request_add(here, self, ref->id, to, timeout_ms);
+        result = -EINVAL;
+    else if (apus_pid_equal(to, apus__pid(self)))
+        result = -EDEADLK;
+    else
+        result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
     if (!result) {
-        result = apus__deliver_or_wait(here, to, request);
-        if (result && result != -ESRCH)
-            apus__abandon(here, self, ref->id);
+        request->ref.id = apus__new_ref(here);
+        *ref = request->ref;
+        result = request_send(here, self, to, request, timeout_ms);
     }
-    if (result == -ESRCH) {
-        apus__message_to_dead(here, to, request);
-        result = 0;
-    } else if (result) {
-        apus__message_free(here, request);
-    }
+    apus__depart();
     return result;
 }
 
@@ -290,11 +310,11 @@ int apus_request_abandon(apus_process *self, apus_ref ref)
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
         return error;
-    if (apus__abandon(here, self, ref.id))
-        return 1;
-    if (ref.id)
+    int was_open = apus__abandon(here, self, ref.id);
+    if (!was_open && ref.id)
         request_flush(here, self, ref);
-    return 0;
+    apus__depart();
+    return was_open;
 }
 
 // --- Replies --------------------------------------------------------------------------------------------------------------------

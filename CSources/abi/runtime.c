@@ -3,14 +3,14 @@
 #include "abi/enter.h"
 #include "os/thread.h"
 
-enum { SCHEDULERS_MAX = 1024, TABLE_MAX = 1 << 27, STACK_MIN = 16 << 10 };
+enum { SCHEDULERS_MAX = 1024, TABLE_MAX = 1 << 27, STACK_MIN = 16 << 10, DETACHED_MAX = 4096 };
 
 static int options_check(const apus_options *options)
 {
     bool is_right = options->struct_size == sizeof *options && options->schedulers <= SCHEDULERS_MAX &&
                     (unsigned)options->binding <= APUS_BIND_NONE && options->max_processes <= TABLE_MAX &&
                     options->max_timers <= TABLE_MAX && (options->stack_size == 0 || options->stack_size >= STACK_MIN) &&
-                    options->stack_size <= (size_t)1 << 32;
+                    options->stack_size <= (size_t)1 << 32 && options->detached_max <= DETACHED_MAX;
     return is_right ? 0 : -EINVAL;
 }
 
@@ -20,14 +20,14 @@ int apus_start(const apus_options *options)
     int result = options_check(options ? options : &defaults);
     if (result)
         return result;
-    if (apus__is_inside())
+    if (apus_self())
         return -EDEADLK;
     return apus__runtime_start(options ? options : &defaults, apus__errand_ended);
 }
 
 int apus_stop(uint64_t timeout_ms)
 {
-    return apus__is_inside() ? -EDEADLK : apus__runtime_stop(timeout_ms);
+    return apus_self() ? -EDEADLK : apus__runtime_stop(timeout_ms);
 }
 
 bool apus_is_running(void)
@@ -44,7 +44,13 @@ int apus_runtime_info(apus_runtime_info_t *info)
 {
     if (!info || info->struct_size != sizeof *info)
         return -EINVAL;
-    return apus__runtime_info(info);
+    int error;
+    struct apus__owner *here = apus__enter(&error);
+    if (!here)
+        return apus__runtime_info_last(error, info);
+    apus__runtime_info(info);
+    apus__leave(here);
+    return 0;
 }
 
 int64_t apus_each_process(bool (*visit)(apus_pid pid, void *context), void *context)

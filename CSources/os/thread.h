@@ -18,6 +18,13 @@ int apus__thread_pin_node(const struct apus__topology *topology, unsigned node);
 // Names the calling thread for debuggers and top; the kernel keeps 15 bytes, the rest is cut off.
 void apus__thread_name(const char *name);
 
+// Gives a thread of this OS process a smaller share of its core, and its old one (*nice) back. 0 or a negative errno.
+int apus__thread_lower(uint32_t id, int *nice);
+int apus__thread_raise(uint32_t id, int nice);
+
+// Whether what has been lowered may be raised again: by RLIMIT_NICE, or CAP_SYS_NICE.
+bool apus__thread_may_set_nice(void);
+
 // The kernel's number of the calling thread (gettid), unique in the machine while the thread lives; never 0.
 uint32_t apus__thread_id(void);
 

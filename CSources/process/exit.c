@@ -156,11 +156,30 @@ static void cell_free(struct apus__owner *here, struct apus_process *process)
 
 // --- The end --------------------------------------------------------------------------------------------------------------------
 
-// The seldom parts: what most processes do not have.
-apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
+// Nobody finds the process from here on. Its watches and its name go first: whoever finds it gone (and has that as news of its end) may
+// use the descriptors and the name again at once.
+static void exit_hide(struct apus_process *process, apus_pid pid)
 {
-    if (process->extra)
-        exit_release_extra(here, process, pid, reason);
+    if (apus_unlikely(process->relations != NULL))
+        apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
+    if (apus_unlikely(apus_load_relaxed(&process->name) != NULL))
+        apus__name_release(process);
+    // seq_cst: releases all that for apus__find(). Then a name is looked for once more, which somebody may just have given it. Pairs
+    // with name_attach() in name.c.
+    apus_store_seqcst(&process->pid, 0);
+    if (apus_unlikely(apus_load_seqcst(&process->name) != NULL))
+        apus__name_release(process);
+}
+
+static void exit_free_state(struct apus__owner *here, struct apus_process *process)
+{
+    if (process->state != process->small && process->state)
+        apus__heap_free(&here->heap, process->state, process->state_block);
+    process->state = NULL;
+}
+
+static void exit_tell_all(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
+{
     if (process->flags & APUS__ACK)
         process_ack(here, pid, process->parent, exit_status(reason), reason);
     struct apus__relation *relation;
@@ -168,40 +187,39 @@ apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *p
         exit_tell(here, pid, relation, reason);
         apus__relation_free(here, relation);
     }
+}
+
+static void exit_leave_root(struct apus_process *process)
+{
+    if (process->flags & APUS__ROOT)
+        apus_sub_relaxed(&apus__world.roots, 1);
+}
+
+// The seldom parts: what most processes do not have.
+apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
+{
+    exit_leave_root(process);
+    if (process->behaviour == &apus__errand_behaviour)
+        apus__world.on_errand_end(process);
+    if (process->extra)
+        exit_release_extra(here, process, pid, reason);
+    exit_tell_all(here, process, pid, reason);
     if (process->extra) {
         apus__heap_free(&here->heap, process->extra, apus__heap_class(sizeof *process->extra));
         process->extra = NULL;
     }
 }
 
-void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
+static void exit_empty_mailbox(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
 {
-    apus_pid pid = apus__pid(process);
-    // Watches and the name go while the process can still be found: whoever finds it gone (and has that as news of its end) may use
-    // the descriptors and the name again at once.
-    if (apus_unlikely(process->relations != NULL))
-        apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
-    if (apus_unlikely(apus_load_relaxed(&process->name) != NULL))
-        apus__name_release(process);
-    // seq_cst: releases all that for apus__find(); nobody finds the process from here on. Then a name is looked for once more, which
-    // somebody may just have given it. Pairs with name_attach() in name.c.
-    apus_store_seqcst(&process->pid, 0);
-    if (apus_unlikely(apus_load_seqcst(&process->name) != NULL))
-        apus__name_release(process);
-    if (process->state != process->small && process->state)
-        apus__heap_free(&here->heap, process->state, process->state_block);
-    process->state = NULL;
-    if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT) || process->relations || process->extra)) {
-        if (process->flags & APUS__ROOT)
-            apus_sub_relaxed(&apus__world.roots, 1);
-        if (process->behaviour == &apus__errand_behaviour)
-            apus__world.on_errand_end(process);
-        exit_slow(here, process, pid, reason);
-    }
     while (process->first) {
         apus_message *message = apus__mailbox_pop(process);
         exit_drop_message(here, process, pid, message, reason);
     }
+}
+
+static void exit_give_cell(struct apus__owner *here, struct apus_process *process)
+{
     process->flags = 0;
     _Atomic uint64_t *ended = process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended;
     // release: that it was spawned. Pairs with runtime_add_ends().
@@ -209,4 +227,70 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
     cell_free(here, process);
     if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
         apus__world.on_end();
+}
+
+void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
+{
+    apus_pid pid = apus__pid(process);
+    exit_hide(process, pid);
+    exit_free_state(here, process);
+    if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT) || process->relations || process->extra))
+        exit_slow(here, process, pid, reason);
+    exit_empty_mailbox(here, process, pid, reason);
+    exit_give_cell(here, process);
+}
+
+// --- The end of a process whose thread is still in a callback -------------------------------------------------------------------
+
+// Whoever asked for the answer to `message` gets none any more. The message itself stays: the callback may be reading it.
+static void exit_fail_open_request(struct apus__owner *here, apus_pid pid, const apus_message *message, const apus_reason *reason)
+{
+    if (message && message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED))
+        apus__fail_request(here, message->from, message->ref.id, pid, reason);
+}
+
+static void exit_drop_silently(struct apus__owner *here, apus_message *message)
+{
+    if (message->flags & APUS__UNSENT)
+        apus__message_free(here, message);
+    else
+        apus__message_drop(here, message);
+}
+
+void apus__process_depart(struct apus__owner *here, struct apus_process *process, const apus_message *handling,
+                          const apus_reason *reason)
+{
+    apus_pid pid = apus__pid(process);
+    exit_hide(process, pid);
+    exit_leave_root(process);
+    exit_fail_open_request(here, pid, handling, reason);
+    for (const apus_message *held = process->extra->held; held; held = apus__message_next(held))
+        if (held != handling)
+            exit_fail_open_request(here, pid, held, reason);
+    exit_tell_all(here, process, pid, reason);
+    exit_empty_mailbox(here, process, pid, reason);
+    process->flags = APUS__DEPARTED;
+    apus_bump_relaxed(&here->counters.departed, 1);
+}
+
+void apus__process_bury(struct apus__owner *here, struct apus_process *process, apus_message *handling)
+{
+    static const apus_reason gone = {.kind = APUS_REASON_NOPROC};
+    struct apus__extra *extra = process->extra;
+    exit_tell_all(here, process, apus__pid_of_departed(process), &gone); // what cleanup may have added
+    exit_free_state(here, process);
+    apus__arena_free(here, process);
+    if (handling && !(handling->flags & APUS__HELD))
+        exit_drop_silently(here, handling);
+    while (extra->held) {
+        apus_message *message = extra->held;
+        apus__unhold(process, message);
+        exit_drop_silently(here, message);
+    }
+    if (extra->exit_reason)
+        apus__message_free(here, extra->exit_reason);
+    apus__heap_free(&here->heap, extra, apus__heap_class(sizeof *extra));
+    process->extra = NULL;
+    apus_bump_relaxed(&here->counters.buried, 1);
+    exit_give_cell(here, process);
 }

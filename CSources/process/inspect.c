@@ -18,7 +18,7 @@ static apus_process_state inspect_state(const struct apus__owner *here, const st
     if (process->flags & APUS__STARTING)
         return APUS_STATE_STARTING;
     if (process->flags & APUS__WAITING)
-        return APUS_STATE_WAITING;
+        return process->extra->wait->is_detached ? APUS_STATE_RUNNING : APUS_STATE_WAITING;
     return process->flags & APUS__SCHEDULED ? APUS_STATE_READY : APUS_STATE_IDLE;
 }
 

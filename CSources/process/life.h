@@ -62,6 +62,12 @@ extern const apus_behaviour apus__errand_behaviour;
 // Ends the process, whose stack is no longer in use, for `reason`, which the process itself does not own.
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason);
 
+// The same in two steps, for a process that is ended while its thread is in a callback and may use its memory: it departs, which is the
+// end as everybody else sees it, and is buried when its thread has come back. `handling` is what the callback was given.
+void apus__process_depart(struct apus__owner *here, struct apus_process *process, const apus_message *handling,
+                          const apus_reason *reason);
+void apus__process_bury(struct apus__owner *here, struct apus_process *process, apus_message *handling);
+
 // Sends the parent the started message it asked for, if it has not been sent.
 void apus__process_ack(struct apus__owner *here, struct apus_process *process, int status, const apus_reason *reason);
 

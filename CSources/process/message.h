@@ -110,10 +110,13 @@ void apus__argument_drop(apus_message *spawn);
 // Calls the type's drop, if the payload still owns something.
 static inline void apus__payload_drop(apus_message *message)
 {
-    if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN))
+    if (message->kind <= APUS__REPLY && message->type->drop && !(message->flags & APUS__TAKEN)) {
+        uint32_t inside = apus__pin();
         message->type->drop(apus_message_payload(message), message->size, message->type);
-    else if (apus_unlikely(message->kind == APUS__SPAWN))
+        apus__unpin(inside);
+    } else if (apus_unlikely(message->kind == APUS__SPAWN)) {
         apus__argument_drop(message);
+    }
 }
 
 // Drops the payload and frees the message.

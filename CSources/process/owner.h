@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "memory/heap.h"
 #include "memory/table.h"
+#include "os/context.h"
 #include "queue/inbox.h"
 #include "queue/run_queue.h"
 #include "queue/wheel.h"
@@ -51,6 +52,7 @@ struct apus__counters {
     _Atomic uint64_t parks, wakes, handoffs;
     _Atomic uint64_t timers_made, timers_gone;
     _Atomic uint64_t waits_begun, waits_ended;
+    _Atomic uint64_t departed, buried; // processes that have ended while their thread was still in a callback, and those it has left
     _Atomic uint64_t reserved; // blocks in the owner's reserve now
 };
 
@@ -126,8 +128,76 @@ struct apus__world {
 
 extern struct apus__world apus__world;
 
-// The scheduler whose carrier this thread is, or NULL. Set by the scheduler layer.
-extern __thread struct apus__owner *apus__here __attribute__((tls_model("initial-exec")));
+struct apus__carrier;
+
+// What a thread is to Apus, and where it is at the moment: in the runtime or in the program's own code. A scheduler can be taken from a
+// thread that stays in the program's code too long (scheduler/rescue.h has the protocol); so every way into the core goes through
+// apus__arrive() and every way out through apus__depart(), which cost a plain store each.
+struct apus__local {
+    _Atomic(struct apus__owner *) here; // the scheduler the thread acts for; NULL: none, or it has been, or is being, taken away
+    _Atomic uint32_t inside;            // in the runtime
+    _Atomic uint32_t pinned;            // in code of the program that the runtime has called in the middle of something
+    _Atomic uint32_t in_match;          // which is a match function: reads only
+    struct apus__carrier *carrier;      // the thread as a carrier (scheduler/carrier.h), or NULL
+};
+
+extern __thread struct apus__local apus__local __attribute__((tls_model("initial-exec")));
+
+// The two accesses out of line, for builds and processors in which compiled code might keep the address of a thread-local variable over
+// a wait, after which the code may go on on another thread (docs/decisions/0003).
+struct apus__owner *apus__arrive_anew(void);
+void apus__depart_anew(void);
+
+#if defined(__x86_64__) && !defined(APUS_CONTEXT_TSAN) && !defined(APUS_CONTEXT_ASAN)
+#define APUS__LOCAL_IS_DIRECT 1 // addressed by the segment register, which is always the present thread's
+#else
+#define APUS__LOCAL_IS_DIRECT 0
+#endif
+
+// Comes in from the program's code. Returns the scheduler this thread acts for and may act for until it departs; NULL if there is none,
+// or if it is in question: ask apus__rejoin().
+apus_inline struct apus__owner *apus__arrive(void)
+{
+#if APUS__LOCAL_IS_DIRECT
+    // The store comes before the load: on this side the compiler is held to it here, and the processor by the membarrier that
+    // rescue_claim() makes between its store of `here` and its load of `inside`.
+    apus_store_relaxed(&apus__local.inside, 1);
+    atomic_signal_fence(memory_order_seq_cst);
+    // acquire: what was done for the scheduler under a claim that was given up. Pairs with rescue_unclaim().
+    return apus_load_acquire(&apus__local.here);
+#else
+    return apus__arrive_anew();
+#endif
+}
+
+// Goes out to the program's code.
+apus_inline void apus__depart(void)
+{
+#if APUS__LOCAL_IS_DIRECT
+    // release: all that was done inside. Pairs with rescue_claim().
+    apus_store_release(&apus__local.inside, 0);
+#else
+    apus__depart_anew();
+#endif
+}
+
+// Around a call of the program's code in the middle of something: the scheduler is not taken away meanwhile, and is still this thread's
+// afterwards, even if that code has called Apus. That code does not wait. Pinning returns what unpinning is to be given.
+apus_inline uint32_t apus__pin(void)
+{
+    uint32_t inside = apus_load_relaxed(&apus__local.inside);
+    apus_bump_relaxed(&apus__local.pinned, 1);
+    atomic_signal_fence(memory_order_seq_cst);
+    return inside;
+}
+
+apus_inline void apus__unpin(uint32_t inside)
+{
+    apus_store_relaxed(&apus__local.inside, inside);
+    atomic_signal_fence(memory_order_seq_cst);
+    // release: as apus__depart(), if that was undone above.
+    apus_store_release(&apus__local.pinned, apus_load_relaxed(&apus__local.pinned) - 1);
+}
 
 // A reference that was never used in this run. Range 0 is nobody's; bit 63 marks timers.
 static inline uint64_t apus__new_ref(struct apus__owner *here)

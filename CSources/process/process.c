@@ -1,7 +1,19 @@
 #include "process/life.h"
 
 struct apus__world apus__world;
-__thread struct apus__owner *apus__here __attribute__((tls_model("initial-exec")));
+__thread struct apus__local apus__local __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) struct apus__owner *apus__arrive_anew(void)
+{
+    apus_store_relaxed(&apus__local.inside, 1);
+    atomic_signal_fence(memory_order_seq_cst);
+    return apus_load_acquire(&apus__local.here);
+}
+
+__attribute__((noinline)) void apus__depart_anew(void)
+{
+    apus_store_release(&apus__local.inside, 0);
+}
 
 struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *process)
 {

@@ -38,6 +38,7 @@ enum apus__flags {
     APUS__OPEN = 1u << 16,         // the segment of its last message has room (segment.h)
     APUS__UNWINDS = 1u << 17,      // a wait in which it must end returns
     APUS__CLEANING = 1u << 18,     // cleanup runs: no more waits
+    APUS__DEPARTED = 1u << 19,     // has ended for everybody else; its thread is still in a callback
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
@@ -75,6 +76,7 @@ struct apus__wait {
     apus_message *handling; // what the callback that waits was given
     struct apus__deadline deadline;
     bool timed_out;
+    bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with
 };
 
@@ -143,6 +145,12 @@ static inline apus_pid apus__pid(struct apus_process *process)
 {
     // relaxed: for the owner's own use, or compared by value; nothing is read on the strength of it.
     return (apus_pid){apus_load_relaxed(&process->pid)};
+}
+
+// The pid that a process had which has ended while its thread is in a callback still.
+static inline apus_pid apus__pid_of_departed(const struct apus_process *process)
+{
+    return (apus_pid){(uint64_t)process->generation << 32 | apus__index_of(process)};
 }
 
 // Whom a signal from `here` is from: the process that runs, or nobody.

@@ -17,8 +17,11 @@ void *apus__spawn_argument(const apus_message *spawn)
 void apus__argument_drop(apus_message *spawn)
 {
     void *argument = apus__spawn_argument(spawn);
-    if (argument && spawn->type && spawn->type->drop && !(spawn->flags & APUS__TAKEN))
+    if (argument && spawn->type && spawn->type->drop && !(spawn->flags & APUS__TAKEN)) {
+        uint32_t inside = apus__pin();
         spawn->type->drop(argument, spawn->size - spawn->ref.id, spawn->type);
+        apus__unpin(inside);
+    }
 }
 
 // A new pid for the cell: the next generation. 0 is skipped, so that no pid is ever nobody's.

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct apus__carrier *carriers; // slots + APUS__SPARES_MAX of them
+static struct apus__carrier *carriers;
 static uint32_t carrier_count;
+static pthread_mutex_t carrier_lock = PTHREAD_MUTEX_INITIALIZER; // who makes spares
+static bool may_demote;
 static struct apus__placement carrier_placement;
 
 static void carrier_set(struct apus__carrier *carrier, enum apus__carrier_word word)
@@ -37,52 +39,122 @@ static void carrier_place(const struct apus__slot *slot)
         apus__thread_pin_node(topology, slot->owner.node);
 }
 
-// Claims a spare and gives it the slot. False if there is none.
-static bool carrier_hand_over(struct apus__slot *slot)
+struct apus__carrier *apus__carrier_claim_spare(void)
 {
     for (uint32_t i = 0; i < carrier_count; i++) {
         uint32_t spare = APUS__CARRIER_SPARE;
         // acq_rel: takes over what the spare left behind when it became one; `slot` of the carrier is ours to write from here on.
         if (apus_load_relaxed(&carriers[i].word) == APUS__CARRIER_SPARE &&
-            apus_cas_strong_acq_rel(&carriers[i].word, &spare, APUS__CARRIER_CLAIMED)) {
-            carriers[i].slot = slot;
-            slot->carrier = &carriers[i];
-            apus_bump_relaxed(&slot->owner.counters.handoffs, 1);
-            carrier_set(&carriers[i], APUS__CARRIER_ASSIGNED);
-            return true;
-        }
+            apus_cas_strong_acq_rel(&carriers[i].word, &spare, APUS__CARRIER_CLAIMED))
+            return &carriers[i];
     }
-    return false;
+    return NULL;
 }
 
-// Runs the carrier's slot until it is handed over (true) or has left for good (false).
+void apus__carrier_unclaim_spare(struct apus__carrier *spare)
+{
+    uint32_t claimed = APUS__CARRIER_CLAIMED;
+    // Fails only if it has been told to quit meanwhile.
+    apus_cas_strong_acq_rel(&spare->word, &claimed, APUS__CARRIER_SPARE);
+}
+
+void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot)
+{
+    spare->slot = slot;
+    apus_bump_relaxed(&slot->owner.counters.handoffs, 1);
+    // release: the carrier's fields. Pairs with apus__rescue().
+    apus_store_release(&slot->carrier, spare);
+    carrier_set(spare, APUS__CARRIER_ASSIGNED);
+}
+
+uint32_t apus__carriers_spare_now(void)
+{
+    uint32_t spares = 0;
+    // relaxed: a hint.
+    for (uint32_t i = 0; i < carrier_count; i++)
+        spares += apus_load_relaxed(&carriers[i].word) == APUS__CARRIER_SPARE;
+    return spares;
+}
+
+void apus__carrier_demote(struct apus__carrier *carrier)
+{
+    carrier->is_demoted = may_demote && apus__thread_lower(carrier->thread_id, &carrier->nice) == 0;
+}
+
+void apus__carrier_promote(struct apus__carrier *carrier)
+{
+    if (carrier->is_demoted)
+        apus__thread_raise(carrier->thread_id, carrier->nice);
+    carrier->is_demoted = false;
+}
+
+// Enters the loop, or is about to leave it: from here on the slot may, or may no longer, be claimed.
+static void carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold from, enum apus__carrier_hold to)
+{
+    uint32_t hold = from;
+    // acq_rel: the carrier's `here`, for and from the claimer. Pairs with rescue_claim() and rescue_decide().
+    while (!apus_cas_strong_acq_rel(&carrier->hold, &hold, to)) {
+        apus_check(hold == APUS__HOLD_CLAIMED);
+        apus__futex_wait(&carrier->hold, APUS__HOLD_CLAIMED, UINT64_MAX);
+        hold = from;
+    }
+}
+
+// The thread has lost its slot, and is back on its own stack: tells the slot so.
+static void carrier_come_back(struct apus__carrier *carrier)
+{
+    struct apus__fiber *fiber = carrier->detached;
+    struct apus__owner *owner = &fiber->slot->owner;
+    carrier->detached = NULL;
+    apus_store_relaxed(&carrier->hold, APUS__HOLD_BUSY);
+    apus_sub_relaxed(&apus__machine.detached, 1);
+    // The push releases the stack with all that is on it; the fiber is the slot's from here on.
+    if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
+        apus__futex_wake(&owner->inbox.park, 1);
+}
+
+// Runs the carrier's slot until it is handed over or taken away (true), or has left for good (false).
 static bool carrier_run(struct apus__carrier *carrier)
 {
     struct apus__slot *slot = carrier->slot;
     carrier_place(slot);
     for (;;) {
-        apus__here = &slot->owner;
+        apus_store_relaxed(&apus__local.here, &slot->owner);
+        apus_store_relaxed(&apus__local.inside, 1);
+        carrier_hold(carrier, APUS__HOLD_BUSY, APUS__HOLD_RUNS);
         apus__slot_enter(slot, &carrier->native);
-        apus__here = NULL;
+        // acquire: the fiber. Pairs with rescue_decide().
+        if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED) {
+            carrier_come_back(carrier);
+            return true;
+        }
+        carrier_hold(carrier, APUS__HOLD_RUNS, APUS__HOLD_BUSY);
+        apus_store_relaxed(&apus__local.here, NULL);
         // acquire: pairs with the event set in apus__slot_tell().
         if (apus_load_acquire(&slot->events) & APUS__EVENT_LEAVE)
             return false;
         apus_and_seqcst(&slot->events, ~(uint32_t)APUS__EVENT_HANDOFF);
-        if (carrier_hand_over(slot))
+        struct apus__carrier *spare = apus__carrier_claim_spare();
+        if (spare) {
+            apus__carrier_assign(spare, slot);
             return true;
+        }
     }
 }
 
 static void *carrier_main(void *argument)
 {
     struct apus__carrier *carrier = argument;
+    apus__local.carrier = carrier;
+    carrier->local = &apus__local;
+    carrier->thread_id = apus__thread_id();
     apus__thread_name("apus");
     apus__rcu_register();
     apus__context_adopt(&carrier->native);
     while (carrier_wait(carrier) == APUS__CARRIER_ASSIGNED) {
         if (!carrier_run(carrier))
             break;
-        // release: we are done with the slot. Pairs with the claim in carrier_hand_over().
+        // release: we are done with the slot. Pairs with the claim in apus__carrier_claim_spare().
         uint32_t assigned = APUS__CARRIER_ASSIGNED;
         if (!apus_cas_strong_acq_rel(&carrier->word, &assigned, APUS__CARRIER_SPARE))
             break; // told to quit
@@ -103,16 +175,17 @@ static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot
     return 0;
 }
 
-int apus__carriers_start(uint32_t slots, const struct apus__placement *placement)
+int apus__carriers_start(uint32_t slots, uint32_t spares_max, const struct apus__placement *placement)
 {
-    carriers = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(slots + APUS__SPARES_MAX, sizeof *carriers);
+    carriers = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(slots + spares_max, sizeof *carriers);
     if (!carriers)
         return -ENOMEM;
-    carrier_count = slots + APUS__SPARES_MAX;
+    carrier_count = slots + spares_max;
     carrier_placement = *placement;
+    may_demote = apus__thread_may_set_nice();
     for (uint32_t i = 0; i < slots; i++) {
         struct apus__slot *slot = apus__machine.slots[i];
-        slot->carrier = &carriers[i];
+        apus_store_relaxed(&slot->carrier, &carriers[i]);
         int result = carrier_create(&carriers[i], slot);
         if (result) {
             apus__carriers_stop();
@@ -124,16 +197,17 @@ int apus__carriers_start(uint32_t slots, const struct apus__placement *placement
 
 int apus__carriers_spare(uint32_t count)
 {
-    uint32_t spares = 0;
-    for (uint32_t i = apus__machine.slot_count; i < carrier_count && spares < count; i++) {
+    int result = 0;
+    pthread_mutex_lock(&carrier_lock);
+    uint32_t spares = apus__carriers_spare_now();
+    for (uint32_t i = 0; i < carrier_count && spares < count && !result; i++) {
         if (apus_load_relaxed(&carriers[i].word) == APUS__CARRIER_NONE) {
-            int result = carrier_create(&carriers[i], NULL);
-            if (result)
-                return result;
+            result = carrier_create(&carriers[i], NULL);
+            spares++;
         }
-        spares++;
     }
-    return 0;
+    pthread_mutex_unlock(&carrier_lock);
+    return result ? result : spares < count ? -EAGAIN : 0;
 }
 
 void apus__carriers_stop(void)

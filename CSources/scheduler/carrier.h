@@ -5,7 +5,7 @@
 //             may happen in a signal handler.
 // Invariants: I1 a slot has one carrier.  I2 the old carrier touches nothing of the slot after it has assigned it to the new one.
 // Ordering:   the store of ASSIGNED releases the slot with all its state; the carrier that wakes loads it with acquire.
-// Who:        hand over: the slot's carrier, between two turns. Request: any thread.
+// Who:        hand over: the slot's carrier, between two turns; or, with the slot claimed, the monitor (rescue.h). Request: any thread.
 // Stacks:     a parked stack goes on on the new carrier. See slot.h, "Threads".
 #ifndef APUS_SCHEDULER_CARRIER_H
 #define APUS_SCHEDULER_CARRIER_H
@@ -23,14 +23,26 @@ enum apus__carrier_word {
     APUS__CARRIER_QUIT = 4
 };
 
+// How a carrier stands to its slot, for those who would take it away (rescue.h).
+enum apus__carrier_hold {
+    APUS__HOLD_BUSY = 0,     // not in its slot's loop
+    APUS__HOLD_RUNS = 1,     // in the loop, or in a callback
+    APUS__HOLD_CLAIMED = 2,  // in question
+    APUS__HOLD_DETACHED = 3  // lost; in a callback still
+};
+
 struct apus__carrier {
     _Atomic uint32_t word; // futex
     struct apus__slot *slot;
     struct apus__context native;
     pthread_t thread;
+    uint32_t thread_id;            // the kernel's
+    bool is_demoted;
+    int nice;                      // before that
+    struct apus__local *local;     // the thread's
+    _Atomic uint32_t hold;         // futex; enum apus__carrier_hold
+    struct apus__fiber *detached;  // the stack the thread is on, if `hold` is DETACHED
 };
-
-enum { APUS__SPARES_MAX = 64 };
 
 // Where slots run.
 struct apus__placement {
@@ -38,14 +50,29 @@ struct apus__placement {
     apus_binding binding;
 };
 
-// Makes one carrier for each slot and starts it. On error all are gone again. Errors: -EAGAIN, -ENOMEM.
-int apus__carriers_start(uint32_t slots, const struct apus__placement *placement);
+// Makes one carrier for each slot and starts it; there may be `spares_max` more later. On error all are gone again. Errors: -EAGAIN,
+// -ENOMEM.
+int apus__carriers_start(uint32_t slots, uint32_t spares_max, const struct apus__placement *placement);
 
 // Makes every slot leave its loop, and joins all threads.
 void apus__carriers_stop(void);
 
-// Makes sure that there are `count` spares. Errors: -EAGAIN. By one thread at a time, not a carrier.
+// Makes sure that there are `count` spares. Errors: -EAGAIN. Any thread but a carrier.
 int apus__carriers_spare(uint32_t count);
+
+// Claims a spare, NULL if there is none; gives it the slot, which the caller acts for and from here on no longer does; or lets it be.
+// Atomics and a futex only. Any thread.
+struct apus__carrier *apus__carrier_claim_spare(void);
+void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot);
+void apus__carrier_unclaim_spare(struct apus__carrier *spare);
+
+// A thread that has lost its slot competes with the slot's next carrier for the core: lets the system prefer the latter, if it may be
+// undone again without privileges.
+void apus__carrier_demote(struct apus__carrier *carrier);
+void apus__carrier_promote(struct apus__carrier *carrier);
+
+// How many carriers are spares now. A snapshot.
+uint32_t apus__carriers_spare_now(void);
 
 // Asks the slot's carrier to hand the slot to a spare between two turns; nothing happens if there is none. Any thread.
 void apus__slot_request_handoff(struct apus__slot *slot);

@@ -1,4 +1,5 @@
 // scheduler/run.c - a process's turn: its callbacks, one message after the other, and its end.
+#include "scheduler/rescue.h"
 #include "scheduler/slot.h"
 
 static const apus_reason run_normal = {.kind = APUS_REASON_NORMAL};
@@ -8,14 +9,30 @@ enum { UNWOUND_MAX = 100 };
 
 // --- Ending ---------------------------------------------------------------------------------------------------------------------
 
-// Lets the state go, unless it is not made yet, or the process was in the middle of changing it.
-static void run_clean_up(struct apus__owner *here, struct apus_process *process)
+// The program's code is called between these two. It may stay away so long that the slot is taken from this thread meanwhile; then the
+// process has come back to it by the second one, on another thread.
+apus_inline void run_go_out(void)
 {
+    apus__depart();
+}
+
+apus_inline void run_come_back(struct apus__slot *slot)
+{
+    if (apus_unlikely(apus__arrive() != &slot->owner))
+        apus__return();
+}
+
+// Lets the state go, unless it is not made yet, or the process was in the middle of changing it.
+static void run_clean_up(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__owner *here = &slot->owner;
     if (!process->behaviour->cleanup || process->flags & APUS__STARTING)
         return;
     process->flags |= APUS__CLEANING;
     here->current = process;
+    run_go_out();
     process->behaviour->cleanup(process, process->state);
+    run_come_back(slot);
     here->current = NULL;
 }
 
@@ -27,7 +44,7 @@ static void run_end_by_signal(struct apus__slot *slot, struct apus_process *proc
     if (process->flags & APUS__WAITING)
         apus__slot_drop_stack(slot, process);
     else
-        run_clean_up(here, process);
+        run_clean_up(slot, process);
     apus__process_end(here, process, apus__reason_in(why));
     apus__message_free(here, why);
 }
@@ -52,14 +69,17 @@ static void run_end(struct apus__slot *slot, struct apus_process *process, apus_
     const apus_reason *reason = why ? apus__reason_in(why) : plain;
     here->handling = why;
     process->flags |= APUS__ENDING;
-    if (process->flags & APUS__STARTED && process->behaviour->terminate)
+    if (process->flags & APUS__STARTED && process->behaviour->terminate) {
+        run_go_out();
         process->behaviour->terminate(process, process->state, reason);
+        run_come_back(slot);
+    }
     here->handling = NULL;
     here->current = NULL;
     if (process->flags & APUS__EXITING) {
         run_end_by_signal(slot, process);
     } else {
-        run_clean_up(here, process);
+        run_clean_up(slot, process);
         apus__process_end(here, process, reason);
     }
     if (why)
@@ -99,7 +119,9 @@ apus_cold static void run_end_by_result(struct apus__slot *slot, struct apus_pro
 static void run_body(struct apus__slot *slot, struct apus_process *process, void *argument)
 {
     apus__process_ack(&slot->owner, process, APUS_OK, NULL);
+    run_go_out();
     (*apus__body(process))(process, argument);
+    run_come_back(slot);
     run_end_by_result(slot, process, process->extra && process->extra->exit_reason ? APUS_EXITED : APUS_DONE);
 }
 
@@ -118,7 +140,12 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
         run_body(slot, process, argument);
         return false;
     }
-    int result = process->behaviour->init ? process->behaviour->init(process, process->state, argument) : APUS_OK;
+    int result = APUS_OK;
+    if (process->behaviour->init) {
+        run_go_out();
+        result = process->behaviour->init(process, process->state, argument);
+        run_come_back(slot);
+    }
     run_finish_message(here, process);
     if (apus_likely(result == APUS_OK && !(process->flags & APUS__EXITING))) {
         process->flags |= APUS__STARTED;
@@ -137,6 +164,16 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
+static bool run_match(struct apus__wait *wait, const apus_message *message)
+{
+    uint32_t inside = apus__pin();
+    apus_store_relaxed(&apus__local.in_match, 1);
+    bool matches = wait->match(message, wait->context);
+    apus_store_relaxed(&apus__local.in_match, 0);
+    apus__unpin(inside);
+    return matches;
+}
+
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait)
 {
     if (apus_unlikely(process->flags & APUS__EXITING))
@@ -144,7 +181,7 @@ apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *w
     apus_message *before = wait->seen;
     apus_message *message = before ? apus__mailbox_next(process, before) : process->first;
     for (; message; before = message, message = apus__mailbox_next(process, message)) {
-        if (!wait->match || wait->match(message, wait->context)) {
+        if (!wait->match || run_match(wait, message)) {
             apus__mailbox_take(process, before, message);
             return message;
         }
@@ -172,6 +209,24 @@ static bool run_may_unwind(struct apus_process *process)
     return (process->flags & both) == both && process->extra->unwound++ < UNWOUND_MAX;
 }
 
+// --- Ending while its thread is in a callback -----------------------------------------------------------------------------------
+
+// The process is gone for everybody else, and is buried when its thread comes back.
+static void run_depart(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__owner *here = &slot->owner;
+    apus_message *why = apus__mailbox_pop(process);
+    apus__process_depart(here, process, process->extra->wait->handling, apus__reason_in(why));
+    apus__message_free(here, why);
+}
+
+void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned)
+{
+    if (has_returned)
+        run_clean_up(slot, process);
+    apus__process_bury(&slot->owner, process, handling);
+}
+
 // --- The turn -------------------------------------------------------------------------------------------------------------------
 
 // The turn of a process that is not simply handling messages. True if it is now.
@@ -187,7 +242,9 @@ apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *pro
             return true;
     }
     if (process->flags & APUS__EXITING) {
-        if (run_may_unwind(process))
+        if (process->flags & APUS__WAITING && process->extra->wait->is_detached)
+            run_depart(slot, process);
+        else if (run_may_unwind(process))
             apus__slot_resume(slot, process);
         else
             run_end_by_signal(slot, process);
@@ -248,8 +305,11 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
             return;
         here->handling = message;
         int result = APUS_OK;
-        if (apus_likely(process->behaviour->handle != NULL))
+        if (apus_likely(process->behaviour->handle != NULL)) {
+            run_go_out();
             result = process->behaviour->handle(process, process->state, message);
+            run_come_back(slot);
+        }
         handled++;
         if (apus_likely(here->handling == message && apus__message_is_plain(message) && !message->type->drop)) {
             here->handling = NULL;

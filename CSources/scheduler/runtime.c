@@ -8,12 +8,14 @@
 
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/membarrier.h"
 #include "os/node.h"
 #include "os/pages.h"
 #include "os/thread.h"
 #include "rcu/rcu.h"
 #include "scheduler/carrier.h"
 #include "scheduler/foreign.h"
+#include "scheduler/monitor.h"
 #include "scheduler/poller.h"
 #include "scheduler/timers.h"
 
@@ -24,6 +26,9 @@ enum {
     DEFAULT_CELLS = 1 << 22,
     DEFAULT_REDUCTIONS = 1 << 16, // in effect, as many as fit into the time of a turn
     DEFAULT_STACK = 256 << 10,
+    DEFAULT_RESCUE_MS = 10,
+    DEFAULT_DETACHED = 256,
+    SPARES_MORE = 8, // carriers beyond those that may be detached: ready, or just made
     KILL_GRACE_MS = 5000, // how long after the kill, or the last end of a process, a callback may take to return
     RESEND_MS = 20,       // a stop signal is sent again when nothing has ended for so long: more may have been spawned ...
     RESEND_MS_MAX = 640,  // ... and at least as often as that
@@ -46,8 +51,8 @@ static struct {
 // between: a difference may be too high for a moment, but never hides something that lives.
 struct runtime_sum {
     apus_runtime_info_t *info;
-    uint64_t ended, errands_ended, timers_gone, waits_ended;
-    uint64_t errands, timers_made, waits_begun, reserved;
+    uint64_t ended, errands_ended, timers_gone, waits_ended, buried;
+    uint64_t errands, timers_made, waits_begun, reserved, departed;
 };
 
 static void runtime_add_ends(const struct apus__counters *counters, void *context)
@@ -58,6 +63,7 @@ static void runtime_add_ends(const struct apus__counters *counters, void *contex
     sum->errands_ended += apus_load_acquire(&counters->errands_ended);
     sum->timers_gone += apus_load_acquire(&counters->timers_gone);
     sum->waits_ended += apus_load_acquire(&counters->waits_ended);
+    sum->buried += apus_load_acquire(&counters->buried);
 }
 
 static void runtime_add(const struct apus__counters *counters, void *context)
@@ -78,6 +84,7 @@ static void runtime_add(const struct apus__counters *counters, void *context)
     info->handoffs += apus_load_relaxed(&counters->handoffs);
     sum->timers_made += apus_load_relaxed(&counters->timers_made);
     sum->waits_begun += apus_load_relaxed(&counters->waits_begun);
+    sum->departed += apus_load_relaxed(&counters->departed);
 }
 
 static void runtime_sum_up(struct runtime_sum *sum)
@@ -102,7 +109,10 @@ static void runtime_fill(apus_runtime_info_t *info)
     info->schedulers = apus__machine.slot_count;
     info->nodes = runtime.topology.node_count;
     runtime_sum_up(&sum);
-    info->processes = runtime_minus(info->spawned, sum.ended);
+    info->processes = runtime_minus(runtime_minus(info->spawned, sum.ended), runtime_minus(sum.departed, sum.buried));
+    info->detached = apus_load_relaxed(&apus__machine.detached);
+    info->rescues = apus__monitor_counts().rescues;
+    info->rescues_refused = apus__monitor_counts().rescues_refused;
     info->timers = runtime_minus(sum.timers_made, sum.timers_gone);
     info->stacks_parked = runtime_minus(sum.waits_begun, sum.waits_ended);
     info->stacks_unguarded = apus_load_relaxed(&apus__machine.stacks_unguarded);
@@ -114,26 +124,24 @@ static void runtime_fill(apus_runtime_info_t *info)
                    (size_t)apus__table_limit(&apus__world.cell_table) * sizeof(struct apus_process);
 }
 
-int apus__runtime_info(apus_runtime_info_t *info)
+void apus__runtime_info(apus_runtime_info_t *info)
 {
     size_t size = info->struct_size;
-    int error;
-    if (apus__here || apus__foreign_enter(&error)) {
-        memset(info, 0, sizeof *info);
-        runtime_fill(info);
-        if (!apus__here)
-            apus__foreign_leave();
-    } else {
-        pthread_mutex_lock(&runtime.last_lock);
-        bool has_last = runtime.has_last && error == -ESHUTDOWN;
-        if (has_last)
-            *info = runtime.last;
-        pthread_mutex_unlock(&runtime.last_lock);
-        if (!has_last)
-            return error;
-    }
+    memset(info, 0, sizeof *info);
+    runtime_fill(info);
     info->struct_size = size;
-    return 0;
+}
+
+int apus__runtime_info_last(int error, apus_runtime_info_t *info)
+{
+    size_t size = info->struct_size;
+    pthread_mutex_lock(&runtime.last_lock);
+    bool has_last = runtime.has_last && error == -ESHUTDOWN;
+    if (has_last)
+        *info = runtime.last;
+    pthread_mutex_unlock(&runtime.last_lock);
+    info->struct_size = size;
+    return has_last ? 0 : error;
 }
 
 uint64_t apus__live_processes(void)
@@ -382,6 +390,16 @@ static apus_binding runtime_binding(const apus_options *options)
     return is_throttled || apus__machine.slot_count > runtime.topology.cpu_count ? APUS_BIND_NONE : APUS_BIND_CORES;
 }
 
+static uint32_t runtime_rescue_ms(const apus_options *options)
+{
+    return options->rescue_ms ? options->rescue_ms : DEFAULT_RESCUE_MS;
+}
+
+static uint32_t runtime_detached_max(const apus_options *options)
+{
+    return options->detached_max ? options->detached_max : DEFAULT_DETACHED;
+}
+
 int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus_process *process))
 {
     uint32_t stopped = APUS__WORLD_STOPPED;
@@ -393,10 +411,14 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
     apus__world.on_errand_end = on_errand_end;
     int result = apus__fork_guard_arm();
     if (!result)
+        result = apus__membarrier_register();
+    if (!result)
         result = apus__world_make(options);
     if (!result) {
         struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
-        result = apus__carriers_start(apus__machine.slot_count, &placement);
+        result = apus__carriers_start(apus__machine.slot_count, runtime_detached_max(options) + SPARES_MORE, &placement);
+        if (!result && (result = apus__monitor_start(runtime_rescue_ms(options), runtime_detached_max(options))))
+            apus__carriers_stop();
         if (result)
             apus__world_unmake();
     }
@@ -528,6 +550,7 @@ int apus__runtime_stop(uint64_t timeout_ms)
     apus_store_release(&apus__world.state, APUS__WORLD_STARTING);
     apus__rcu_synchronize();
     apus__poller_stop();
+    apus__monitor_stop();
     apus__carriers_stop();
     apus__world_unmake();
     apus_store_release(&apus__world.state, APUS__WORLD_STOPPED);

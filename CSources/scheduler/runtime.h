@@ -13,8 +13,9 @@ int apus__runtime_stop(uint64_t timeout_ms);
 int apus__world_make(const apus_options *options);
 void apus__world_unmake(void);
 
-// As apus_runtime_info.
-int apus__runtime_info(apus_runtime_info_t *info);
+// Fills in the counters, in a call that has entered; or, where that failed with `error`, those of the run that was stopped last.
+void apus__runtime_info(apus_runtime_info_t *info);
+int apus__runtime_info_last(int error, apus_runtime_info_t *info);
 
 // The topology of the running world, or NULL.
 const struct apus__topology *apus__runtime_topology(void);

@@ -124,10 +124,10 @@ static void slot_enter_for_turn(struct apus__slot *slot)
 {
     uint64_t now = apus__now_ns();
     apus_or_seqcst(&slot->events, APUS__EVENT_LEAVE);
-    apus__here = &slot->owner;
+    apus_store_relaxed(&apus__local.here, &slot->owner);
     while (slot->looked_ns != now)
         apus__slot_enter(slot, &simulation.native);
-    apus__here = NULL;
+    apus_store_relaxed(&apus__local.here, NULL);
 }
 
 // Puts links that were kept from a turn back behind those that have arrived in it.

@@ -3,11 +3,14 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/pages.h"
+#include "scheduler/hooks.h"
+#include "scheduler/monitor.h"
 #include "scheduler/timers.h"
 
 #include <stdlib.h>
 
 struct apus__machine apus__machine;
+_Atomic(const apus_hooks *) apus__hooks;
 
 enum {
     FIBERS_KEPT = 64,          // free stacks a slot keeps; more are unmapped
@@ -124,6 +127,8 @@ static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct a
     struct apus__owner *here = &slot->owner;
     struct apus_process *process = wait->process;
     struct apus__fiber *mine = slot->fiber;
+    struct apus__hook_state hooks;
+    apus__hooks_leave(&hooks);
     wait->handling = here->handling;
     wait->fiber = mine;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;
@@ -142,6 +147,7 @@ static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct a
     here->current = process;
     here->handling = wait->handling;
     apus__turn_begin(slot);
+    apus__hooks_enter(&hooks);
 }
 
 void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
@@ -188,6 +194,69 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     apus__context_destroy(&fiber->context);
     apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
     fiber_give(slot, fiber);
+}
+
+// --- Losing the slot in the middle of a callback --------------------------------------------------------------------------------
+
+static void slot_back_run(struct apus__owner *here, struct apus__command *command)
+{
+    apus__slot_come_back(apus__slot_of(here), apus_container_of(command, struct apus__fiber, back));
+}
+
+int apus__slot_detach(struct apus__slot *slot)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = here->current;
+    struct apus__fiber *mine = slot->fiber;
+    struct apus__wait *wait = &mine->detached;
+    memset(wait, 0, sizeof *wait);
+    int result = apus__wait_prepare(slot, wait);
+    if (result)
+        return result;
+    fiber_give(slot, wait->fiber); // for the next carrier to enter by
+    wait->fiber = mine;
+    wait->is_detached = true;
+    wait->handling = here->handling;
+    mine->slot = slot;
+    mine->back.run = slot_back_run;
+    mine->has_returned = false;
+    process->flags &= ~(uint32_t)APUS__SCHEDULED;
+    if (process->flags & APUS__EXITING)
+        apus__schedule(here, process);
+    here->current = NULL;
+    here->handling = NULL;
+    slot->fiber = NULL;
+    return 0;
+}
+
+void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = fiber->detached.process;
+    fiber->detached.is_detached = false;
+    if (!(process->flags & APUS__DEPARTED)) {
+        process->flags |= APUS__READY;
+        apus__schedule(here, process);
+        return;
+    }
+    apus_message *handling = fiber->detached.handling;
+    bool has_returned = fiber->has_returned;
+    apus_bump_relaxed(&here->counters.waits_ended, 1);
+    apus__context_destroy(&fiber->context);
+    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
+    fiber_give(slot, fiber);
+    apus__run_bury(slot, process, handling, has_returned);
+}
+
+void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context *native)
+{
+    struct apus__slot *slot = fiber->slot;
+    struct apus__wait *wait = &fiber->detached;
+    apus__context_switch(&fiber->context, native);
+    slot->owner.current = wait->process;
+    slot->owner.handling = wait->handling;
+    apus__turn_begin(slot);
+    wait_end(slot, wait);
 }
 
 // --- The loop -------------------------------------------------------------------------------------------------------------------
@@ -327,7 +396,10 @@ static void slot_sleep(struct apus__slot *slot)
         apus__futex_wait(&here->inbox.park, APUS__PARKED, timeout);
     }
     apus__inbox_unpark(&here->inbox);
-    apus_sub_relaxed(&apus__machine.parked, 1);
+    // seq_cst, both: Dekker's pattern against the monitor that is about to sleep. Pairs with monitor_sleep().
+    atomic_fetch_sub_explicit(&apus__machine.parked, 1, memory_order_seq_cst);
+    if (apus_unlikely(apus_load_seqcst(&apus__machine.monitor_sleeps)))
+        apus__monitor_ring();
 }
 
 static void slot_idle(struct apus__slot *slot)

@@ -33,6 +33,11 @@ struct apus__fiber {
     struct apus__stack stack;  // the whole mapping
     struct apus__stack usable; // without this structure
     struct apus__fiber *next;
+    // Of a fiber whose thread has lost the slot (rescue.h): what its process waits for, and how it says that it is back.
+    struct apus__wait detached;
+    struct apus__command back;
+    struct apus__slot *slot;
+    bool has_returned; // from its callback
 };
 
 enum apus__slot_events {
@@ -41,13 +46,13 @@ enum apus__slot_events {
 };
 
 struct apus__slot {
-    struct apus__owner owner; // first: apus__here points at it
+    struct apus__owner owner; // first: apus__local.here points at it
     struct apus__wheel wheel;
     _Atomic uint32_t events; // set by others, after which they push or wake
     struct apus__fiber *fiber;
     struct apus__fiber *free_fibers;
     uint32_t free_count;
-    struct apus__carrier *carrier;
+    _Atomic(struct apus__carrier *) carrier;
     struct apus__context *native; // where leaving leads
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
@@ -73,6 +78,8 @@ struct apus__machine {
     apus_cache_aligned _Atomic uint32_t parked; // slots that sleep: those with work to spare look here
     _Atomic uint64_t stacks_unguarded;
     _Atomic uint64_t stack_bytes;
+    _Atomic uint32_t detached;       // threads that have lost their slot and are in a callback still
+    _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };
 
 extern struct apus__machine apus__machine;
@@ -109,6 +116,19 @@ void apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
 
 // Forgets the stack of a waiting process that must end.
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process);
+
+// Turns the callback that runs into a process that waits, for its own thread to come back, so that another thread can go on with the
+// slot. By whoever has the claim on the slot (rescue.h). Errors: -ENOMEM: nothing has changed.
+int apus__slot_detach(struct apus__slot *slot);
+
+// By the slot's carrier, of a fiber that another thread has left: its process goes on in its turn, or is buried.
+void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber);
+
+// By the thread that has lost the slot of `fiber`, on that fiber: leaves for the thread's own stack; returns when the process goes on.
+void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context *native);
+
+// Buries a process that has departed (run.c). `has_returned`: from the callback it was in, so that its state is as it left it.
+void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned);
 
 // Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);

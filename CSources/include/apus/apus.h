@@ -3,6 +3,7 @@
 #define APUS_APUS_H
 
 #include <apus/base.h>
+#include <apus/hooks.h>
 #include <apus/inspect.h>
 #include <apus/io.h>
 #include <apus/link.h>

@@ -16,6 +16,9 @@ typedef enum apus_binding {
     APUS_BIND_NONE = 3   /* wherever the system puts them */
 } apus_binding;
 
+/* In `rescue_ms`: no process loses its scheduler. */
+#define APUS_RESCUE_OFF UINT32_MAX
+
 /* Options for `apus_start`. Zero every field you do not set (`apus_options o = {.struct_size = sizeof o};`): zero is the default. */
 typedef struct apus_options {
     size_t struct_size;           /* sizeof(apus_options) */
@@ -26,6 +29,9 @@ typedef struct apus_options {
     uint32_t reductions;          /* messages a process may handle before others of its priority get a turn, or fewer if
                                    * they take over 1 ms in all; 0: 65,536 */
     size_t stack_size;            /* bytes of a stack for a process that waits inside a callback; 0: 256 KiB; at least 16 KiB */
+    uint32_t rescue_ms;           /* a process that stays in a callback for longer loses its scheduler to the others that wait there,
+                                   * and goes on beside them on its own thread; 0: 10; APUS_RESCUE_OFF: never */
+    uint32_t detached_max;        /* such threads at once, beyond which a process keeps its scheduler; 0: 256; at most 4096 */
     const char *sysfs_root;       /* where to read the machine's topology; NULL: "/sys" (tests point it elsewhere) */
     const char *cgroup_root;      /* where to read the CPU quota; NULL: "/sys/fs/cgroup" */
 } apus_options;

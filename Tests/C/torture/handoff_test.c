@@ -33,7 +33,7 @@ static atomic_uint_fast64_t children_made, children_seen, sleeps;
 
 static void ask_for_handoff(void)
 {
-    apus__slot_request_handoff(apus__slot_of(apus__here));
+    apus__slot_request_handoff(apus__slot_of(apus_load_relaxed(&apus__local.here)));
 }
 
 // The result of a send; only while the runtime is being stopped may the receiver be gone.
@@ -325,7 +325,8 @@ TEST(handoff_and_stop, "a runtime whose slots are changing carriers stops cleanl
 TEST(handoff_without_spare, "a slot without a spare to go to stays where it is")
 {
     struct cast cast = {0};
-    start_runtime(SLOTS);
+    apus_options options = {.struct_size = sizeof options, .schedulers = SLOTS, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
     cast_enter(&cast);
     for (int i = 0; i < 1000; i++) {
         apus__slot_request_handoff(apus__machine.slots[i % SLOTS]);

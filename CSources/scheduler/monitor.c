@@ -1,0 +1,175 @@
+#include "scheduler/monitor.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/thread.h"
+#include "scheduler/rescue.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SPARES_AHEAD = 2, MILLION = 1000000 };
+
+// What is known of a slot.
+struct watch {
+    uint64_t slices;
+    uint64_t since_ns; // when that count of turns was first seen
+    uint64_t tried_ns; // when taking it was tried last
+};
+
+static struct {
+    pthread_t thread;
+    bool is_running;
+    uint64_t limit_ns; // UINT64_MAX: nothing is taken away
+    uint32_t detached_max;
+    struct watch *watches;
+    _Atomic uint32_t bell; // futex: changes when it is rung
+    _Atomic uint32_t quits;
+    _Atomic uint64_t rescues, rescues_refused;
+    bool has_warned;
+} monitor;
+
+void apus__monitor_ring(void)
+{
+    // seq_cst: after what it is rung for. Pairs with the load in monitor_main().
+    apus_add_seqcst(&monitor.bell, 1);
+    apus__futex_wake(&monitor.bell, 1);
+}
+
+struct apus__monitor_counts apus__monitor_counts(void)
+{
+    return (struct apus__monitor_counts){apus_load_relaxed(&monitor.rescues), apus_load_relaxed(&monitor.rescues_refused)};
+}
+
+// --- Looking --------------------------------------------------------------------------------------------------------------------
+
+// A hint, read from fields that belong to the slot's carrier: what counts is looked at again under the claim.
+__attribute__((no_sanitize("thread"))) static bool monitor_may_wait(struct apus__slot *slot)
+{
+    const volatile struct apus__owner *here = &slot->owner;
+    const volatile struct apus__wheel *wheel = &slot->wheel;
+    return here->run.count || here->fresh || here->next || wheel->count || !apus__inbox_is_empty(&slot->owner.inbox);
+}
+
+static void monitor_warn(apus_pid culprit)
+{
+    if (!monitor.has_warned)
+        fprintf(stderr, "apus: %u threads are in callbacks that do not return; process %llx keeps its scheduler (detached_max)\n",
+                monitor.detached_max, (unsigned long long)culprit.id);
+    monitor.has_warned = true;
+}
+
+static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t now)
+{
+    apus_pid culprit = APUS_NOBODY;
+    watch->tried_ns = now;
+    if (apus_load_relaxed(&apus__machine.detached) >= monitor.detached_max) {
+        apus_bump_relaxed(&monitor.rescues_refused, 1);
+        monitor_warn(culprit);
+        return;
+    }
+    apus__carriers_spare(1);
+    switch (apus__rescue(slot, &culprit)) {
+    case APUS__RESCUE_DONE:
+        apus_bump_relaxed(&monitor.rescues, 1);
+        apus__carriers_spare(SPARES_AHEAD);
+        break;
+    case APUS__RESCUE_NOT_NOW:
+        break;
+    case APUS__RESCUE_NO_SPARE:
+    case APUS__RESCUE_NO_MEMORY:
+        apus_bump_relaxed(&monitor.rescues_refused, 1);
+        break;
+    }
+}
+
+// Looks at a slot. False if it sleeps. *waits: somebody may be waiting behind somebody.
+static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64_t now, bool *waits)
+{
+    // relaxed: a hint.
+    if (apus_load_relaxed(&slot->owner.inbox.park) == APUS__PARKED)
+        return false;
+    uint64_t slices = apus_load_relaxed(&slot->owner.counters.slices);
+    if (slices != watch->slices) {
+        watch->slices = slices;
+        watch->since_ns = now;
+    }
+    bool may_wait = monitor_may_wait(slot);
+    *waits = *waits || may_wait;
+    if (may_wait && now - watch->since_ns >= monitor.limit_ns && now - watch->tried_ns >= monitor.limit_ns / 10 &&
+        apus__rescue_is_likely(slot))
+        monitor_take(slot, watch, now);
+    return true;
+}
+
+// How long to sleep before the next look; UINT64_MAX: until it is rung.
+static uint64_t monitor_look(void)
+{
+    bool is_awake = false, waits = false;
+    uint64_t now = apus__clock_ns();
+    if (monitor.limit_ns == UINT64_MAX)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        is_awake |= monitor_look_at(apus__machine.slots[i], &monitor.watches[i], now, &waits);
+    if (!is_awake)
+        return UINT64_MAX;
+    return monitor.limit_ns / (waits ? 10 : 2);
+}
+
+// Sleeps until it is rung, and before that says to the slots that it wants to be. False if one has woken meanwhile.
+static void monitor_sleep(uint32_t bell, uint64_t timeout_ns)
+{
+    if (timeout_ns != UINT64_MAX) {
+        apus__futex_wait(&monitor.bell, bell, timeout_ns);
+        return;
+    }
+    // seq_cst, both: Dekker's pattern against a slot that wakes. Pairs with slot_sleep().
+    apus_store_seqcst(&apus__machine.monitor_sleeps, monitor.limit_ns != UINT64_MAX);
+    if (monitor.limit_ns == UINT64_MAX || apus_load_seqcst(&apus__machine.parked) == apus__machine.slot_count)
+        apus__futex_wait(&monitor.bell, bell, UINT64_MAX);
+    apus_store_seqcst(&apus__machine.monitor_sleeps, 0);
+}
+
+static void *monitor_main(void *argument)
+{
+    apus__thread_name("apus-monitor");
+    while (!apus_load_seqcst(&monitor.quits)) {
+        // seq_cst: before the look. Pairs with apus__monitor_ring().
+        uint32_t bell = apus_load_seqcst(&monitor.bell);
+        monitor_sleep(bell, monitor_look());
+    }
+    return argument;
+}
+
+// --- Start and stop -------------------------------------------------------------------------------------------------------------
+
+int apus__monitor_start(uint32_t rescue_ms, uint32_t detached_max)
+{
+    monitor.watches = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(apus__machine.slot_count, sizeof *monitor.watches);
+    if (!monitor.watches)
+        return -ENOMEM;
+    monitor.limit_ns = rescue_ms == UINT32_MAX ? UINT64_MAX : (uint64_t)rescue_ms * MILLION;
+    monitor.detached_max = detached_max;
+    monitor.has_warned = false;
+    apus_store_relaxed(&monitor.quits, 0);
+    apus_store_relaxed(&monitor.rescues, 0);
+    apus_store_relaxed(&monitor.rescues_refused, 0);
+    apus_store_relaxed(&apus__machine.detached, 0);
+    monitor.is_running = !apus__inject_fail(APUS__INJECT_THREAD) && pthread_create(&monitor.thread, NULL, monitor_main, NULL) == 0;
+    if (!monitor.is_running)
+        apus__monitor_stop();
+    return monitor.is_running ? 0 : -EAGAIN;
+}
+
+void apus__monitor_stop(void)
+{
+    if (monitor.is_running) {
+        apus_store_seqcst(&monitor.quits, 1);
+        apus__monitor_ring();
+        pthread_join(monitor.thread, NULL);
+    }
+    monitor.is_running = false;
+    free(monitor.watches);
+    monitor.watches = NULL;
+}

@@ -1,0 +1,129 @@
+#include "scheduler/rescue.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/membarrier.h"
+#include "scheduler/hooks.h"
+
+// --- Coming back ----------------------------------------------------------------------------------------------------------------
+
+// Out of line, and apart from what runs before the switch: what follows it may run on another thread.
+__attribute__((noinline)) static void rescue_set_inside(void)
+{
+    apus_store_relaxed(&apus__local.inside, 1);
+}
+
+apus_cold struct apus__owner *apus__rejoin(void)
+{
+    struct apus__carrier *carrier = apus__local.carrier;
+    uint32_t hold;
+    if (!carrier)
+        return apus_load_relaxed(&apus__local.here); // a plain thread, or the simulator's
+    // acquire: the fiber, or that `here` is ours again. Pairs with rescue_decide().
+    while ((hold = apus_load_acquire(&carrier->hold)) == APUS__HOLD_CLAIMED)
+        apus__futex_wait(&carrier->hold, APUS__HOLD_CLAIMED, UINT64_MAX);
+    if (hold != APUS__HOLD_DETACHED)
+        return apus_load_relaxed(&apus__local.here);
+    struct apus__fiber *fiber = carrier->detached;
+    struct apus__hook_state hooks;
+    apus__carrier_promote(carrier);
+    apus__hooks_leave(&hooks);
+    apus__slot_return_detached(fiber, &carrier->native);
+    rescue_set_inside();
+    apus__hooks_enter(&hooks);
+    return &fiber->slot->owner;
+}
+
+apus_cold void apus__return(void)
+{
+    struct apus__carrier *carrier = apus__local.carrier;
+    // acquire: see apus__rejoin().
+    if (carrier && apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED)
+        carrier->detached->has_returned = true;
+    apus__rejoin();
+}
+
+struct apus_process *apus__carrier_process(struct apus__carrier *carrier)
+{
+    if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED)
+        return carrier->detached->detached.process;
+    return carrier->slot ? carrier->slot->owner.current : NULL;
+}
+
+// --- Claiming -------------------------------------------------------------------------------------------------------------------
+
+// What the claim comes to.
+static void rescue_decide(struct apus__carrier *carrier, enum apus__carrier_hold hold)
+{
+    // release: all that was done under the claim. Pairs with apus__rejoin() and carrier_hold().
+    apus_store_release(&carrier->hold, hold);
+    apus__futex_wake(&carrier->hold, UINT32_MAX >> 1);
+}
+
+static void rescue_unclaim(struct apus__carrier *carrier, struct apus__slot *slot)
+{
+    // release: what was looked at under the claim. Pairs with apus__arrive().
+    apus_store_release(&carrier->local->here, &slot->owner);
+    rescue_decide(carrier, APUS__HOLD_RUNS);
+}
+
+static bool rescue_claim(struct apus__carrier *carrier, struct apus__slot *slot)
+{
+    uint32_t runs = APUS__HOLD_RUNS;
+    // acq_rel: that the carrier has set `here`, and its slot. Pairs with carrier_hold().
+    if (!apus_cas_strong_acq_rel(&carrier->hold, &runs, APUS__HOLD_CLAIMED))
+        return false;
+    if (carrier->slot == slot) {
+        apus_store_relaxed(&carrier->local->here, NULL);
+        apus__membarrier_all();
+        // acquire: what the carrier did inside. Pairs with apus__depart() and apus__unpin().
+        if (!apus_load_acquire(&carrier->local->inside) && !apus_load_acquire(&carrier->local->pinned))
+            return true;
+    }
+    rescue_unclaim(carrier, carrier->slot);
+    return false;
+}
+
+bool apus__slot_keeps_waiting(struct apus__slot *slot)
+{
+    struct apus__owner *here = &slot->owner;
+    if (here->run.count || here->fresh || here->next || !apus__inbox_is_empty(&here->inbox) || apus_load_relaxed(&slot->events))
+        return true;
+    return slot->wheel.count && apus__wheel_next(&slot->wheel) <= apus__now_ns() / 1000000;
+}
+
+bool apus__rescue_is_likely(struct apus__slot *slot)
+{
+    // acquire: the carrier's fields. Pairs with apus__carrier_assign() and carrier_hold().
+    struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
+    return apus_load_acquire(&carrier->hold) == APUS__HOLD_RUNS && !apus_load_relaxed(&carrier->local->inside);
+}
+
+enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
+{
+    // acquire: the carrier's fields. Pairs with apus__carrier_assign().
+    struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
+    if (!rescue_claim(carrier, slot))
+        return APUS__RESCUE_NOT_NOW;
+    enum apus__rescue result = APUS__RESCUE_NOT_NOW;
+    if (slot->owner.current && apus__slot_keeps_waiting(slot)) {
+        struct apus__carrier *spare = apus__carrier_claim_spare();
+        struct apus__fiber *fiber = slot->fiber;
+        *culprit = apus__pid(slot->owner.current);
+        if (!spare) {
+            result = APUS__RESCUE_NO_SPARE;
+        } else if (apus__slot_detach(slot)) {
+            apus__carrier_unclaim_spare(spare);
+            result = APUS__RESCUE_NO_MEMORY;
+        } else {
+            carrier->detached = fiber;
+            apus_add_relaxed(&apus__machine.detached, 1);
+            apus__carrier_demote(carrier);
+            rescue_decide(carrier, APUS__HOLD_DETACHED);
+            apus__carrier_assign(spare, slot);
+            return APUS__RESCUE_DONE;
+        }
+    }
+    rescue_unclaim(carrier, slot);
+    return result;
+}

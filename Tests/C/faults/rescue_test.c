@@ -1,0 +1,557 @@
+// Tests/C/faults/rescue_test.c - a process that stays in its callback loses its scheduler to the others, and nothing else.
+//
+// Method: mostly one scheduler, so that whoever gets a turn got it because the scheduler was taken from the culprit, which stays in its
+// callback until the test lets it go. Nothing is measured: what must not happen would hang.
+#include "runtime_test.h"
+
+#include <stdatomic.h>
+#include <pthread.h>
+
+static const apus_type type_number = {"number", NULL, NULL};
+
+static atomic_int stage; // where a culprit has come to
+static atomic_bool may_go;
+
+static void reach(int value)
+{
+    atomic_store(&stage, value);
+}
+
+static void await_stage(int value)
+{
+    while (atomic_load(&stage) < value)
+        usleep(200);
+}
+
+// Two ways to stay: asleep in the system, and computing.
+static void stay_asleep(void)
+{
+    while (!atomic_load(&may_go))
+        usleep(1000);
+}
+
+static void stay_computing(void)
+{
+    while (!atomic_load(&may_go)) {
+    }
+}
+
+static void start_on(unsigned schedulers)
+{
+    atomic_store(&stage, 0);
+    atomic_store(&may_go, false);
+    start_runtime(schedulers);
+}
+
+static void send_number(apus_pid to, uint64_t number)
+{
+    CHECK_EQ(apus_send(to, &type_number, &number, sizeof number), 0);
+}
+
+static uint64_t number_in(const apus_message *message)
+{
+    return *(const uint64_t *)apus_message_payload(message);
+}
+
+// --- A server, to see whether the scheduler works -------------------------------------------------------------------------------
+
+static int echo(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    uint64_t number = number_in(message) + 1;
+    if (apus_message_is_request(message))
+        CHECK_EQ(apus_reply(message, &type_number, &number, sizeof number), 0);
+    return APUS_OK;
+}
+
+static const apus_behaviour server = {.name = "server", .handle = echo};
+
+static apus_pid spawn_server(void)
+{
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &pid), 0);
+    return pid;
+}
+
+static uint64_t ask(apus_pid to, uint64_t number)
+{
+    apus_message *reply;
+    CHECK_EQ(apus_call(to, &type_number, &number, sizeof number, APUS_INFINITY, &reply), 0);
+    number = number_in(reply);
+    apus_message_release(reply);
+    return number;
+}
+
+// --- Staying --------------------------------------------------------------------------------------------------------------------
+
+static void (*stay)(void);
+static apus_pid helper;
+
+struct memory {
+    uint64_t before, after;
+};
+
+// Stays in the middle, then makes use of everything: its state, its message, calls, its own mailbox, children, its arena.
+static int stay_and_work(apus_process *self, void *state, apus_message *message)
+{
+    struct memory *memory = state;
+    uint64_t number = number_in(message);
+    if (number == 0) {
+        memory->after++;
+        return memory->after == 3 ? APUS_DONE : APUS_OK;
+    }
+    memory->before = number;
+    reach(1);
+    stay();
+    CHECK(apus_self() == self);
+    CHECK_EQ(number_in(message), number);
+    CHECK_EQ(ask(helper, number), number + 1);
+    char *bytes = apus_alloc(self, 100);
+    memset(bytes, 1, 100);
+    for (uint64_t i = 0; i < 3; i++)
+        send_number(apus_pid_of(self), 0);
+    apus_ref ref;
+    CHECK_EQ(apus_monitor(self, helper, &ref), 0);
+    CHECK_EQ(apus_demonitor(self, ref, APUS_DEMONITOR_FLUSH), 1);
+    CHECK_EQ(memory->before, number);
+    CHECK_EQ(memory->after, 0);
+    if (apus_message_is_request(message))
+        CHECK_EQ(apus_reply(message, &type_number, &number, sizeof number), 0);
+    reach(2);
+    return APUS_OK;
+}
+
+static const apus_behaviour culprit = {.name = "culprit", .state_size = sizeof(struct memory), .handle = stay_and_work};
+
+static void others_run_while_one_stays(void (*how)(void))
+{
+    apus_pid pid;
+    stay = how;
+    start_on(1);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&culprit, NULL, 0, NULL, &pid), 0);
+    send_number(pid, 7);
+    await_stage(1);
+    for (uint64_t i = 0; i < 1000; i++)
+        CHECK_EQ(ask(helper, i), i + 1);
+    CHECK_EQ(atomic_load(&stage), 1);
+    CHECK_EQ(runtime_info().rescues, 1);
+    CHECK_EQ(runtime_info().detached, 1);
+    apus_process_info_t info = {.struct_size = sizeof info};
+    CHECK_EQ(apus_process_info(pid, APUS_INFINITY, &info), 0);
+    CHECK_EQ(info.state, APUS_STATE_RUNNING);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(atomic_load(&stage), 2);
+    CHECK_EQ(runtime_info().detached, 0);
+    stop_runtime();
+}
+
+TEST(sleeping, "others run while a process sleeps in the system; then it goes on with all it had")
+{
+    others_run_while_one_stays(stay_asleep);
+}
+
+TEST(computing, "others run while a process computes; then it goes on with all it had")
+{
+    others_run_while_one_stays(stay_computing);
+}
+
+// What came while it stayed is there, in order, before what it sends itself.
+static int take_in_order(apus_process *self, void *state, apus_message *message)
+{
+    uint64_t *next = state, number = number_in(message);
+    (void)self;
+    CHECK_EQ(number, *next);
+    if ((*next)++ == 0) {
+        reach(1);
+        stay_asleep();
+    }
+    return number == 100 ? APUS_DONE : APUS_OK;
+}
+
+static const apus_behaviour in_order = {.name = "in order", .state_size = 8, .handle = take_in_order};
+
+TEST(order, "R12: messages that arrive while a process has lost its scheduler are handled in order when it is back")
+{
+    apus_pid pid;
+    start_on(1);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&in_order, NULL, 0, NULL, &pid), 0);
+    send_number(pid, 0);
+    await_stage(1);
+    for (uint64_t i = 1; i <= 100; i++) {
+        send_number(pid, i);
+        ask(helper, i);
+    }
+    CHECK_EQ(runtime_info().rescues, 1);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
+// --- Every callback -------------------------------------------------------------------------------------------------------------
+
+static int stay_in_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self, (void)state;
+    CHECK_EQ(*(const int *)argument, 5);
+    reach(1);
+    stay_asleep();
+    CHECK_EQ(*(const int *)argument, 5);
+    return APUS_OK;
+}
+
+static int end(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    return APUS_DONE;
+}
+
+static void stay_in_terminate(apus_process *self, void *state, const apus_reason *reason)
+{
+    (void)self, (void)state;
+    CHECK_EQ(reason->kind, APUS_REASON_NORMAL);
+    reach(2);
+    atomic_store(&may_go, false);
+    stay_asleep();
+    CHECK_EQ(reason->kind, APUS_REASON_NORMAL);
+}
+
+static const apus_behaviour slow_ends = {"slow ends", 0, stay_in_init, end, stay_in_terminate};
+
+TEST(init_and_terminate, "init and terminate may stay as well, and are only called once")
+{
+    apus_pid pid;
+    int five = 5;
+    start_on(1);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&slow_ends, &five, sizeof five, NULL, &pid), 0);
+    send_number(pid, 0);
+    await_stage(1);
+    ask(helper, 1);
+    atomic_store(&may_go, true);
+    await_stage(2);
+    ask(helper, 1);
+    CHECK(apus_is_alive(pid));
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(runtime_info().rescues, 2);
+    stop_runtime();
+}
+
+// Each round waits in Apus, then stays, so that the stack goes from carrier to carrier; its frame must come along.
+static void come_and_go(apus_process *self, void *argument)
+{
+    volatile uint64_t canaries[32];
+    for (uint64_t i = 0; i < 32; i++)
+        canaries[i] = i * *(uint64_t *)argument;
+    for (int round = 0; round < 20; round++) {
+        CHECK_EQ(ask(helper, 1), 2);
+        usleep(12000);
+        CHECK_EQ(apus_sleep(self, 1), 0);
+    }
+    for (uint64_t i = 0; i < 32; i++)
+        CHECK_EQ(canaries[i], i * *(uint64_t *)argument);
+}
+
+TEST(blocking_bodies, "straight-line processes lose and regain schedulers again and again, with their frames")
+{
+    enum { BODIES = 8 };
+    apus_pid pids[BODIES];
+    start_on(2);
+    helper = spawn_server();
+    for (uint64_t i = 0; i < BODIES; i++)
+        CHECK_EQ(apus_spawn_blocking(come_and_go, &i, sizeof i, NULL, &pids[i]), 0);
+    for (int i = 0; i < BODIES; i++)
+        CHECK_EQ(apus_join(pids[i], APUS_INFINITY, NULL), 0);
+    CHECK(runtime_info().rescues > 0);
+    CHECK_EQ(runtime_info().rescues_refused, 0);
+    stop_runtime();
+}
+
+TEST(timers, "a timer fires while its scheduler's only other process stays in its callback")
+{
+    apus_pid pid;
+    stay = stay_asleep;
+    start_on(1);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&culprit, NULL, 0, NULL, &pid), 0);
+    send_number(pid, 7);
+    await_stage(1);
+    uint64_t number = 1;
+    apus_pid ended;
+    static const apus_behaviour mortal = {.name = "mortal", .handle = end};
+    CHECK_EQ(apus_spawn(&mortal, NULL, 0, NULL, &ended), 0);
+    CHECK_EQ(apus_send_after(30, ended, &type_number, &number, sizeof number, NULL), 0);
+    CHECK_EQ(apus_join(ended, APUS_INFINITY, NULL), 0);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
+// --- Killed ---------------------------------------------------------------------------------------------------------------------
+
+static int stay_for_good(apus_process *self, void *state, apus_message *message)
+{
+    uint64_t *memory = state, number = number_in(message);
+    apus_pid me = apus_pid_of(self);
+    *memory = number;
+    reach(1);
+    stay();
+    // Ended long ago for everybody else, but nothing that it uses has been taken away.
+    CHECK(apus_pid_equal(apus_pid_of(self), me));
+    CHECK_EQ(*memory, number);
+    CHECK_EQ(number_in(message), number);
+    reach(2);
+    if (number == 9)
+        send_number(helper, 1); // does not return: there is nobody left to return to
+    CHECK(number != 9);
+    return APUS_OK;
+}
+
+static const apus_behaviour stuck = {.name = "stuck", .state_size = 64, .handle = stay_for_good};
+
+static void watch_stuck(apus_process *self, void *argument)
+{
+    apus_pid pid;
+    apus_ref ref, request;
+    uint64_t number = *(uint64_t *)argument;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_MONITOR, .monitor = &ref, .name = "stuck"};
+    CHECK_EQ(apus_spawn(&stuck, NULL, 0, &options, &pid), 0);
+    CHECK_EQ(apus_request(self, pid, &type_number, &number, sizeof number, APUS_INFINITY, &request), 0);
+    while (atomic_load(&stage) == 0)
+        apus_sleep(self, 1);
+    CHECK(apus_is_alive(pid));
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    CHECK(!apus_is_alive(pid));
+    for (int i = 0; i < 2; i++) { // one for the monitor, one for the request
+        apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+        const apus_down_message *down = apus_message_payload(message);
+        CHECK(apus_message_type(message) == &apus_type_down);
+        CHECK(apus_ref_equal(down->ref, ref) || apus_ref_equal(down->ref, request));
+        CHECK_EQ(down->reason.kind, APUS_REASON_KILLED);
+        apus_message_release(message);
+    }
+    apus_pid found;
+    CHECK_EQ(apus_whereis("stuck", &found), -ESRCH);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, &(apus_spawn_options){.struct_size = sizeof options, .name = "stuck"}, &found), 0);
+    CHECK_EQ(ask(found, 1), 2);
+    CHECK_EQ(atomic_load(&stage), 1); // it is in its callback still
+}
+
+static void killed_in_callback(uint64_t number, void (*how)(void))
+{
+    stay = how;
+    start_on(1);
+    helper = spawn_server();
+    run_process(watch_stuck, &number, sizeof number);
+    atomic_store(&may_go, true);
+    while (runtime_info().detached)
+        usleep(100);
+    CHECK_EQ(atomic_load(&stage), 2);
+    stop_runtime();
+}
+
+TEST(killed_asleep, "R11: a process that is killed in a long callback is gone for everyone at once, and ends when that returns")
+{
+    killed_in_callback(7, stay_asleep);
+}
+
+TEST(killed_computing, "R11: the same for one that computes")
+{
+    killed_in_callback(7, stay_computing);
+}
+
+TEST(killed_calls, "R11: one that was killed meanwhile ends in its next call of Apus")
+{
+    killed_in_callback(9, stay_asleep);
+}
+
+// --- Supervised -----------------------------------------------------------------------------------------------------------------
+
+static atomic_int starts;
+
+static int count_start(apus_process *self, void *state, const void *argument)
+{
+    (void)self, (void)state, (void)argument;
+    atomic_fetch_add(&starts, 1);
+    return APUS_OK;
+}
+
+static int spin_for_good(apus_process *self, void *state, apus_message *message)
+{
+    (void)state;
+    if (apus_message_is_request(message))
+        return echo(self, state, message);
+    reach(1);
+    stay_computing();
+    return APUS_OK;
+}
+
+static const apus_behaviour spinner = {.name = "spinner", .init = count_start, .handle = spin_for_good};
+
+static void supervise(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_pid top, child;
+    apus_spawn_options options = {.struct_size = sizeof options, .name = "spinner"};
+    apus_child_spec spec = {.struct_size = sizeof spec, .id = "spinner", .behaviour = &spinner, .options = &options,
+                            .shutdown_ms = 20};
+    apus_supervisor_spec tree = {.struct_size = sizeof tree, .children = &spec, .child_count = 1};
+    CHECK_EQ(apus_supervisor_start(self, &tree, &top), 0);
+    CHECK_EQ(apus_whereis("spinner", &child), 0);
+    send_number(child, 1);
+    while (atomic_load(&stage) == 0)
+        apus_sleep(self, 1);
+    CHECK_EQ(apus_supervisor_terminate_child(top, "spinner"), 0);
+    CHECK(!apus_is_alive(child));
+    CHECK_EQ(apus_supervisor_restart_child(top, "spinner", NULL), 0);
+    CHECK_EQ(apus_whereis("spinner", &child), 0);
+    CHECK_EQ(ask(child, 1), 2);
+    CHECK_EQ(atomic_load(&starts), 2);
+    CHECK_EQ(runtime_info().detached, 1); // its thread still spins
+}
+
+TEST(supervised, "a process that never returns is killed by its supervisor's shutdown time-out and replaced while its thread spins")
+{
+    start_on(1);
+    atomic_store(&starts, 0);
+    run_process(supervise, NULL, 0);
+    atomic_store(&may_go, true);
+    stop_runtime();
+}
+
+// --- The ceiling, stopping, threads beside --------------------------------------------------------------------------------------
+
+static void stay_body(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    atomic_fetch_add(&stage, 1);
+    stay_asleep();
+}
+
+TEST(ceiling, "beyond detached_max a process keeps its scheduler, which is counted")
+{
+    apus_pid pid;
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .detached_max = 3};
+    atomic_store(&stage, 0);
+    atomic_store(&may_go, false);
+    CHECK_EQ(apus_start(&options), 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
+    while (runtime_info().rescues_refused == 0)
+        usleep(1000);
+    CHECK_EQ(runtime_info().detached, 3);
+    CHECK_EQ(atomic_load(&stage), 4);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(runtime_info().rescues, 3);
+    stop_runtime();
+}
+
+static void *let_go_later(void *argument)
+{
+    usleep(200000);
+    atomic_store(&may_go, true);
+    return argument;
+}
+
+TEST(stop, "stopping kills what has lost its scheduler, and waits for its thread")
+{
+    pthread_t thread;
+    start_on(2);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, NULL), 0);
+    await_stage(5);
+    CHECK_EQ(pthread_create(&thread, NULL, let_go_later, NULL), 0);
+    CHECK_EQ(apus_stop(0), 0);
+    CHECK(atomic_load(&may_go));
+    CHECK_EQ(runtime_info().processes, 0);
+    CHECK_EQ(runtime_info().blocks_in_use, 0);
+    pthread_join(thread, NULL);
+    start_on(1); // and again
+    CHECK_EQ(ask(spawn_server(), 1), 2);
+    stop_runtime();
+}
+
+TEST(off, "with APUS_RESCUE_OFF no process loses its scheduler")
+{
+    apus_pid pid;
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    atomic_store(&stage, 0);
+    CHECK_EQ(apus_start(&options), 0);
+    CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
+    await_stage(1);
+    send_number(spawn_server(), 1);
+    usleep(100000);
+    CHECK_EQ(runtime_info().rescues, 0);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
+// --- Hooks ----------------------------------------------------------------------------------------------------------------------
+
+static __thread uintptr_t on_thread; // what belongs to the code that runs, as a language's runtime would keep it
+static atomic_int leaves, enters;
+
+static void leave(void *context)
+{
+    memcpy(context, &on_thread, sizeof on_thread);
+    on_thread = 0;
+    atomic_fetch_add(&leaves, 1);
+}
+
+static void enter(void *context)
+{
+    CHECK_EQ(on_thread, 0);
+    memcpy(&on_thread, context, sizeof on_thread);
+    atomic_fetch_add(&enters, 1);
+}
+
+__attribute__((noinline)) static uintptr_t *thread_word(void)
+{
+    __asm__ volatile("");
+    return &on_thread;
+}
+
+static void keep_a_word(apus_process *self, void *argument)
+{
+    uintptr_t mine = *(uintptr_t *)argument;
+    CHECK_EQ(*thread_word(), 0);
+    *thread_word() = mine;
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ(apus_sleep(self, 1), 0);
+        CHECK_EQ(*thread_word(), mine);
+        usleep(11000);
+        CHECK_EQ(ask(helper, 1), 2);
+        CHECK_EQ(*thread_word(), mine);
+    }
+    *thread_word() = 0;
+}
+
+TEST(hooks, "what the hooks take off the thread comes along wherever the stack goes on")
+{
+    static const apus_hooks hooks = {sizeof hooks, leave, enter};
+    apus_pid pids[8];
+    CHECK_EQ(apus_set_hooks(&(apus_hooks){sizeof hooks, leave, NULL}), -EINVAL);
+    CHECK_EQ(apus_set_hooks(&hooks), 0);
+    start_on(2);
+    helper = spawn_server();
+    for (uintptr_t i = 0; i < 8; i++) {
+        uintptr_t word = i + 1;
+        CHECK_EQ(apus_spawn_blocking(keep_a_word, &word, sizeof word, NULL, &pids[i]), 0);
+    }
+    for (int i = 0; i < 8; i++)
+        CHECK_EQ(apus_join(pids[i], APUS_INFINITY, NULL), 0);
+    CHECK(runtime_info().rescues > 0);
+    CHECK_EQ(atomic_load(&leaves), atomic_load(&enters));
+    CHECK_EQ(apus_set_hooks(NULL), 0);
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
