@@ -6,10 +6,18 @@
 
 #include <apus/apus.h>
 
+// After how long a process loses its scheduler: TEST_RESCUE_MS, to have it happen often; 0 is the runtime's default.
+static inline uint32_t test_rescue_ms(void)
+{
+    const char *limit = getenv("TEST_RESCUE_MS");
+    return limit ? (uint32_t)atoi(limit) : 0;
+}
+
 // Starts the runtime with `schedulers` schedulers (0: the default), unpinned, so that tests may run side by side.
 static inline void start_runtime(unsigned schedulers)
 {
-    apus_options options = {.struct_size = sizeof options, .schedulers = schedulers, .binding = APUS_BIND_NONE};
+    apus_options options = {.struct_size = sizeof options, .schedulers = schedulers, .binding = APUS_BIND_NONE,
+                            .rescue_ms = test_rescue_ms()};
     CHECK_EQ(apus_start(&options), 0);
 }
 

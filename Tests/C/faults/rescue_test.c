@@ -218,7 +218,8 @@ static void stay_in_terminate(apus_process *self, void *state, const apus_reason
     CHECK_EQ(reason->kind, APUS_REASON_NORMAL);
 }
 
-static const apus_behaviour slow_ends = {"slow ends", 0, stay_in_init, end, stay_in_terminate};
+static const apus_behaviour slow_ends = {
+    .name = "slow ends", .init = stay_in_init, .handle = end, .terminate = stay_in_terminate};
 
 TEST(init_and_terminate, "init and terminate may stay as well, and are only called once")
 {
