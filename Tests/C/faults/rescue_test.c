@@ -447,7 +447,7 @@ TEST(ceiling, "beyond detached_max a process keeps its scheduler, which is count
     CHECK_EQ(atomic_load(&stage), 4);
     atomic_store(&may_go, true);
     CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
-    CHECK_EQ(runtime_info().rescues, 3);
+    CHECK(runtime_info().rescues >= 3); // more if those that came back made room while others still slept
     stop_runtime();
 }
 
