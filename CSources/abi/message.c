@@ -12,14 +12,36 @@ bool apus_message_is_reply(const apus_message *message)
     return message && message->kind == APUS__REPLY;
 }
 
-// Copies small payloads without a call.
+// Copies at most APUS__LINE_PAYLOAD bytes without a call.
+apus_inline void payload_copy_small(char *to, const char *from, size_t size)
+{
+    if (apus_likely(size == 8)) {
+        memcpy(to, from, 8);
+    } else if (size > 8) {
+        // Two that overlap.
+        uint64_t head, tail;
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + size - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + size - 8, &tail, 8);
+    } else if (size >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + size - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + size - 4, &tail, 4);
+    } else if (size) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
 apus_inline void payload_copy(void *to, const void *from, size_t size)
 {
-    if (size == 8)
-        memcpy(to, from, 8);
-    else if (size == 16)
-        memcpy(to, from, 16);
-    else if (size)
+    if (size <= APUS__LINE_PAYLOAD)
+        payload_copy_small(to, from, size);
+    else
         memcpy(to, from, size);
 }
 
@@ -114,7 +136,7 @@ apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid 
 }
 
 // Any send, by any thread.
-static int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
     int result;
     struct apus__owner *here = apus__enter(&result);
@@ -133,23 +155,56 @@ static int message_send(apus_pid to, const apus_type *type, const void *payload,
     return result;
 }
 
-// A small message to an unbounded mailbox of this scheduler is built where it is going to be read.
+// The content of a small message of the current process, which has its place in a mailbox of this scheduler.
+apus_inline void message_fill(struct apus__owner *here, apus_message *message, uint8_t block, const apus_type *type,
+                              const void *payload, size_t size)
+{
+    message->type = type;
+    message->from = apus__pid(here->current);
+    message->ref = APUS_NO_REF;
+    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, block);
+    payload_copy_small(apus_message_payload(message), payload, size);
+    apus_bump_relaxed(&here->counters.sent_local, 1);
+}
+
+// To a mailbox that wants a new segment or block.
+static __attribute__((noinline)) int message_send_near(struct apus__owner *here, struct apus_process *process, const apus_type *type,
+                                                       const void *payload, size_t size)
+{
+    uint8_t block;
+    apus_message *message = apus__mailbox_extend_slow(here, process, &block);
+    if (apus_likely(message != NULL)) {
+        message_fill(here, message, block, type, payload, size);
+        apus__wake(here, process);
+    }
+    apus__depart();
+    return message ? 0 : -ENOMEM;
+}
+
+static __attribute__((noinline)) int message_wake_otherwise(struct apus__owner *here, struct apus_process *process)
+{
+    apus__wake_otherwise(here, process);
+    apus__depart();
+    return 0;
+}
+
+// A small message to an unbounded mailbox of this scheduler is built where it is going to be read. Every call here is in the last
+// place, so that no register has to be saved.
 apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
     struct apus__owner *here = apus__arrive();
-    if (apus_unlikely(!here || size > APUS__LINE_PAYLOAD || !type || (!payload && size)))
+    if (apus_unlikely(!here) || apus_unlikely(size > APUS__LINE_PAYLOAD))
         return message_send(to, type, payload, size);
-    struct apus_process *process = apus__find_near(here, to);
-    apus_message *message = apus_likely(process != NULL) ? apus__mailbox_extend(here, process) : NULL;
+    struct apus_process *process;
+    if (apus_unlikely(!type || (!payload && size) || !here->current) || apus_unlikely(!apus__find_near(here, to, &process)))
+        return message_send(to, type, payload, size);
+    uint8_t block;
+    apus_message *message = apus__mailbox_extend(here, process, &block);
     if (apus_unlikely(!message))
-        return message_send(to, type, payload, size);
-    message->type = type;
-    message->from = apus__sender(here);
-    message->ref = APUS_NO_REF;
-    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, message->block);
-    payload_copy(apus_message_payload(message), payload, size);
-    apus_bump_relaxed(&here->counters.sent_local, 1);
-    apus__wake(here, process);
+        return message_send_near(here, process, type, payload, size);
+    message_fill(here, message, block, type, payload, size);
+    if (apus_unlikely(!apus__wake_quick(here, process)))
+        return message_wake_otherwise(here, process);
     apus__depart();
     return 0;
 }

@@ -348,7 +348,7 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     if (message) {
         apus__bound_discount(here, self, message);
         apus__hold(self, message);
-        self->reductions++;
+        self->tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
         apus_bump_relaxed(&here->counters.handled, 1);
     }
     return message;

@@ -209,6 +209,20 @@ apus_inline void *apus__heap_alloc(struct apus__heap *heap, unsigned class)
     return block;
 }
 
+// As above if that takes no more than a look into the array; else NULL, and the caller goes the long way, by apus__heap_alloc.
+apus_inline void *apus__heap_try(struct apus__heap *heap, unsigned class)
+{
+    struct apus__heap_bin *bin = &heap->bins[class];
+    uint64_t tally = apus_load_relaxed(&bin->tally); // relaxed: see apus__heap_alloc()
+    size_t count = tally & 0xffff;
+    if (apus_unlikely(count == 0) || apus__inject_is_armed())
+        return NULL;
+    apus_store_relaxed(&bin->tally, tally + APUS__HEAP_ALLOCATED - 1);
+    void *block = bin->slots[count];
+    apus__unpoison(block, apus__heap_sizes[class]);
+    return block;
+}
+
 // A block for `bytes` of any size; *class receives what `apus__heap_free` wants to know. NULL when out of memory.
 apus_inline void *apus__heap_alloc_bytes(struct apus__heap *heap, size_t bytes, unsigned *class)
 {

@@ -50,9 +50,16 @@ apus_inline bool apus__inject_fail(enum apus__inject_site site)
     return __builtin_expect(apus_load_relaxed(&apus__inject_left) > 0, 0) && apus__inject_count_down(site);
 }
 
+// Whether some allocation is still to fail: shortcuts that do not ask are not taken then.
+apus_inline bool apus__inject_is_armed(void)
+{
+    return __builtin_expect(apus_load_relaxed(&apus__inject_left) > 0, 0);
+}
+
 #else
 
 #define apus__inject_fail(site) false
+#define apus__inject_is_armed() false
 
 #endif
 #endif

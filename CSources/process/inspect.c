@@ -51,7 +51,7 @@ static void inspect_fill(struct apus__owner *here, struct apus_process *process,
     info->scheduler = here->id;
     info->node = (int)apus__table_node_of(&apus__world.cell_table, apus__index_of(process));
     info->messages = inspect_messages(process);
-    info->reductions = process->reductions;
+    info->reductions = apus__reductions(process);
     info->behaviour = process->behaviour->name;
     info->memory = sizeof *process;
     if (process->state != process->small)

@@ -126,7 +126,7 @@ struct apus__world {
     _Atomic uint64_t foreign_refs;    // a source of reference ranges for plain threads
 };
 
-extern struct apus__world apus__world;
+extern struct apus__world apus__world __attribute__((visibility("hidden")));
 
 struct apus__carrier;
 
@@ -141,7 +141,7 @@ struct apus__local {
     struct apus__carrier *carrier;      // the thread as a carrier (scheduler/carrier.h), or NULL
 };
 
-extern __thread struct apus__local apus__local __attribute__((tls_model("initial-exec")));
+extern __thread struct apus__local apus__local __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 // The two accesses out of line, for builds and processors in which compiled code might keep the address of a thread-local variable over
 // a wait, after which the code may go on on another thread (docs/decisions/0003).

@@ -28,7 +28,8 @@ struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *p
     return process->extra;
 }
 
-apus_message *apus__mailbox_open(struct apus__owner *here, struct apus_process *process)
+// Opens a new segment behind the last message.
+static apus_message *mailbox_open(struct apus__owner *here, struct apus_process *process)
 {
     struct apus__segment *segment = apus__heap_alloc(&here->heap, APUS__SEGMENT_CLASS);
     if (!segment)
@@ -38,11 +39,22 @@ apus_message *apus__mailbox_open(struct apus__owner *here, struct apus_process *
     segment->next = NULL;
     if (process->flags & APUS__OPEN)
         apus__segment_of(process->last)->next = segment;
-    apus__mailbox_close(process);
+    apus__mailbox_append(process, message);
     process->flags |= APUS__OPEN;
-    apus__message_set_next(process->last, message);
-    message->block = APUS__SEGMENT;
     apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
+    return message;
+}
+
+apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_process *process, uint8_t *block)
+{
+    if (process->first) {
+        *block = APUS__SEGMENT;
+        return mailbox_open(here, process);
+    }
+    apus_message *message = apus__heap_alloc(&here->heap, 0);
+    *block = 0;
+    if (message)
+        apus__mailbox_append(process, message);
     return message;
 }
 

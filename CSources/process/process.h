@@ -2,7 +2,7 @@
 //
 //     line 0   written by other owners and plain threads    remote  inbox  pid  doomed  owner  generation  bound  name  link
 //     line 1   the owner's, touched for each message        first  last  run  behaviour  state  flags  priority  relations  extra
-//     line 2   the owner's, touched seldom, and state       parent  reductions  home  small[48]
+//     line 2   the owner's, touched seldom, and state       parent  tally  small[48]
 //
 // A cell is type-stable: it is never unmapped while the runtime runs, and when its process ends it is used again by the same owner at
 // once, with the next generation in its pid. What makes this safe without waiting for a grace period (docs/decisions/0001): a signal
@@ -123,13 +123,31 @@ struct apus_process {
     struct apus__extra *extra;
 
     apus_cache_aligned apus_pid parent;
-    uint64_t reductions : 40;
-    uint64_t remote_wakes : 8; // in a row: messages from another owner that found the process idle
-    uint64_t follows : 16;     // with FOLLOWS: the owner to move to
+    uint64_t tally; // reductions << APUS__TALLY_REDUCTIONS | follows << 8 | remote_wakes, see below
     char small[APUS__STATE_INLINE];
 };
 
 _Static_assert(sizeof(struct apus_process) == 192, "a process is three cache lines");
+
+// Three numbers in the tally: how many messages were handled, which is counted at the end of each turn, by one addition; with FOLLOWS,
+// the owner to move to; and how many messages from another owner have found the process idle, in a row.
+enum { APUS__TALLY_WAKES = 0xff, APUS__TALLY_FOLLOWS = 8, APUS__TALLY_REDUCTIONS = 24 };
+
+static inline uint64_t apus__reductions(const struct apus_process *process)
+{
+    return process->tally >> APUS__TALLY_REDUCTIONS;
+}
+
+static inline unsigned apus__follows(const struct apus_process *process)
+{
+    return (uint16_t)(process->tally >> APUS__TALLY_FOLLOWS);
+}
+
+// Sets everything but the reductions.
+static inline void apus__tally_set(struct apus_process *process, unsigned follows, unsigned wakes)
+{
+    process->tally = apus__reductions(process) << APUS__TALLY_REDUCTIONS | (uint64_t)follows << APUS__TALLY_FOLLOWS | wakes;
+}
 
 static inline uint32_t apus__index_of(const struct apus_process *process)
 {
@@ -279,30 +297,28 @@ apus_inline apus_message *apus__mailbox_pop(struct apus_process *process)
     return message;
 }
 
-// Opens a new segment behind the last message. Its first line, or NULL if there is no memory.
-apus_message *apus__mailbox_open(struct apus__owner *here, struct apus_process *process);
-
-// Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, to be filled in but for its link and `block`; does not
-// schedule. NULL if there is no memory.
-apus_inline apus_message *apus__mailbox_extend(struct apus__owner *here, struct apus_process *process)
+// Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, to be filled in but for its link; does not schedule.
+// *block is for apus__message_set_head(). NULL if that takes more than a look: then apus__mailbox_extend_slow does it, which returns
+// NULL if there is no memory.
+apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_process *process, uint8_t *block);
+apus_inline apus_message *apus__mailbox_extend(struct apus__owner *here, struct apus_process *process, uint8_t *block)
 {
     apus_message *message;
     if (!process->first) {
-        message = apus__heap_alloc(&here->heap, 0);
+        message = apus__heap_try(&here->heap, 0);
         if (apus_unlikely(!message))
             return NULL;
-        message->block = 0;
+        *block = 0;
         process->first = message;
-    } else if (process->flags & APUS__OPEN && apus__segment_line(process->last) < APUS__SEGMENT_LINES - 1) {
-        message = (apus_message *)((uintptr_t)process->last + APUS_CACHE_LINE);
-        apus__unpoison(message, APUS_CACHE_LINE);
-        message->block = APUS__SEGMENT;
-        // In advance, so that the one who takes the next line need not touch this one.
-        apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
     } else {
-        message = apus__mailbox_open(here, process);
-        if (apus_unlikely(!message))
+        message = (apus_message *)((uintptr_t)process->last + APUS_CACHE_LINE);
+        if (!(process->flags & APUS__OPEN) || apus__segment_line(message) == 0)
             return NULL;
+        apus__unpoison(message, APUS_CACHE_LINE);
+        *block = APUS__SEGMENT;
+        // In advance, so that the one who takes the next line need not touch this one, and finds that in the cache.
+        apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
+        __builtin_prefetch((char *)message + APUS_CACHE_LINE, 1);
     }
     process->last = message;
     return message;

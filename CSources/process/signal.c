@@ -148,12 +148,14 @@ void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *
 
 void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process)
 {
-    if (process->flags & APUS__FRESH) {
+    if (!(process->flags & (APUS__SCHEDULED | APUS__WAITING))) {
+        apus__schedule(here, process);
+    } else if (process->flags & APUS__FRESH) {
         if (here->current && !here->next) {
             apus__fresh_remove(here, process);
             here->next = process;
         }
-    } else if (process->extra->wait->takes_messages) {
+    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
         apus__schedule(here, process);
     }
 }
@@ -461,16 +463,14 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
     if (owner == here->id) {
-        process->remote_wakes = 0;
+        apus__tally_set(process, 0, 0);
         return;
     }
-    unsigned wakes = process->remote_wakes + 1u;
-    process->remote_wakes = wakes;
-    if (wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
-        process->remote_wakes = 0;
-        process->follows = owner;
+    unsigned wakes = (unsigned)(process->tally & APUS__TALLY_WAKES) + 1;
+    bool follows = wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW);
+    apus__tally_set(process, owner, follows ? 0 : wakes);
+    if (follows)
         process->flags |= APUS__FOLLOWS;
-    }
 }
 
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process)

@@ -97,44 +97,47 @@ void apus__answer_info(struct apus__owner *here, struct apus_process *process, a
 
 // --- The fast path --------------------------------------------------------------------------------------------------------------
 
-// One that waits for messages gets a turn; one that has not begun runs next, if nobody else does, so that what many send to it does
-// not pile up behind them all.
+// One that waits for messages, or is idle, gets a turn; one that has not begun runs next, if nobody else does, so that what many send
+// to it does not pile up behind them all.
 void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process);
+
+// The common cases of apus__wake(). False if it is none of them, and nothing has been done.
+apus_inline bool apus__wake_quick(struct apus__owner *here, struct apus_process *process)
+{
+    uint32_t flags = process->flags & (APUS__SCHEDULED | APUS__WAITING | APUS__FRESH);
+    if (flags == 0 && here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL) {
+        process->flags |= APUS__SCHEDULED;
+        here->next = process;
+        return true;
+    }
+    return flags == APUS__SCHEDULED;
+}
 
 // The message is in the mailbox of a process of ours: does that give it a turn?
 apus_inline void apus__wake(struct apus__owner *here, struct apus_process *process)
 {
-    if (apus_likely(!(process->flags & (APUS__SCHEDULED | APUS__WAITING)))) {
-        process->flags |= APUS__SCHEDULED;
-        if (apus_likely(here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL))
-            here->next = process;
-        else
-            apus__run_queue_push(&here->run, &process->run, process->priority);
-    } else if (apus_unlikely(process->flags & (APUS__WAITING | APUS__FRESH))) {
+    if (apus_unlikely(!apus__wake_quick(here, process)))
         apus__wake_otherwise(here, process);
-    }
 }
 
 // Everything that is not a message or request to an unbounded mailbox of ours.
 int apus__deliver_otherwise(struct apus__owner *here, apus_pid to, apus_message *message);
 
-// The process, if it is one of ours to which a message can be delivered at once, with nothing to count; else NULL.
-apus_inline struct apus_process *apus__find_near(struct apus__owner *here, apus_pid to)
+// Whether the process is one of ours to which a message can be delivered at once, with nothing to count.
+apus_inline bool apus__find_near(struct apus__owner *here, apus_pid to, struct apus_process **process)
 {
     uint32_t index = (uint32_t)to.id;
-    struct apus_process *process = apus__cell_at(index);
+    *process = apus__cell_at(index);
     // The owner first, then one look at the pid: see apus__is_local(). relaxed: a bound is set before the pid is given to anyone, and
     // never taken away again.
-    return apus_likely(index != 0 && index < apus__table_limit(&apus__world.cell_table) && apus__is_local(here, process, to) &&
-                       apus_load_relaxed(&process->bound) == NULL)
-               ? process
-               : NULL;
+    return index != 0 && index < apus__table_limit(&apus__world.cell_table) && apus__is_local(here, *process, to) &&
+           apus_load_relaxed(&(*process)->bound) == NULL;
 }
 
 apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
 {
-    struct apus_process *process = message->kind <= APUS__REQUEST ? apus__find_near(here, to) : NULL;
-    if (apus_likely(process != NULL)) {
+    struct apus_process *process;
+    if (apus_likely(message->kind <= APUS__REQUEST && apus__find_near(here, to, &process))) {
         apus_bump_relaxed(&here->counters.sent_local, 1);
         apus__mailbox_append(process, message);
         apus__wake(here, process);

@@ -142,8 +142,7 @@ static int cell_fill(struct apus__owner *here, struct apus_process *process, con
     process->behaviour = birth->behaviour;
     process->priority = birth->priority;
     process->parent = birth->parent;
-    process->reductions = 0;
-    process->remote_wakes = 0;
+    process->tally = 0;
     process->flags = (process->flags & (APUS__EXITING | APUS__OPEN)) | cell_flags(birth);
     int result = cell_set_state(here, process);
     if (apus_likely(!result))

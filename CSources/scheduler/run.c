@@ -235,7 +235,7 @@ apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *pro
     if (process->flags & APUS__FOLLOWS) {
         process->flags &= ~(uint32_t)APUS__FOLLOWS;
         if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
-            apus__give(slot, process, apus__machine.slots[process->follows]);
+            apus__give(slot, process, apus__machine.slots[apus__follows(process)]);
             return false;
         }
         if (!(process->flags & APUS__SLOW))
@@ -282,27 +282,32 @@ apus_cold static bool run_special(struct apus__slot *slot, struct apus_process *
     return false;
 }
 
-apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
+// Asks ahead of time for the messages that come after `message`, which has just been taken.
+apus_inline void run_look_ahead(const struct apus_process *process, const apus_message *message)
+{
+    if (message->block == APUS__SEGMENT) {
+        if (apus__segment_line(message) == 1)
+            apus__segment_prefetch(message);
+    } else if (process->first) {
+        // Two ahead: the next one was asked for a turn of this loop ago, and tells where the one after it lies.
+        __builtin_prefetch(apus__message_next(process->first));
+    }
+}
+
+apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
     apus_bump_relaxed(&here->counters.slices, 1);
     apus__turn_begin(slot);
     if (apus_unlikely(process->flags & APUS__SLOW) && !run_slow(slot, process))
-        return;
+        return true;
     here->current = process;
     uint64_t handled = 0;
-    apus_message *message;
     while (process->first) {
-        message = apus__mailbox_pop(process);
-        if (message->block == APUS__SEGMENT) {
-            if (apus__segment_line(message) == 1)
-                apus__segment_prefetch(message);
-        } else if (process->first) {
-            // Two ahead: the next one was asked for a turn of this loop ago, and tells where the one after it lies.
-            __builtin_prefetch(apus__message_next(process->first));
-        }
+        apus_message *message = apus__mailbox_pop(process);
+        run_look_ahead(process, message);
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
-            return;
+            return true;
         here->handling = message;
         int result = APUS_OK;
         if (apus_likely(process->behaviour->handle != NULL)) {
@@ -320,16 +325,17 @@ apus_hot void apus__run(struct apus__slot *slot, struct apus_process *process)
         if (apus_unlikely(result != APUS_OK || process->flags & APUS__EXITING)) {
             run_end_by_result(slot, process, result);
             apus_bump_relaxed(&here->counters.handled, handled);
-            return;
+            return true;
         }
         if (apus_unlikely(--here->budget == 0) && !apus__turn_goes_on(slot))
             break;
     }
-    process->reductions += handled;
+    process->tally += handled << APUS__TALLY_REDUCTIONS;
     apus_bump_relaxed(&here->counters.handled, handled);
     here->current = NULL;
     if (process->first)
         apus__run_queue_push(&here->run, &process->run, process->priority);
     else
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
+    return true;
 }

@@ -320,9 +320,8 @@ bool apus__turn_goes_on(struct apus__slot *slot)
 {
     if (slot->turn_chunks <= 1)
         return false;
-    slot->turn_chunks--;
     uint64_t now = apus__now_ns();
-    if (slot->turn_ns == 0)
+    if (slot->turn_chunks-- == slot->all_chunks)
         slot->turn_ns = now;
     else if (now - slot->turn_ns > TURN_LONG_NS)
         return false;
@@ -367,10 +366,7 @@ apus_hot bool apus__slot_turn(struct apus__slot *slot)
     if (apus_unlikely(here->run.count + here->fresh_count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
     struct apus_process *process = slot_choose(here);
-    if (!process)
-        return false;
-    apus__run(slot, process);
-    return true;
+    return process && apus__run(slot, process);
 }
 
 // Sleeps until something arrives or a timer is due.

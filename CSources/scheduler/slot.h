@@ -57,7 +57,7 @@ struct apus__slot {
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
     uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
-    uint64_t turn_ns;             // when its first chunk ended; 0: it has not
+    uint64_t turn_ns;             // when its first chunk ended
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options
     uint32_t all_chunks;
     bool turns_are_short;         // at the last look at the clock
@@ -82,7 +82,7 @@ struct apus__machine {
     _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };
 
-extern struct apus__machine apus__machine;
+extern struct apus__machine apus__machine __attribute__((visibility("hidden")));
 
 // Prepares a slot for its first carrier. Errors: -ENOMEM.
 int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node);
@@ -100,8 +100,8 @@ void apus__slot_receive(struct apus__slot *slot);
 // Sets an event and wakes the slot to it. Any thread.
 void apus__slot_tell(struct apus__slot *slot, uint32_t events);
 
-// Gives a process its turn (run.c).
-void apus__run(struct apus__slot *slot, struct apus_process *process);
+// Gives a process its turn (run.c). True: a turn was had.
+bool apus__run(struct apus__slot *slot, struct apus_process *process);
 
 // A wait of the current process, in two steps, so that an outcome that arrives while it is being asked for is not lost. Prepare says
 // what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it takes, its reply, its
@@ -143,7 +143,6 @@ apus_inline void apus__turn_begin(struct apus__slot *slot)
 {
     slot->owner.budget = slot->first_budget;
     slot->turn_chunks = slot->all_chunks;
-    slot->turn_ns = 0;
 }
 
 static inline void apus__slot_set_reductions(struct apus__slot *slot, uint32_t reductions)
