@@ -113,7 +113,12 @@ TEST(process_info, "apus_process_info: what is known of a process, and its error
     dismiss(pid);
     CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
     CHECK_EQ(apus_process_info(pid, PATIENCE_MS, &info), -ESRCH);
+    stop_runtime();
 
+    // Without rescue, which would answer in the busy process's stead.
+    apus_options options_off = {.struct_size = sizeof options_off, .schedulers = 2, .binding = APUS_BIND_NONE,
+                                .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options_off), 0);
     CHECK_EQ(apus_spawn(&busy, NULL, 0, NULL, &pid), 0);
     CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
     while (!atomic_load(&is_busy))
