@@ -169,6 +169,8 @@ build/aarch64-sysroot: Tests/aarch64/sysroot.sh
 test-numa: $(BUILD)/libapus.a | build/deps/numa
 	@CC='$(CC)' CFLAGS='$(ALL_CFLAGS)' Tests/numa/run.sh $(BUILD)
 
+include Tests/prove.mk
+
 # Checks of the sources.
 check-layers:
 	@Tests/layers.sh

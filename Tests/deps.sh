@@ -26,6 +26,7 @@ for group in "$@"; do
         need libnuma-dev /usr/include/numa.h '/usr/lib/*/libnuma.a'
         ;;
     models) need spin spin ;;
+    otp) need erlang-base erl escript ;;
     abi) need dwarves pahole ;;
     bench) need python3 python3 ;;
     gates) need valgrind valgrind /usr/include/valgrind/callgrind.h ;;

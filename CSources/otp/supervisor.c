@@ -552,6 +552,8 @@ static int supervisor_terminate_pid(struct supervisor *supervisor, const apus_me
     if (!supervisor_is_dynamic(supervisor))
         return supervisor_refuse(supervisor, -EINVAL);
     struct apus__child *child = apus__children_find_pid(&supervisor->decision.children, pid);
+    if (child == NULL && !apus_is_alive(pid))
+        return supervisor_refuse(supervisor, 0); // as OTP: there is nothing left to stop
     return supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_TERMINATE, .child = child, .now_ms = now_ms});
 }
 

@@ -168,6 +168,22 @@ bool apus__simulation_step(void)
     return true;
 }
 
+bool apus__simulation_settle(uint64_t max_steps)
+{
+    struct apus__slot *slot;
+    for (; max_steps > 0; max_steps--) {
+        if (!(slot = simulation_choose()))
+            return true;
+        slot_take_turn(slot);
+    }
+    return false;
+}
+
+void apus__simulation_pass(uint64_t milliseconds)
+{
+    simulation_pass_time(milliseconds * 1000000);
+}
+
 bool apus__simulation_run(uint64_t max_steps)
 {
     while (max_steps-- > 0)

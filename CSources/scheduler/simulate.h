@@ -29,6 +29,10 @@ bool apus__simulation_step(void);
 // Up to max_steps steps. True if it came to the point where a step answers false.
 bool apus__simulation_run(uint64_t max_steps);
 
+// As apus__simulation_run, but time does not jump: true if nothing can run now. And lets time pass, before the next step.
+bool apus__simulation_settle(uint64_t max_steps);
+void apus__simulation_pass(uint64_t milliseconds);
+
 // Stops the simulation as apus_stop stops a runtime, in as many steps as it takes: exit `shutdown` to the roots, then to all, then
 // `kill`. Afterwards apus_runtime_info gives the final counters. Errors: -ETIMEDOUT a process is still there after the kill, which
 // means a callback that never waits nor returns; -ESHUTDOWN there is no simulation.

@@ -116,7 +116,8 @@ APUS_API int apus_supervisor_start_child(apus_pid supervisor, const apus_child_s
 /* Stops a child, and keeps its spec (of a temporary one, drops it). Does not count as a restart. OTP: terminate_child/2. */
 APUS_API int apus_supervisor_terminate_child(apus_pid supervisor, const char *id);
 
-/* Stops a child of a dynamic supervisor by pid, and drops it. */
+/* Stops a child of a dynamic supervisor by pid, and drops it. Returns 0 also if the process has ended already; -ENOENT if it runs and
+ * is no child. */
 APUS_API int apus_supervisor_terminate_pid(apus_pid supervisor, apus_pid child);
 
 /* Starts a stopped child again. Errors: -EALREADY it runs; -EINPROGRESS it is waiting for its restart. OTP: restart_child/2. */

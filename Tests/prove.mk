@@ -1,0 +1,21 @@
+# Tests/prove.mk - the part of the Makefile that proves: the comparison with OTP, and all that `make prove` runs.
+.PHONY: prove test-otp test-otp-nightly otp-page
+
+deps: build/deps/otp
+
+# The same scenarios on a real Erlang/OTP; docs/otp.md is the table of what was seen.
+$(BUILD)/otp/%: Tests/otp/%.c $(BUILD)/libapus.a Makefile Tests/prove.mk
+	$(call say,TEST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS)
+OTP = $(BUILD)/otp/play $(BUILD)/otp/generate
+test-otp: $(OTP) | build/deps/otp
+	@Tests/otp/run.sh $(BUILD)/otp
+test-otp-nightly: $(OTP) | build/deps/otp
+	@Tests/otp/run.sh $(BUILD)/otp --random 100000
+otp-page: $(OTP) | build/deps/otp
+	@Tests/otp/run.sh $(BUILD)/otp --random 0 --write
+-include $(OTP:%=%.d)
+
+# What continuous integration runs of all this.
+prove: test-otp
