@@ -5,7 +5,8 @@ import PackageDescription
 let package = Package(
     name: "apus",
     products: [
-        .library(name: "CApus", targets: ["CApus"])
+        .library(name: "Apus", targets: ["Apus"]),
+        .library(name: "CApus", targets: ["CApus"]),
     ],
     targets: [
         // The C core. Its private headers are included relative to CSources.
@@ -21,6 +22,14 @@ let package = Package(
         .systemLibrary(name: "CLiburcu", pkgConfig: "liburcu-memb", providers: [.apt(["liburcu-dev"])]),
         .systemLibrary(name: "CLiburcuCDS", pkgConfig: "liburcu-cds", providers: [.apt(["liburcu-dev"])]),
         .systemLibrary(name: "CNuma", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
+        // Between the core, which knows no Swift, and Swift: clang only.
+        .target(name: "CApusSwift", dependencies: ["CApus"]),
+        .target(
+            name: "Apus",
+            dependencies: ["CApus", "CApusSwift"],
+            swiftSettings: [.enableExperimentalFeature("SuppressedAssociatedTypes")]
+        ),
+        .testTarget(name: "ApusTests", dependencies: ["Apus"], path: "Tests/ApusTests"),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11

@@ -33,8 +33,7 @@ int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint6
 
 int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
 {
-    struct apus__wait wait = {.ref = apus__new_ref(here), .asked = to, .take_back = APUS__ABANDON};
-    request->ref.id = wait.ref;
+    struct apus__wait wait = {.ref = request->ref.id, .asked = to, .take_back = APUS__ABANDON};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
@@ -153,6 +152,8 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
     int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, &request);
     call->is_begun = result == 0;
     if (!result)
+        request->ref.id = apus__new_ref(here);
+    if (!result)
         result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
     if (reply) {
         call->reply = call_copy_out(here, reply);
@@ -190,7 +191,8 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     return result;
 }
 
-static int call_of_process(struct apus__owner *here, apus_pid to, const apus_type *type, const void *payload, size_t size,
+// A call of the current process, whose request gets the reference `ref`.
+static int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid to, const apus_type *type, const void *payload, size_t size,
                            uint64_t timeout_ms, apus_message **reply)
 {
     apus_message *request;
@@ -199,6 +201,7 @@ static int call_of_process(struct apus__owner *here, apus_pid to, const apus_typ
     int result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
     if (apus_unlikely(result))
         return result;
+    request->ref.id = ref;
     if (apus_unlikely(!apus__extra(here, here->current))) {
         apus__message_free(here, request);
         return -ENOMEM;
@@ -209,21 +212,51 @@ static int call_of_process(struct apus__owner *here, apus_pid to, const apus_typ
     return result;
 }
 
+// The owner of the process that calls, or NULL on a plain thread. To be left by apus__depart() in either case.
+apus_inline struct apus__owner *call_enter(void)
+{
+    struct apus__owner *here = apus__arrive();
+    return apus_likely(here != NULL) ? here : apus__rejoin();
+}
+
 int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply)
 {
     if (reply)
         *reply = NULL;
-    struct apus__owner *here = apus__arrive();
-    if (apus_unlikely(!here))
-        here = apus__rejoin();
+    struct apus__owner *here = call_enter();
     int result;
     if (apus_likely(here && here->current)) {
-        result = call_of_process(here, to, type, payload, size, timeout_ms, reply);
+        result = call_of_process(here, apus__new_ref(here), to, type, payload, size, timeout_ms, reply);
         apus__depart();
     } else {
         apus__depart();
         result = call_from_thread(to, type, payload, size, timeout_ms, reply);
     }
+    return result;
+}
+
+int apus_caller_make(apus_caller *caller)
+{
+    if (!caller)
+        return -EINVAL;
+    struct apus__owner *here = call_enter();
+    int result = here && here->current ? 0 : -EPERM;
+    if (!result)
+        *caller = (apus_caller){apus__pid(here->current), {apus__new_ref(here)}};
+    apus__depart();
+    return result;
+}
+
+int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                 apus_message **reply)
+{
+    if (reply)
+        *reply = NULL;
+    struct apus__owner *here = call_enter();
+    int result = -EINVAL;
+    if (apus_likely(caller.ref.id && here && here->current && apus_pid_equal(caller.pid, apus__pid(here->current))))
+        result = call_of_process(here, caller.ref.id, to, type, payload, size, timeout_ms, reply);
+    apus__depart();
     return result;
 }
 

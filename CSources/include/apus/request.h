@@ -57,6 +57,20 @@ APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type,
 APUS_API int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                        apus_message **reply);
 
+/* Who asks, and in which request: what `apus_reply_to` needs to know, before the request is sent, so that its payload may carry it. */
+typedef struct apus_caller {
+    apus_pid pid;
+    apus_ref ref;
+} apus_caller;
+
+/* Makes a caller for the calling process, good for one `apus_call_as`. A plain value; one that is not used costs nothing.
+ * Errors:    -EPERM on a plain thread. */
+APUS_API int apus_caller_make(apus_caller *caller);
+
+/* As `apus_call`, with a reference that was made before. Errors: also -EINVAL the caller is not the calling process's. */
+APUS_API int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                          uint64_t timeout_ms, apus_message **reply);
+
 /* The type of a reply whose replier named none. */
 APUS_API extern const apus_type apus_type_reply;
 

@@ -1,0 +1,177 @@
+import CApus
+import CApusSwift
+
+// How a GenServer is a process of the core: its program (CApusSwift.h), formed where the server's type is known, so that the handler is
+// specialised and inlined into the closure that the trampoline jumps to.
+
+/// What lies in a server's process behind the program's address.
+@usableFromInline
+struct ServerRecord<Server: GenServer & ~Copyable>: ~Copyable {
+    /// The timer of `.continue(timeout:)`; 0: none.
+    @usableFromInline var timer: UInt64
+    @usableFromInline var server: Server
+
+    @inlinable init(_ server: consuming Server) {
+        timer = 0
+        self.server = server
+    }
+
+    @usableFromInline typealias Pointer = UnsafeMutablePointer<ServerRecord<Server>>
+
+    @inlinable static var offset: Int { max(MemoryLayout<UnsafeRawPointer>.size, MemoryLayout<ServerRecord<Server>>.alignment) }
+
+    @inlinable @inline(__always)
+    static func at(_ state: UnsafeMutableRawPointer) -> Pointer {
+        (state + offset).assumingMemoryBound(to: ServerRecord<Server>.self)
+    }
+}
+
+@inlinable
+func serverProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> UnsafePointer<apus_swift_program> {
+    apus_swift_find_program(metadataAddress(of: type)) ?? addServerProgram(type)
+}
+
+/// Not generic over how it is called: inlined where the server's type is known.
+@inlinable
+func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> UnsafePointer<apus_swift_program> {
+    let messageType = messageType(of: Server.Message.self)
+    return makeServerProgram(
+        type,
+        start: StartClosure { process, state, value in
+            let record = ServerRecord<Server>.at(state)
+            record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
+            return startServer(record, process)
+        },
+        handle: HandleClosure { process, state, message in
+            let record = ServerRecord<Server>.at(state)
+            guard apus_message_type(message) == messageType, record.pointee.timer == 0 else {
+                return handleSeldom(record, process, message, messageType)
+            }
+            do {
+                let next = try record.pointee.server.handle(
+                    takePayload(of: message, as: Server.Message.self), in: Context(process))
+                guard let detail = next.detail else { return 0 }
+                return follow(detail, record, process)
+            } catch {
+                return exitThrowing(error, process)
+            }
+        })
+}
+
+@usableFromInline @inline(never)
+func makeServerProgram<Server: GenServer & ~Copyable>(
+    _ type: Server.Type, start: StartClosure, handle: HandleClosure
+) -> UnsafePointer<apus_swift_program> {
+    let alignment = MemoryLayout<ServerRecord<Server>>.alignment
+    precondition(alignment <= 16, "a server cannot be aligned to more than 16 bytes (\(typeName(type)))")
+    precondition(
+        apus_swift_is_bitwise_takable(metadataAddress(of: type)),
+        "a server cannot be a value with a weak reference in it (\(typeName(type))): put that into a class")
+    let program = UnsafeMutablePointer<apus_swift_program>.allocate(capacity: 1)
+    apus_swift_program_make(
+        program, immortalName(typeName(type)), ServerRecord<Server>.offset + MemoryLayout<ServerRecord<Server>>.size,
+        argumentOffset(of: type), immortalClosure(start), immortalClosure(handle),
+        immortalClosure(
+            TerminateClosure { process, state, reason in
+                ServerRecord<Server>.at(state).pointee.server.terminate(ExitReason(reason), in: Context(process))
+            }),
+        immortalClosure(CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }),
+        immortalClosure(ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) }))
+    return apus_swift_add_program(metadataAddress(of: type), program)
+}
+
+/// Where the value lies in the argument of a spawn: behind the program's address.
+@inlinable
+func argumentOffset<Value: ~Copyable>(of type: Value.Type) -> Int {
+    max(MemoryLayout<UnsafeRawPointer>.size, MemoryLayout<Value>.alignment)
+}
+
+// --- What is seldom -------------------------------------------------------------------------------------------------------------
+
+@usableFromInline @inline(never)
+func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
+    do {
+        guard let detail = try record.pointee.server.initialize(in: Context(process)).next.detail else { return 0 }
+        return follow(detail, record, process)
+    } catch {
+        return exitThrowing(error, process)
+    }
+}
+
+/// A message while a timeout runs, or one that is not of the server's own type.
+@usableFromInline @inline(never)
+func handleSeldom<Server: GenServer & ~Copyable>(
+    _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>,
+    _ messageType: UnsafePointer<apus_type>
+) -> Int32 {
+    let timer = record.pointee.timer
+    record.pointee.timer = 0
+    do {
+        let next: Next
+        if apus_message_type(message) == ServerTimeout.type {
+            // R35: one that was cancelled by a message that came at the same time is not seen.
+            guard apus_message_ref(message).id == timer else {
+                record.pointee.timer = timer
+                return 0
+            }
+            next = try record.pointee.server.handleTimeout(in: Context(process))
+        } else {
+            if timer != 0 { apus_cancel(apus_ref(id: timer), nil) }
+            if apus_message_type(message) == messageType {
+                let own = takePayload(of: message, as: Server.Message.self)
+                next = try record.pointee.server.handle(own, in: Context(process))
+            } else {
+                next = try record.pointee.server.handle(info: Info(message, isOwned: false), in: Context(process))
+            }
+        }
+        guard let detail = next.detail else { return 0 }
+        return follow(detail, record, process)
+    } catch {
+        return exitThrowing(error, process)
+    }
+}
+
+/// The message that a server's own timeout is.
+enum ServerTimeout {
+    struct Message {}
+    static var type: UnsafePointer<apus_type> { Apus.messageType(of: Message.self) }
+}
+
+/// Does what a handler asked for beyond going on. R35: steps are taken before any message that waits.
+@usableFromInline @inline(never)
+func follow<Server: GenServer & ~Copyable>(
+    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer
+) -> Int32 {
+    var detail = detail
+    while true {
+        switch detail.kind {
+        case .timeout(let duration):
+            var ref = apus_ref()
+            let result = apus_send_after(milliseconds(duration), apus_pid_of(process), ServerTimeout.type, nil, 0, &ref)
+            record.pointee.timer = ref.id
+            return min(result, 0)
+        case .hibernate:
+            return apus_hibernate(process)
+        case .ignore:
+            return Int32(APUS_IGNORE)
+        case .stop(let reason):
+            return exit(process, reason)
+        case .step(let step):
+            do {
+                guard let next = try record.pointee.server.handle(step: step, in: Context(process)).detail else { return 0 }
+                detail = next
+            } catch {
+                return exitThrowing(error, process)
+            }
+        }
+    }
+}
+
+@usableFromInline @inline(never)
+func exitThrowing(_ error: any Error, _ process: OpaquePointer) -> Int32 {
+    exit(process, ExitReason(throwing: error))
+}
+
+func exit(_ process: OpaquePointer, _ reason: ExitReason) -> Int32 {
+    reason.withCReason { apus_exit(process, $0.pointee) }
+}

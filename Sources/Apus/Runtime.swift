@@ -1,0 +1,112 @@
+import CApus
+import Synchronization
+
+/// The runtime: one for each OS process. It can be started again after it was stopped.
+///
+/// ``spawn(_:options:)`` and ``Supervisor/start(name:strategy:intensity:within:children:)`` start it with its defaults if it was never
+/// started, so that most programs only stop it.
+public enum Runtime {
+    /// How the runtime is set up; the defaults use every CPU the program may.
+    public struct Options: Sendable {
+        /// Where the threads that carry the schedulers may run.
+        public enum Binding: UInt32, Sendable {
+            /// One scheduler for one CPU, unless the cgroup's CPU quota is smaller than the set of allowed CPUs.
+            case automatic = 0
+            /// One scheduler, one CPU.
+            case cores = 1
+            /// Each scheduler on the CPUs of one NUMA node.
+            case nodes = 2
+            /// Wherever the system puts them.
+            case none = 3
+        }
+
+        /// nil: one for each CPU allowed, fewer under a CPU quota.
+        public var schedulers: Int?
+        public var binding: Binding = .automatic
+        /// At once; nil: 4,194,304.
+        public var maxProcesses: Int?
+        /// At once; nil: 4,194,304.
+        public var maxTimers: Int?
+        /// Bytes of a stack for a process that waits inside a handler; nil: 256 KiB.
+        public var stackSize: Int?
+
+        public init() {}
+    }
+
+    private static let wasStarted = Atomic(false)
+
+    /// Starts the runtime.
+    ///
+    /// - Throws: ``ApusError/Code/already``, ``ApusError/Code/invalid``, ``ApusError/Code/outOfMemory``,
+    ///   ``ApusError/Code/notPermitted`` inside a process.
+    /// - Complexity: milliseconds; one thread for each scheduler. **OTP**: starting the emulator.
+    public static func start(_ options: Options = Options()) throws(ApusError) {
+        var c = apus_options()
+        c.struct_size = MemoryLayout<apus_options>.size
+        c.schedulers = UInt32(clamping: options.schedulers ?? 0)
+        c.binding = apus_binding(rawValue: options.binding.rawValue)
+        c.max_processes = UInt32(clamping: options.maxProcesses ?? 0)
+        c.max_timers = UInt32(clamping: options.maxTimers ?? 0)
+        c.stack_size = options.stackSize ?? 0
+        wasStarted.store(true, ordering: .relaxed)
+        try check(apus_start(&c))
+    }
+
+    /// Stops the runtime: shutdown to every process that a plain thread has started, then to all others, and kill to what remains
+    /// when the time is up. Returns when the last process has ended.
+    ///
+    /// - Parameter timeout: how long processes may take to end by themselves; nil waits for the slowest.
+    /// - Throws: ``ApusError/Code/deadlock`` inside a process, ``ApusError/Code/notRunning``, ``ApusError/Code/timeout`` a handler does not
+    ///   return: stop again later.
+    /// - Threads: any plain thread; it waits. **OTP**: `init:stop/0`.
+    public static func stop(timeout: Duration? = .seconds(5)) throws(ApusError) {
+        try check(apus_stop(milliseconds(timeout)))
+    }
+
+    /// Whether it is running. A snapshot.
+    public static var isRunning: Bool { apus_is_running() }
+
+    /// The version of the C core, as "0.1.0".
+    public static var version: String { String(cString: apus_version()) }
+
+    /// Time on the runtime's clock: monotonic, with an arbitrary start; virtual under the simulator.
+    public static var now: Duration { .milliseconds(Int64(clamping: apus_now_ms())) }
+
+    /// True if it has just been started, because nobody ever did.
+    static func startIfNeverStarted() -> Bool {
+        guard !wasStarted.exchange(true, ordering: .relaxed) else { return false }
+        let result = apus_start(nil)
+        return result == 0 || result == -EALREADY
+    }
+
+    /// Counters since the start; after a stop those of the last run.
+    public struct Info: Sendable {
+        public var schedulers: Int
+        public var nodes: Int
+        /// Alive now.
+        public var processes: Int
+        /// In all.
+        public var spawned: Int
+        /// Messages handled.
+        public var handled: Int
+        /// Timers active now.
+        public var timers: Int
+        /// Blocks of messages, relations and states held now; 0 when nothing runs.
+        public var blocksInUse: Int
+        /// Processes that wait inside a handler now.
+        public var stacksParked: Int
+        /// Bytes taken from the system for pools, tables and stacks.
+        public var memory: Int
+    }
+
+    /// Reads the counters. - Throws: ``ApusError/Code/notRunning`` if it was never started.
+    public static func info() throws(ApusError) -> Info {
+        var c = apus_runtime_info_t()
+        c.struct_size = MemoryLayout<apus_runtime_info_t>.size
+        try check(apus_runtime_info(&c))
+        return Info(
+            schedulers: Int(c.schedulers), nodes: Int(c.nodes), processes: Int(c.processes), spawned: Int(c.spawned),
+            handled: Int(c.handled), timers: Int(c.timers), blocksInUse: Int(c.blocks_in_use), stacksParked: Int(c.stacks_parked),
+            memory: c.memory)
+    }
+}

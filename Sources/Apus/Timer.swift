@@ -1,0 +1,35 @@
+import CApus
+import CApusSwift
+
+extension Pid where Message: ~Copyable {
+    /// Sends a message when at least `delay` has passed; never earlier.
+    ///
+    /// - Returns: the timer, for ``cancelTimer(_:)``. It goes when the process ends.
+    /// - Throws: ``ApusError/Code/limit``, ``ApusError/Code/notRunning``; the message is destroyed then.
+    /// - **Order**: none against messages sent directly meanwhile. **OTP**: `send_after/3`.
+    @inlinable @discardableResult
+    public func send(_ message: consuming sending Message, after delay: Duration) throws(ApusError) -> Reference {
+        let type = messageType(of: Message.self)
+        var box: Message? = consume message
+        var ref = apus_ref()
+        let result = withUnsafeTemporaryAllocation(of: Message.self, capacity: 1) { place in
+            let payload = place.baseAddress.unsafelyUnwrapped
+            payload.initialize(to: box.take()!)
+            let result = apus_send_after(milliseconds(delay), c, type, payload, MemoryLayout<Message>.size, &ref)
+            if result != 0 { payload.deinitialize(count: 1) }
+            return result
+        }
+        try check(result)
+        return Reference(ref)
+    }
+}
+
+/// Cancels a timer. Exactly one of expiry and cancel wins.
+///
+/// - Returns: what was left of its time; nil if it is not active: it has expired, been cancelled, or its receiver has ended.
+/// - Threads: any. **OTP**: `cancel_timer/1`.
+@discardableResult
+public func cancelTimer(_ timer: Reference) -> Duration? {
+    var left: UInt64 = 0
+    return apus_cancel(timer.c, &left) == 0 ? .milliseconds(Int64(clamping: left)) : nil
+}

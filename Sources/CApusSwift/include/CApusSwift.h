@@ -1,0 +1,124 @@
+/* CApusSwift.h - the seam between the C core and Swift: trampolines from C callbacks to Swift closures, and tables of types.
+ *
+ * Idea:      a C callback cannot capture the generic parameters that a Swift handler is specialised for, but a Swift closure can. So
+ *            each kind of process has a *program*: a behaviour whose callbacks are the trampolines below, followed by Swift closures
+ *            as pairs of function and context. A trampoline loads its pair and jumps, with Swift's calling convention: no object, no
+ *            reference count, one indirect call.
+ * State:     the first word of a process's state is its program; the Swift value follows.
+ * Tables:    a message type's `apus_type`, and a server type's program, are found by the address of the type's metadata in an open
+ *            hash table that only grows: two loads in the common case.
+ * Ordering:  an entry's value is stored before its key, with release; a reader loads the key with acquire. Writers hold a lock.
+ * Freed:     nothing here is ever freed: types and programs live as long as the OS process, as metadata does. */
+#ifndef CAPUSSWIFT_H
+#define CAPUSSWIFT_H
+
+#include <apus/apus.h>
+
+#pragma clang assume_nonnull begin
+
+/* A Swift closure, as it lies in memory. */
+typedef struct apus_swift_closure {
+    const void *function;
+    const void *_Nullable context;
+} apus_swift_closure;
+
+/* A kind of process. Made by Swift, once for each type, and never freed. */
+typedef struct apus_swift_program {
+    apus_behaviour behaviour;
+    apus_type argument_type;        /* `context` is the program */
+    size_t argument_offset;         /* of the value in the argument, whose first word is the program */
+    apus_swift_closure start;       /* (self, state, value) -> result: moves the value into the state */
+    apus_swift_closure handle;      /* (self, state, message) -> result */
+    apus_swift_closure terminate;   /* (self, state, reason) */
+    apus_swift_closure cleanup;     /* (self, state): destroys the value */
+    apus_swift_closure discard;     /* (value): destroys a value that never became a state */
+} apus_swift_program;
+
+/* Fills in a program. `name` must live for ever. */
+void apus_swift_program_make(apus_swift_program *program, const char *name, size_t state_size, size_t argument_offset,
+                             apus_swift_closure start, apus_swift_closure handle, apus_swift_closure terminate,
+                             apus_swift_closure cleanup, apus_swift_closure discard);
+
+/* A message type whose drop is a Swift closure (payload). `destroy.function` NULL: it owns nothing. Both must live for ever. */
+typedef struct apus_swift_type {
+    apus_type type;
+    apus_swift_closure destroy;
+} apus_swift_type;
+void apus_swift_type_make(apus_swift_type *type, const char *name, const apus_swift_closure *_Nullable destroy);
+
+/* Whether values of the type of this metadata may be moved as bytes, and whether they own nothing. */
+bool apus_swift_is_bitwise_takable(const void *metadata);
+bool apus_swift_is_trivial(const void *metadata);
+
+/* For `apus_receive`. Context: an apus_type. */
+bool apus_swift_match_type(const apus_message *_Nullable message, void *_Nullable type);
+/* Context: an apus_swift_closure (message) -> bool. */
+bool apus_swift_match_closure(const apus_message *_Nullable message, void *_Nullable closure);
+/* Everything the runtime itself makes: exits, downs, timeouts, started. */
+bool apus_swift_match_system(const apus_message *_Nullable message, void *_Nullable unused);
+
+/* The types of what the runtime makes: the address of a C global does not reach Swift as a constant. */
+enum {
+    APUS_SWIFT_EXIT,
+    APUS_SWIFT_DOWN,
+    APUS_SWIFT_TIMEOUT,
+    APUS_SWIFT_IO,
+    APUS_SWIFT_STARTED
+};
+const apus_type *apus_swift_system_type(long which);
+
+/* The body of a blocking process. The argument is a program and a value, as in `start`, which runs as the body. */
+void apus_swift_body(apus_process *_Nullable self, void *_Nullable argument);
+
+/* A table of what is known by the metadata of a type. */
+enum { APUS_SWIFT_TABLE_SIZE = 8192 };
+typedef struct apus_swift_entry {
+    const void *_Nullable key;
+    void *_Nullable value;
+} apus_swift_entry;
+extern apus_swift_entry apus_swift_types[APUS_SWIFT_TABLE_SIZE];
+extern apus_swift_entry apus_swift_programs[APUS_SWIFT_TABLE_SIZE];
+
+static inline void *_Nullable apus_swift_find_in(const apus_swift_entry *entries, const void *metadata)
+{
+    size_t index = ((uintptr_t)metadata >> 4) * (size_t)0x9e3779b97f4a7c15 >> 51;
+    for (;; index = (index + 1) % APUS_SWIFT_TABLE_SIZE) {
+        /* acquire: the value. Pairs with the release in apus_swift_add(). */
+        const void *key = __atomic_load_n(&entries[index].key, __ATOMIC_ACQUIRE);
+        if (__builtin_expect(key == metadata, 1))
+            return entries[index].value;
+        if (!key)
+            return NULL;
+    }
+}
+
+/* The apus_type of a Swift type; NULL until it has been added. */
+static inline const apus_type *_Nullable apus_swift_find_type(const void *metadata)
+{
+    return (const apus_type *)apus_swift_find_in(apus_swift_types, metadata);
+}
+
+static inline const apus_swift_program *_Nullable apus_swift_find_program(const void *metadata)
+{
+    return (const apus_swift_program *)apus_swift_find_in(apus_swift_programs, metadata);
+}
+
+/* Adds an entry unless there is one; returns the value that is there afterwards. Ends the program with a clear word if the table is
+ * full: 8,000 kinds of message or process. */
+const apus_type *apus_swift_add_type(const void *metadata, const apus_type *type);
+const apus_swift_program *apus_swift_add_program(const void *metadata, const apus_swift_program *program);
+
+/* A function-like macro does not reach Swift. */
+static inline uint64_t apus_swift_infinity(void)
+{
+    return APUS_INFINITY;
+}
+
+static inline void *apus_swift_payload(const apus_message *message)
+{
+    return apus_message_payload(message);
+}
+
+#pragma clang assume_nonnull end
+
+#endif
