@@ -183,14 +183,15 @@ static const char *spec_backoff_wrong(const apus_backoff *backoff)
 }
 
 // What is wrong with the options, or NULL.
-static const char *spec_options_wrong(const apus_spawn_options *options)
+static const char *spec_options_wrong(const apus_child_spec *spec)
 {
+    const apus_spawn_options *options = spec->options;
     if (options == NULL)
-        return NULL;
+        return spec->keep ? "keep needs an argument_type in the options" : NULL;
     if (options->struct_size != sizeof *options)
         return "the options' struct_size is not sizeof(apus_spawn_options)";
-    if (options->argument_type)
-        return "an argument that is used for every restart cannot own anything";
+    if ((options->argument_type == NULL) != (spec->keep == NULL))
+        return "keep and the options' argument_type need each other";
     return options->flags & APUS_SPAWN_MONITOR ? "APUS_SPAWN_MONITOR is the supervisor's" : NULL;
 }
 
@@ -223,7 +224,7 @@ int apus__child_spec_check(const apus_child_spec *spec, const apus_supervisor_sp
     if (wrong == NULL)
         wrong = spec_significant_wrong(spec, supervisor);
     if (wrong == NULL)
-        wrong = spec_options_wrong(spec->options);
+        wrong = spec_options_wrong(spec);
     if (wrong == NULL)
         wrong = spec_backoff_wrong(&spec->backoff);
     if (wrong == NULL && ((unsigned)spec->restart > APUS_TEMPORARY || (unsigned)spec->kind > APUS_SUPERVISOR))
@@ -254,6 +255,8 @@ apus_child_spec apus__child_spec_merge(const apus_child_spec *template, const ap
         merged.argument = spec->argument;
         merged.argument_size = spec->argument_size;
     }
+    if (spec->keep != NULL)
+        merged.keep = spec->keep;
     if (spec->options != NULL)
         merged.options = spec->options;
     if (spec->restart != APUS_PERMANENT)
@@ -273,7 +276,7 @@ apus_child_spec apus__child_spec_merge(const apus_child_spec *template, const ap
 
 bool apus__child_spec_is_extra_only(const apus_child_spec *spec)
 {
-    return !spec_has_start(spec) && spec->options == NULL && spec->restart == APUS_PERMANENT && spec->kind == APUS_WORKER &&
+    return !spec_has_start(spec) && spec->options == NULL && spec->keep == NULL && spec->restart == APUS_PERMANENT && spec->kind == APUS_WORKER &&
            !spec->significant && spec->shutdown_ms == APUS_SHUTDOWN_DEFAULT && spec->start_timeout_ms == 0 &&
            spec->backoff.initial_ms == 0;
 }

@@ -131,6 +131,26 @@ static size_t supervised_head_size(void)
     return (sizeof(struct supervised) + 15) & ~(size_t)15;
 }
 
+// What the argument owns has one more holder, or one less.
+static void spec_keep(const apus_child_spec *spec, const void *argument, size_t size)
+{
+    if (spec->keep != NULL && size > 0)
+        spec->keep(argument, size);
+}
+
+static void spec_forget(const apus_child_spec *spec, const void *argument, size_t size)
+{
+    const apus_type *type = spec->keep != NULL && size > 0 ? spec->options->argument_type : NULL;
+    if (type != NULL && type->drop != NULL)
+        type->drop((void *)(uintptr_t)argument, size, type);
+}
+
+static void supervised_free(struct supervisor *supervisor, struct supervised *supervised)
+{
+    spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
+    apus__store_give(&supervisor->store, supervised, supervised->size);
+}
+
 // A child with a spec of its own.
 static struct supervised *supervised_new(struct supervisor *supervisor, const apus_child_spec *spec)
 {
@@ -148,6 +168,7 @@ static struct supervised *supervised_new(struct supervisor *supervisor, const ap
         .size = size,
     };
     supervised_set_policy(supervised);
+    spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
     supervisor->has_custom_starts |= spec->start != NULL;
     return supervised;
 }
@@ -171,6 +192,7 @@ static struct supervised *supervised_new_extra(struct supervisor *supervisor, co
         .size = size,
     };
     supervised_set_policy(supervised);
+    spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
     return supervised;
 }
 
@@ -182,7 +204,7 @@ static void supervisor_free_dropped(struct supervisor *supervisor)
         struct supervised *supervised = (struct supervised *)child;
         if (supervised->timer.id != 0)
             apus_cancel(supervised->timer, NULL);
-        apus__store_give(&supervisor->store, supervised, supervised->size);
+        supervised_free(supervisor, supervised);
     }
 }
 
@@ -294,10 +316,15 @@ static apus_message *supervisor_next(struct supervisor *supervisor, uint64_t unt
 static int supervised_spawn(const struct supervised *supervised, apus_pid *pid)
 {
     const apus_child_spec *spec = supervised->spec;
-    if (spec->behaviour != NULL)
-        return apus_spawn(spec->behaviour, supervised->argument, supervised->argument_size, spec->options, pid);
-    if (spec->body != NULL)
-        return apus_spawn_blocking(spec->body, supervised->argument, supervised->argument_size, spec->options, pid);
+    if (spec->supervisor == NULL) {
+        spec_keep(spec, supervised->argument, supervised->argument_size);
+        int result = spec->behaviour != NULL
+                         ? apus_spawn(spec->behaviour, supervised->argument, supervised->argument_size, spec->options, pid)
+                         : apus_spawn_blocking(spec->body, supervised->argument, supervised->argument_size, spec->options, pid);
+        if (result != 0)
+            spec_forget(spec, supervised->argument, supervised->argument_size);
+        return result;
+    }
     struct apus__supervisor_argument argument = {.by_address = spec->supervisor};
     return apus_spawn(&apus__supervisor_behaviour, &argument, sizeof argument, spec->options, pid);
 }
@@ -502,8 +529,10 @@ static struct supervised *supervisor_take_child(struct supervisor *supervisor, c
     }
     apus_child_spec spec = template != NULL ? apus__child_spec_merge(&template->spec, given) : *given;
     apus_child_spec checked = spec;
-    if (template != NULL && spec.options == template->spec.options)
+    if (template != NULL && spec.options == template->spec.options) {
         checked.options = NULL; // they have been checked, and completed with flags that a user may not set
+        checked.keep = NULL;
+    }
     *status = apus__child_spec_check(&checked, rules, supervisor->failure);
     if (*status != 0)
         return NULL;
@@ -737,6 +766,7 @@ static int supervisor_take_children(struct supervisor *supervisor, const apus_su
             return status;
         if (apus__children_find_id(&supervisor->decision.children, given->id) != NULL) {
             snprintf(supervisor->failure, sizeof supervisor->failure, "child \"%.63s\": there are two of this id", given->id);
+            supervised_free(supervisor, supervised);
             return -EEXIST;
         }
         apus__children_append(&supervisor->decision.children, &supervised->child);
@@ -755,6 +785,7 @@ static int supervisor_take_template(struct supervisor *supervisor, const apus_su
     if (place == NULL)
         return -ENOMEM;
     supervisor->template = apus__child_spec_pack(spec->children, place);
+    spec_keep(&supervisor->template->spec, supervisor->template->spec.argument, supervisor->template->spec.argument_size);
     supervisor_complete_options(supervisor, supervisor->template);
     supervisor->has_custom_starts = spec->children->start != NULL;
     return 0;
@@ -814,10 +845,27 @@ static void supervisor_terminate(apus_process *self, void *state, const apus_rea
     supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_STOP, .reason = *reason, .now_ms = apus_now_ms()});
 }
 
+// Lets go of what the children's arguments own; their memory goes with the arena.
+static void supervisor_cleanup(apus_process *self, void *state)
+{
+    struct supervisor *supervisor = state;
+    (void)self;
+    supervisor_free_dropped(supervisor);
+    for (struct apus__child *child = supervisor->decision.children.first; child != NULL; child = child->next) {
+        const struct supervised *supervised = (struct supervised *)child;
+        spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
+    }
+    if (supervisor->template != NULL) {
+        const apus_child_spec *spec = &supervisor->template->spec;
+        spec_forget(spec, spec->argument, spec->argument_size);
+    }
+}
+
 const apus_behaviour apus__supervisor_behaviour = {
     .name = "supervisor",
     .state_size = sizeof(struct supervisor),
     .init = supervisor_init,
     .handle = supervisor_handle,
     .terminate = supervisor_terminate,
+    .cleanup = supervisor_cleanup,
 };
