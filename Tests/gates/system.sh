@@ -2,7 +2,8 @@
 # Tests/gates/system.sh BUILD - what a steady state asks of the operating system: no memory, and next to no calls at all.
 #
 # valgrind names each system call; ten times as many messages, calls or spawns must need no more memory. clock_gettime is left out:
-# it is a system call only under valgrind, which hides the kernel's vDSO.
+# it is a system call only under valgrind, which hides the kernel's vDSO. The limit leaves room for the watch over long callbacks, which
+# looks up every few milliseconds of a time in which valgrind gets through a hundred times fewer messages.
 . "$(dirname "$0")/gate.bash"
 benchmarks
 
@@ -21,7 +22,7 @@ while read -r workload unit short long count; do
     read -r short_memory short_others < <(system_calls "$workload" "$short")
     read -r long_memory long_others < <(system_calls "$workload" "$long")
     at_most 0 "$(each "$long_memory" "$short_memory" 1)" "calls for memory in $count more of $workload ($unit)"
-    at_most 0.001 "$(each "$long_others" "$short_others" "$count")" "other system calls per $unit of $workload"
+    at_most 0.01 "$(each "$long_others" "$short_others" "$count")" "other system calls per $unit of $workload"
 done <<'END'
 pingpong message 0.02 0.2 360000
 ring     message 0.02 0.2 360000
