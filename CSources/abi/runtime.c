@@ -3,14 +3,17 @@
 #include "abi/enter.h"
 #include "os/thread.h"
 
-enum { SCHEDULERS_MAX = 1024, TABLE_MAX = 1 << 27, STACK_MIN = 16 << 10, DETACHED_MAX = 4096 };
+enum { SCHEDULERS_MAX = 1024, TABLE_MAX = 1 << 27, STACK_MIN = 16 << 10, DETACHED_MAX = 4096, FAULTS_MAX = 100000 };
 
 static int options_check(const apus_options *options)
 {
     bool is_right = options->struct_size == sizeof *options && options->schedulers <= SCHEDULERS_MAX &&
                     (unsigned)options->binding <= APUS_BIND_NONE && options->max_processes <= TABLE_MAX &&
                     options->max_timers <= TABLE_MAX && (options->stack_size == 0 || options->stack_size >= STACK_MIN) &&
-                    options->stack_size <= (size_t)1 << 32 && options->detached_max <= DETACHED_MAX;
+                    options->stack_size <= (size_t)1 << 32 && options->detached_max <= DETACHED_MAX &&
+                    (unsigned)options->faults <= APUS_FAULTS_IGNORE &&
+                    (options->faults_in_all <= FAULTS_MAX || options->faults_in_all == APUS_FAULTS_NONE) &&
+                    (options->faults_per_minute <= FAULTS_MAX || options->faults_per_minute == APUS_FAULTS_NONE);
     return is_right ? 0 : -EINVAL;
 }
 

@@ -29,9 +29,6 @@ struct context_root {
     struct context_start start;
 };
 
-// The root of each stack, in assembly; an address only.
-extern const char apus__context_begin[] __attribute__((visibility("hidden")));
-
 _Static_assert(offsetof(struct apus__context, sp) == 0, "the assembly keeps the stack pointer at the context's address");
 
 #if defined(__x86_64__)

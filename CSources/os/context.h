@@ -53,6 +53,9 @@ struct apus__context {
 #endif
 };
 
+// The code at the root of each stack that was made here; an address only.
+extern const char apus__context_begin[] __attribute__((visibility("hidden")));
+
 // Makes `context` start with entry(argument) on `stack` at the first switch to it. The stack stays the caller's, and outlives it.
 void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
                         void *argument);

@@ -52,9 +52,19 @@ struct apus__counters {
     _Atomic uint64_t parks, wakes, handoffs;
     _Atomic uint64_t timers_made, timers_gone;
     _Atomic uint64_t waits_begun, waits_ended;
+    _Atomic uint64_t crashed;          // by faults of their own
     _Atomic uint64_t departed, buried; // processes that have ended while their thread was still in a callback, and those it has left
     _Atomic uint64_t reserved; // blocks in the owner's reserve now
 };
+
+// One of the last signals that were handled on a scheduler.
+struct apus__record {
+    uint64_t from, to; // pids
+    const void *what;  // the type of a message, or the kind of another signal
+    uint64_t unused;
+};
+
+enum { APUS__RECORDS = 32 };
 
 enum { APUS__RESERVE = 64, APUS__RESERVE_FOREIGN = 4, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
 
@@ -92,6 +102,8 @@ struct apus__owner {
     struct apus_process *homeward_first;
     uint32_t homeward_owner, homeward_count;
     struct apus__counters counters;
+    uint32_t record_next; // the flight recorder: always on, a few stores for each signal
+    struct apus__record records[APUS__RECORDS];
 };
 
 #define APUS__FOREIGN UINT32_MAX
@@ -137,7 +149,7 @@ struct apus__local {
     _Atomic(struct apus__owner *) here; // the scheduler the thread acts for; NULL: none, or it has been, or is being, taken away
     _Atomic uint32_t inside;            // in the runtime
     _Atomic uint32_t pinned;            // in code of the program that the runtime has called in the middle of something
-    _Atomic uint32_t in_match;          // which is a match function: reads only
+    _Atomic(struct apus_process *) matching; // and which is a match function of this process: it only looks
     struct apus__carrier *carrier;      // the thread as a carrier (scheduler/carrier.h), or NULL
 };
 

@@ -324,6 +324,15 @@ apus_inline apus_message *apus__mailbox_extend(struct apus__owner *here, struct 
     return message;
 }
 
+// Notes a signal in the owner's flight recorder.
+apus_inline void apus__record(struct apus__owner *here, uint64_t from, uint64_t to, const void *what)
+{
+    struct apus__record *record = &here->records[here->record_next++ % APUS__RECORDS];
+    record->from = from;
+    record->to = to;
+    record->what = what;
+}
+
 // The process's extra block, made if need be; NULL if there is no memory.
 struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *process);
 

@@ -338,6 +338,7 @@ static void signal_stop(struct apus__owner *here, struct apus_process *process, 
 
 static void signal_apply(struct apus__owner *here, struct apus_process *process, const struct apus__signal *signal)
 {
+    apus__record(here, signal->from.id, apus__pid(process).id, (const void *)(uintptr_t)signal->kind);
     switch (signal->kind) {
     case APUS__EXIT:
         signal_exit(here, process, signal);

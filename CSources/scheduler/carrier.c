@@ -1,8 +1,10 @@
 #include "scheduler/carrier.h"
 
 #include "os/futex.h"
+#include "os/interpose.h"
 #include "os/thread.h"
 #include "rcu/rcu.h"
+#include "scheduler/quarantine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +102,27 @@ static void carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold 
     }
 }
 
+bool apus__carrier_die(struct apus__carrier *carrier)
+{
+    uint32_t hold;
+    apus_store_relaxed(&carrier->word, APUS__CARRIER_DEAD);
+    for (;;) {
+        hold = APUS__HOLD_RUNS;
+        // acq_rel: as carrier_hold().
+        if (apus_cas_strong_acq_rel(&carrier->hold, &hold, APUS__HOLD_BUSY))
+            return true;
+        if (hold == APUS__HOLD_DETACHED)
+            return false;
+        apus__futex_wait(&carrier->hold, APUS__HOLD_CLAIMED, UINT64_MAX);
+    }
+}
+
+const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrier)
+{
+    const struct apus__fiber *fiber = apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED ? carrier->detached : carrier->slot->fiber;
+    return fiber ? &fiber->stack : NULL;
+}
+
 // The thread has lost its slot, and is back on its own stack: tells the slot so.
 static void carrier_come_back(struct apus__carrier *carrier)
 {
@@ -121,6 +144,8 @@ static bool carrier_run(struct apus__carrier *carrier)
     for (;;) {
         apus_store_relaxed(&apus__local.here, &slot->owner);
         apus_store_relaxed(&apus__local.inside, 1);
+        if (apus_unlikely(slot->fault))
+            apus__slot_crashed(slot);
         carrier_hold(carrier, APUS__HOLD_BUSY, APUS__HOLD_RUNS);
         apus__slot_enter(slot, &carrier->native);
         // acquire: the fiber. Pairs with rescue_decide().
@@ -149,6 +174,9 @@ static void *carrier_main(void *argument)
     carrier->local = &apus__local;
     carrier->thread_id = apus__thread_id();
     apus__thread_name("apus");
+    apus__altstack_install(&carrier->altstack); // without it a stack overflow ends the program
+    apus__held.text_size = carrier->said ? APUS__SAID : 0;
+    apus__held.text = carrier->said;
     apus__rcu_register();
     apus__context_adopt(&carrier->native);
     while (carrier_wait(carrier) == APUS__CARRIER_ASSIGNED) {
@@ -161,12 +189,16 @@ static void *carrier_main(void *argument)
     }
     apus__context_destroy(&carrier->native);
     apus__rcu_unregister();
+    apus__altstack_remove(&carrier->altstack);
+    apus__held.text = NULL;
     return NULL;
 }
 
 static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot)
 {
     carrier->slot = slot;
+    if (!carrier->said)
+        carrier->said = calloc(1, APUS__SAID);
     apus_store_relaxed(&carrier->word, slot ? APUS__CARRIER_ASSIGNED : APUS__CARRIER_SPARE);
     if (apus__inject_fail(APUS__INJECT_THREAD) || pthread_create(&carrier->thread, NULL, carrier_main, carrier)) {
         apus_store_relaxed(&carrier->word, APUS__CARRIER_NONE);
@@ -210,16 +242,31 @@ int apus__carriers_spare(uint32_t count)
     return result ? result : spares < count ? -EAGAIN : 0;
 }
 
+// A thread that was put aside stays, with all it has, until the program ends.
+static void carrier_forget(struct apus__carrier *carrier)
+{
+    uint32_t word = apus_load_relaxed(&carrier->word);
+    if (word == APUS__CARRIER_NONE) {
+        free(carrier->said);
+    } else if (word == APUS__CARRIER_DEAD) {
+        pthread_detach(carrier->thread);
+    } else {
+        pthread_join(carrier->thread, NULL);
+        free(carrier->said);
+    }
+}
+
 void apus__carriers_stop(void)
 {
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
         apus__slot_tell(apus__machine.slots[i], APUS__EVENT_LEAVE);
-    for (uint32_t i = 0; i < carrier_count; i++)
-        if (apus_load_relaxed(&carriers[i].word) != APUS__CARRIER_NONE)
+    for (uint32_t i = 0; i < carrier_count; i++) {
+        uint32_t word = apus_load_relaxed(&carriers[i].word);
+        if (word != APUS__CARRIER_NONE && word != APUS__CARRIER_DEAD)
             carrier_set(&carriers[i], APUS__CARRIER_QUIT);
+    }
     for (uint32_t i = 0; i < carrier_count; i++)
-        if (apus_load_relaxed(&carriers[i].word) != APUS__CARRIER_NONE)
-            pthread_join(carriers[i].thread, NULL);
+        carrier_forget(&carriers[i]);
     free(carriers);
     carriers = NULL;
     carrier_count = 0;

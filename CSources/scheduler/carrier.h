@@ -20,7 +20,8 @@ enum apus__carrier_word {
     APUS__CARRIER_SPARE = 1,
     APUS__CARRIER_ASSIGNED = 2,
     APUS__CARRIER_CLAIMED = 3, // by the one that is about to assign it
-    APUS__CARRIER_QUIT = 4
+    APUS__CARRIER_QUIT = 4,
+    APUS__CARRIER_DEAD = 5 // put aside by a fault (quarantine.h)
 };
 
 // How a carrier stands to its slot, for those who would take it away (rescue.h).
@@ -42,7 +43,11 @@ struct apus__carrier {
     struct apus__local *local;     // the thread's
     _Atomic uint32_t hold;         // futex; enum apus__carrier_hold
     struct apus__fiber *detached;  // the stack the thread is on, if `hold` is DETACHED
+    struct apus__stack altstack;   // of signal handlers
+    char *said;                    // what the thread has said last on standard error: APUS__SAID bytes
 };
+
+enum { APUS__SAID = 256 };
 
 // Where slots run.
 struct apus__placement {
@@ -56,6 +61,13 @@ int apus__carriers_start(uint32_t slots, uint32_t spares_max, const struct apus_
 
 // Makes every slot leave its loop, and joins all threads.
 void apus__carriers_stop(void);
+
+// By the thread itself, in a signal handler: it will never run anything again. True if it still has its slot, which nobody else claims
+// from here on.
+bool apus__carrier_die(struct apus__carrier *carrier);
+
+// The stack the carrier's code runs on, for its own signal handlers.
+const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrier);
 
 // Makes sure that there are `count` spares. Errors: -EAGAIN. Any thread but a carrier.
 int apus__carriers_spare(uint32_t count);

@@ -3,11 +3,14 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "scheduler/quarantine.h"
+#include "scheduler/report.h"
 #include "scheduler/rescue.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SPARES_AHEAD = 2, MILLION = 1000000 };
 
@@ -28,6 +31,8 @@ static struct {
     _Atomic uint32_t quits;
     _Atomic uint64_t rescues, rescues_refused;
     bool has_warned;
+    uint64_t faults_seen; // that spares were made for
+    _Atomic uint32_t is_up;
 } monitor;
 
 void apus__monitor_ring(void)
@@ -42,6 +47,43 @@ struct apus__monitor_counts apus__monitor_counts(void)
     return (struct apus__monitor_counts){apus_load_relaxed(&monitor.rescues), apus_load_relaxed(&monitor.rescues_refused)};
 }
 
+// --- Staffing -------------------------------------------------------------------------------------------------------------------
+
+// Gives carriers to slots that faults have left without one, and makes new spares.
+static void monitor_staff(void)
+{
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
+        struct apus__slot *slot = apus__machine.slots[i];
+        // acquire: the slot. Pairs with quarantine_hand_over().
+        if (!apus_load_acquire(&slot->is_orphan))
+            continue;
+        struct apus__carrier *spare;
+        while (!(spare = apus__carrier_claim_spare()) && apus__carriers_spare(1) != 0)
+            usleep(1000); // there is no thread to be had: others may end
+        if (!spare && !(spare = apus__carrier_claim_spare()))
+            continue; // taken by a hand-off meanwhile; it is rung for again below
+        apus_store_relaxed(&slot->is_orphan, 0);
+        apus__carrier_assign(spare, slot);
+    }
+    if (apus__quarantine_count() != monitor.faults_seen) {
+        monitor.faults_seen = apus__quarantine_count();
+        apus__carriers_spare(SPARES_AHEAD);
+    }
+}
+
+static bool monitor_has_orphans(void)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
+        has |= apus_load_relaxed(&apus__machine.slots[i]->is_orphan) != 0;
+    return has;
+}
+
+bool apus__monitor_is_other(void)
+{
+    return apus_load_acquire(&monitor.is_up) && !pthread_equal(monitor.thread, pthread_self());
+}
+
 // --- Looking --------------------------------------------------------------------------------------------------------------------
 
 // A hint, read from fields that belong to the slot's carrier: what counts is looked at again under the claim.
@@ -52,12 +94,23 @@ __attribute__((no_sanitize("thread"))) static bool monitor_may_wait(struct apus_
     return here->run.count || here->fresh || here->next || wheel->count || !apus__inbox_is_empty(&slot->owner.inbox);
 }
 
-static void monitor_warn(apus_pid culprit)
+static void monitor_warn(void)
 {
-    if (!monitor.has_warned)
-        fprintf(stderr, "apus: %u threads are in callbacks that do not return; process %llx keeps its scheduler (detached_max)\n",
-                monitor.detached_max, (unsigned long long)culprit.id);
+    char line[160];
+    if (monitor.has_warned)
+        return;
     monitor.has_warned = true;
+    snprintf(line, sizeof line, "%u threads are in callbacks that do not return; no more schedulers are taken (detached_max)",
+             monitor.detached_max);
+    apus__report_line(APUS_LOG_WARNING, APUS_NOBODY, line);
+}
+
+static void monitor_tell(apus_pid culprit, uint64_t for_ns)
+{
+    char line[160];
+    snprintf(line, sizeof line, "process <%u.%u> has been in its callback for %u ms and has lost its scheduler to others",
+             (unsigned)(uint32_t)culprit.id, (unsigned)(culprit.id >> 32), (unsigned)(for_ns / MILLION));
+    apus__report_line(APUS_LOG_RESCUE, culprit, line);
 }
 
 static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t now)
@@ -66,7 +119,7 @@ static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t 
     watch->tried_ns = now;
     if (apus_load_relaxed(&apus__machine.detached) >= monitor.detached_max) {
         apus_bump_relaxed(&monitor.rescues_refused, 1);
-        monitor_warn(culprit);
+        monitor_warn();
         return;
     }
     apus__carriers_spare(1);
@@ -74,6 +127,7 @@ static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t 
     case APUS__RESCUE_DONE:
         apus_bump_relaxed(&monitor.rescues, 1);
         apus__carriers_spare(SPARES_AHEAD);
+        monitor_tell(culprit, now - watch->since_ns);
         break;
     case APUS__RESCUE_NOT_NOW:
         break;
@@ -134,11 +188,15 @@ static void monitor_sleep(uint32_t bell, uint64_t timeout_ns)
 static void *monitor_main(void *argument)
 {
     apus__thread_name("apus-monitor");
+    apus_store_release(&monitor.is_up, 1);
     while (!apus_load_seqcst(&monitor.quits)) {
         // seq_cst: before the look. Pairs with apus__monitor_ring().
         uint32_t bell = apus_load_seqcst(&monitor.bell);
-        monitor_sleep(bell, monitor_look());
+        monitor_staff();
+        apus__report_flush();
+        monitor_sleep(bell, monitor_has_orphans() ? MILLION : monitor_look());
     }
+    apus__report_flush();
     return argument;
 }
 
@@ -152,6 +210,7 @@ int apus__monitor_start(uint32_t rescue_ms, uint32_t detached_max)
     monitor.limit_ns = rescue_ms == UINT32_MAX ? UINT64_MAX : (uint64_t)rescue_ms * MILLION;
     monitor.detached_max = detached_max;
     monitor.has_warned = false;
+    monitor.faults_seen = 0;
     apus_store_relaxed(&monitor.quits, 0);
     apus_store_relaxed(&monitor.rescues, 0);
     apus_store_relaxed(&monitor.rescues_refused, 0);
@@ -168,6 +227,7 @@ void apus__monitor_stop(void)
         apus_store_seqcst(&monitor.quits, 1);
         apus__monitor_ring();
         pthread_join(monitor.thread, NULL);
+        apus_store_release(&monitor.is_up, 0);
     }
     monitor.is_running = false;
     free(monitor.watches);

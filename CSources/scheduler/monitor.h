@@ -1,5 +1,5 @@
 // scheduler/monitor.h - the one thread that looks after the slots: it takes them from processes that stay in their callbacks (rescue.h)
-// and keeps spare carriers ready.
+// keeps spare carriers ready, and hands out reports (report.h).
 //
 // Idea:       while anything runs it looks at each slot now and then: a slot whose count of turns has not changed for the limit is in
 //             one callback since then, and if others wait, that callback loses it. Nothing on the fast path reads a clock for this.
@@ -18,6 +18,9 @@ void apus__monitor_stop(void);
 
 // Wakes it.
 void apus__monitor_ring(void);
+
+// Whether it is there and is not the calling thread. Async-signal-safe.
+bool apus__monitor_is_other(void);
 
 // What it has done since the start.
 struct apus__monitor_counts {

@@ -164,12 +164,12 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
-static bool run_match(struct apus__wait *wait, const apus_message *message)
+static bool run_match(struct apus_process *process, struct apus__wait *wait, const apus_message *message)
 {
     uint32_t inside = apus__pin();
-    apus_store_relaxed(&apus__local.in_match, 1);
+    apus_store_relaxed(&apus__local.matching, process);
     bool matches = wait->match(message, wait->context);
-    apus_store_relaxed(&apus__local.in_match, 0);
+    apus_store_relaxed(&apus__local.matching, NULL);
     apus__unpin(inside);
     return matches;
 }
@@ -181,7 +181,7 @@ apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *w
     apus_message *before = wait->seen;
     apus_message *message = before ? apus__mailbox_next(process, before) : process->first;
     for (; message; before = message, message = apus__mailbox_next(process, message)) {
-        if (!wait->match || run_match(wait, message)) {
+        if (!wait->match || run_match(process, wait, message)) {
             apus__mailbox_take(process, before, message);
             return message;
         }
@@ -216,8 +216,11 @@ static void run_depart(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
     apus_message *why = apus__mailbox_pop(process);
+    struct apus__fiber *fiber = process->extra->wait->fiber;
     apus__process_depart(here, process, process->extra->wait->handling, apus__reason_in(why));
     apus__message_free(here, why);
+    if (fiber->fault) // it has crashed meanwhile, and will not come back
+        apus__fiber_crashed(slot, fiber);
 }
 
 void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned)
@@ -309,6 +312,7 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
             return true;
         here->handling = message;
+        apus__record(here, message->from.id, apus__pid(process).id, message->type);
         int result = APUS_OK;
         if (apus_likely(process->behaviour->handle != NULL)) {
             run_go_out();

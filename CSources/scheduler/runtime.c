@@ -17,6 +17,8 @@
 #include "scheduler/foreign.h"
 #include "scheduler/monitor.h"
 #include "scheduler/poller.h"
+#include "scheduler/quarantine.h"
+#include "scheduler/report.h"
 #include "scheduler/timers.h"
 
 #include <pthread.h>
@@ -111,6 +113,7 @@ static void runtime_fill(apus_runtime_info_t *info)
     runtime_sum_up(&sum);
     info->processes = runtime_minus(runtime_minus(info->spawned, sum.ended), runtime_minus(sum.departed, sum.buried));
     info->detached = apus_load_relaxed(&apus__machine.detached);
+    info->faults = apus__quarantine_count();
     info->rescues = apus__monitor_counts().rescues;
     info->rescues_refused = apus__monitor_counts().rescues_refused;
     info->timers = runtime_minus(sum.timers_made, sum.timers_gone);
@@ -416,9 +419,17 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
         result = apus__world_make(options);
     if (!result) {
         struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
-        result = apus__carriers_start(apus__machine.slot_count, runtime_detached_max(options) + SPARES_MORE, &placement);
-        if (!result && (result = apus__monitor_start(runtime_rescue_ms(options), runtime_detached_max(options))))
+        uint32_t more = runtime_detached_max(options) + apus__quarantine_most(options) + SPARES_MORE;
+        apus__report_start(options);
+        result = apus__carriers_start(apus__machine.slot_count, more, &placement);
+        if (!result && (result = apus__quarantine_start(options))) {
+            apus__quarantine_stop();
             apus__carriers_stop();
+        }
+        if (!result && (result = apus__monitor_start(runtime_rescue_ms(options), runtime_detached_max(options)))) {
+            apus__quarantine_stop();
+            apus__carriers_stop();
+        }
         if (result)
             apus__world_unmake();
     }
@@ -551,6 +562,7 @@ int apus__runtime_stop(uint64_t timeout_ms)
     apus__rcu_synchronize();
     apus__poller_stop();
     apus__monitor_stop();
+    apus__quarantine_stop();
     apus__carriers_stop();
     apus__world_unmake();
     apus_store_release(&apus__world.state, APUS__WORLD_STOPPED);

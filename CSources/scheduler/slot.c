@@ -8,9 +8,9 @@
 #include "scheduler/timers.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 struct apus__machine apus__machine;
-_Atomic(const apus_hooks *) apus__hooks;
 
 enum {
     FIBERS_KEPT = 64,          // free stacks a slot keeps; more are unmapped
@@ -233,6 +233,12 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
 {
     struct apus__owner *here = &slot->owner;
     struct apus_process *process = fiber->detached.process;
+    if (apus_unlikely(fiber->fault)) {
+        // One that must end already is on its way to that, and waits in the run queue.
+        if (!(process->flags & APUS__SCHEDULED))
+            apus__fiber_crashed(slot, fiber);
+        return;
+    }
     fiber->detached.is_detached = false;
     if (!(process->flags & APUS__DEPARTED)) {
         process->flags |= APUS__READY;
@@ -246,6 +252,17 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
     apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
     fiber_give(slot, fiber);
     apus__run_bury(slot, process, handling, has_returned);
+}
+
+void apus__slot_need_fiber(struct apus__slot *slot)
+{
+    while (!slot->free_fibers) {
+        struct apus__fiber *fiber = fiber_new(slot);
+        if (fiber)
+            fiber_give(slot, fiber);
+        else
+            usleep(1000);
+    }
 }
 
 void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context *native)

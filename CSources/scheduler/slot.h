@@ -26,6 +26,7 @@
 #include "scheduler/clock.h"
 
 struct apus__carrier;
+struct apus__fault;
 
 // A stack with the context it is suspended in; lies at the high end of its own stack.
 struct apus__fiber {
@@ -38,6 +39,8 @@ struct apus__fiber {
     struct apus__command back;
     struct apus__slot *slot;
     bool has_returned; // from its callback
+    struct apus__fault *fault; // it will not come back, because of this
+    const char *fault_text;
 };
 
 enum apus__slot_events {
@@ -54,6 +57,10 @@ struct apus__slot {
     uint32_t free_count;
     _Atomic(struct apus__carrier *) carrier;
     struct apus__context *native; // where leaving leads
+    struct apus__fault *fault;    // what put its last carrier aside, until the next one has seen to it (quarantine.h)
+    const char *fault_text;       // what was said about it
+    struct apus_process *fault_matching; // it was in a match function of this one
+    _Atomic uint32_t is_orphan;   // there was no next one
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
     uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
@@ -126,6 +133,12 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber);
 
 // By the thread that has lost the slot of `fiber`, on that fiber: leaves for the thread's own stack; returns when the process goes on.
 void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context *native);
+
+// Ends the process of a fiber whose thread has had a fault after it had lost the slot (quarantine.c).
+void apus__fiber_crashed(struct apus__slot *slot, struct apus__fiber *fiber);
+
+// Makes sure that there is a stack to enter by; waits for memory if there is none.
+void apus__slot_need_fiber(struct apus__slot *slot);
 
 // Buries a process that has departed (run.c). `has_returned`: from the callback it was in, so that its state is as it left it.
 void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned);

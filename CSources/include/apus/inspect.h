@@ -62,6 +62,7 @@ typedef struct apus_runtime_info_t {
     uint64_t parks;            /* times a scheduler went to sleep */
     uint64_t wakes;            /* times one was woken */
     uint64_t handoffs;         /* times a scheduler changed its carrier thread */
+    uint64_t faults;           /* contained: processes ended by a fault of their own, each of which costs a thread */
     uint64_t rescues;          /* times a scheduler was taken from a process that stayed in its callback (`rescue_ms`) */
     uint64_t rescues_refused;  /* times that was due but not possible: `detached_max`, no memory, no thread */
     uint64_t detached;         /* threads now that have lost their scheduler and are in a callback still */

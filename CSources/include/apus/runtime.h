@@ -3,6 +3,7 @@
 #define APUS_RUNTIME_H
 
 #include <apus/base.h>
+#include <apus/reason.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,34 @@ typedef enum apus_binding {
 /* In `rescue_ms`: no process loses its scheduler. */
 #define APUS_RESCUE_OFF UINT32_MAX
 
+/* What becomes of a fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, abort) in the code of a process. docs/guides/faults.md. */
+typedef enum apus_fault_mode {
+    APUS_FAULTS_CONTAIN = 0, /* it ends the process where that is safe, else the program, after a report */
+    APUS_FAULTS_REPORT = 1,  /* it ends the program, after a report */
+    APUS_FAULTS_IGNORE = 2   /* Apus installs no handlers */
+} apus_fault_mode;
+
+/* In `faults_per_minute` and `faults_in_all`: none is contained. */
+#define APUS_FAULTS_NONE UINT32_MAX
+
+/* What the log is told. */
+typedef enum apus_log_kind {
+    APUS_LOG_CRASH = 1,  /* a process had a fault, which has ended it */
+    APUS_LOG_FATAL = 2,  /* a fault ends the program when the call returns */
+    APUS_LOG_RESCUE = 3, /* a process stayed in its callback and has lost its scheduler to others */
+    APUS_LOG_WARNING = 4 /* something the program should be told, once */
+} apus_log_kind;
+
+/* An entry for the log; everything it points to lives until the call returns. */
+typedef struct apus_log {
+    size_t struct_size;
+    apus_log_kind kind;
+    apus_pid pid;        /* or nobody */
+    apus_reason reason;  /* of a crash */
+    const char *text;    /* for people: a line, or for crashes many, with a line feed at the end */
+    const char *json;    /* the same for machines: one object on one line */
+} apus_log;
+
 /* Options for `apus_start`. Zero every field you do not set (`apus_options o = {.struct_size = sizeof o};`): zero is the default. */
 typedef struct apus_options {
     size_t struct_size;           /* sizeof(apus_options) */
@@ -32,6 +61,14 @@ typedef struct apus_options {
     uint32_t rescue_ms;           /* a process that stays in a callback for longer loses its scheduler to the others that wait there,
                                    * and goes on beside them on its own thread; 0: 10; APUS_RESCUE_OFF: never */
     uint32_t detached_max;        /* such threads at once, beyond which a process keeps its scheduler; 0: 256; at most 4096 */
+    apus_fault_mode faults;
+    bool faults_with_locks;       /* contain a fault also if its thread holds a pthread mutex, which then stays locked for good */
+    uint32_t faults_per_minute;   /* faults contained in any minute, each of which costs a thread; 0: 100; APUS_FAULTS_NONE */
+    uint32_t faults_in_all;       /* in this run; 0: 1000; APUS_FAULTS_NONE; at most 100,000 */
+    /* Called on a thread of the runtime's own, one entry at a time; it may call Apus as any plain thread may, but must not wait for the
+     * runtime to stop. NULL: crashes, fatal faults and warnings are written to standard error. */
+    void (*log)(const apus_log *entry, void *context);
+    void *log_context;
     const char *sysfs_root;       /* where to read the machine's topology; NULL: "/sys" (tests point it elsewhere) */
     const char *cgroup_root;      /* where to read the CPU quota; NULL: "/sys/fs/cgroup" */
 } apus_options;

@@ -1,0 +1,30 @@
+// os/interpose.h - functions of the C library that Apus stands in front of, to know what a fault leaves behind.
+//
+//   abort, __assert_fail             so that these are told apart from a SIGABRT of the C library's own (a corrupt heap) and can be contained
+//   fputs                            remembers what a thread said last on standard error: language runtimes explain their traps so
+//   pthread_mutex_lock and the like  count how many the thread holds
+//   __cxa_guard_acquire, _release    count the initialisers of static variables under way (C++)
+//
+// They are exported by the shared library and are in the archive; what they do is what the C library's do, and a count more. Under a
+// sanitizer they are left out. docs/decisions/0010 has the reasons.
+#ifndef APUS_OS_INTERPOSE_H
+#define APUS_OS_INTERPOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// What a thread holds and has said. Plain: the thread itself, and its signal handlers.
+struct apus__held {
+    int32_t mutexes;
+    int32_t guards;
+    uint32_t aborting; // in abort()
+    char *text;        // where what is said goes, or NULL
+    uint32_t text_size;
+    uint32_t text_length;
+    uint64_t said_ns;  // when that was
+};
+
+extern __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")));
+
+#endif

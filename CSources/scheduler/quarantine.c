@@ -1,0 +1,284 @@
+#include "scheduler/quarantine.h"
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/interpose.h"
+#include "scheduler/monitor.h"
+#include "scheduler/report.h"
+#include "scheduler/rescue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000 };
+static const uint64_t minute_ns = UINT64_C(60000000000);
+
+static struct {
+    apus_fault_mode mode;
+    bool is_armed;
+    bool is_lax; // with mutexes held as well
+    uint32_t per_minute, in_all;
+    _Atomic uint64_t *times; // when the last `per_minute` faults were contained, in a ring
+    _Atomic uint32_t next;
+    _Atomic uint64_t contained;
+} quarantine;
+
+static __thread uint32_t quarantine_depth; // of handlers of this thread
+
+uint64_t apus__quarantine_count(void)
+{
+    return apus_load_relaxed(&quarantine.contained);
+}
+
+// --- Judging --------------------------------------------------------------------------------------------------------------------
+
+// Rule 1: the process whose code it was, or NULL. A match function may run on behalf of a process that waits.
+static struct apus_process *quarantine_process(void)
+{
+    struct apus__local *local = &apus__local;
+    struct apus_process *matching = apus_load_relaxed(&local->matching);
+    if (!local->carrier)
+        return NULL;
+    if (matching)
+        return apus_load_relaxed(&local->pinned) == 1 ? matching : NULL;
+    if (apus_load_relaxed(&local->inside) || apus_load_relaxed(&local->pinned))
+        return NULL;
+    return apus__carrier_process(local->carrier);
+}
+
+// Rule 6. Takes a place in the budget.
+static const char *quarantine_spend(uint64_t now)
+{
+    if (!quarantine.per_minute || !quarantine.in_all)
+        return "the budget for faults is 0";
+    // relaxed, all: counts.
+    uint32_t number = apus_add_relaxed(&quarantine.next, 1);
+    if (number >= quarantine.in_all) {
+        apus_sub_relaxed(&quarantine.next, 1);
+        return "the budget for faults in all is used up";
+    }
+    uint64_t then = atomic_exchange_explicit(&quarantine.times[number % quarantine.per_minute], now, memory_order_relaxed);
+    return then && now - then < minute_ns ? "the budget for faults in a minute is used up" : NULL;
+}
+
+// Why the fault cannot be contained, or NULL.
+static const char *quarantine_judge(const struct apus__fault *fault, const siginfo_t *info)
+{
+    const struct apus_process *process = quarantine_process();
+    if (quarantine.mode != APUS_FAULTS_CONTAIN)
+        return "faults are only reported";
+    if (!process)
+        return apus__local.carrier ? "it happened inside the runtime" : "it happened on a thread that runs no process";
+    if (!fault->is_abort && !apus__fault_is_synchronous(fault->signal, info))
+        return "the signal was sent";
+    if (fault->is_in_libc)
+        return "it happened inside the C library";
+    if (fault->forbidden)
+        return fault->forbidden;
+    if (!fault->is_complete)
+        return "its stack cannot be followed to the end";
+    if (apus__held.guards > 0)
+        return "a static variable was being initialised";
+    if (apus__held.mutexes > 0 && !quarantine.is_lax)
+        return "the thread holds a mutex";
+    return quarantine_spend(apus__clock_ns());
+}
+
+// --- Putting aside --------------------------------------------------------------------------------------------------------------
+
+static _Noreturn void quarantine_sleep(void)
+{
+    static _Atomic uint32_t never;
+    for (;;)
+        apus__futex_wait(&never, 0, UINT64_MAX);
+}
+
+// What the code has said about its fault: the last that its thread has written to standard error, if that was just now.
+static const char *quarantine_text(void)
+{
+    bool is_recent = apus__held.text && apus__held.text_length && apus__clock_ns() - apus__held.said_ns < SAID_JUST_NOW_NS;
+    if (!is_recent)
+        return "";
+    while (apus__held.text_length > 0 && apus__held.text[apus__held.text_length - 1] == '\n')
+        apus__held.text[--apus__held.text_length] = 0;
+    return apus__held.text;
+}
+
+// Gives the carrier's slot to a spare, or leaves it to the monitor.
+static void quarantine_hand_over(struct apus__carrier *carrier, struct apus__fault *fault)
+{
+    struct apus__slot *slot = carrier->slot;
+    slot->fault = fault;
+    slot->fault_text = quarantine_text();
+    slot->fault_matching = apus_load_relaxed(&apus__local.matching);
+    struct apus__carrier *spare = apus__carrier_claim_spare();
+    if (spare) {
+        apus__carrier_assign(spare, slot);
+        apus__monitor_ring(); // to make another
+        return;
+    }
+    // release: the slot with its fault, for the monitor. Pairs with monitor_staff().
+    apus_store_release(&slot->is_orphan, 1);
+    apus__monitor_ring();
+}
+
+static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct apus__fault *fault)
+{
+    apus_add_relaxed(&quarantine.contained, 1);
+    // From here on as if the thread had entered the runtime: the slot is not claimed any more, and a claim under way is waited for.
+    apus_store_relaxed(&apus__local.inside, 1);
+    if (apus__carrier_die(carrier)) {
+        quarantine_hand_over(carrier, fault);
+    } else {
+        struct apus__fiber *fiber = carrier->detached;
+        fiber->fault_text = quarantine_text();
+        fiber->fault = fault;
+        apus_sub_relaxed(&apus__machine.detached, 1);
+        // The push releases the fiber with its fault.
+        struct apus__owner *owner = &fiber->slot->owner;
+        if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
+            apus__futex_wake(&owner->inbox.park, 1);
+    }
+    quarantine_sleep();
+}
+
+// --- The handler ----------------------------------------------------------------------------------------------------------------
+
+// The fault happens again, or the signal is sent again, this time to whom it concerned before.
+static void quarantine_pass_on(int signal, const siginfo_t *info)
+{
+    apus__fault_restore(signal);
+    if (info->si_code <= 0 && !apus__held.aborting)
+        syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signal); // blocked until the handler returns
+}
+
+static void quarantine_handle(int signal, siginfo_t *info, void *context)
+{
+    int error = errno;
+    struct apus__fault fault;
+    if (quarantine_depth++ > 0) { // in this handler
+        quarantine_pass_on(signal, info);
+        errno = error;
+        return;
+    }
+    struct apus__carrier *carrier = apus__local.carrier;
+    apus__fault_read(&fault, signal, info, context, apus__context_begin);
+    const char *why_not = quarantine_judge(&fault, info);
+    if (!why_not)
+        quarantine_contain(carrier, &fault);
+    struct apus_process *process = quarantine_process();
+    bool is_lent = process && (fault.is_in_libc || fault.forbidden) && apus__carrier_stack(carrier) &&
+                   apus__yellow_open(apus__carrier_stack(carrier), &fault);
+    if (!is_lent) {
+        apus__report_fatal(process, &fault, why_not);
+        quarantine_pass_on(signal, info);
+    }
+    quarantine_depth--;
+    errno = error;
+}
+
+// --- Start and stop -------------------------------------------------------------------------------------------------------------
+
+static uint32_t budget(uint32_t wanted, uint32_t otherwise)
+{
+    return wanted == APUS_FAULTS_NONE ? 0 : wanted ? wanted : otherwise;
+}
+
+uint32_t apus__quarantine_most(const apus_options *options)
+{
+    return options->faults == APUS_FAULTS_CONTAIN ? budget(options->faults_in_all, ALL_DEFAULT) : 0;
+}
+
+int apus__quarantine_start(const apus_options *options)
+{
+    quarantine.mode = options->faults;
+    quarantine.is_lax = options->faults_with_locks;
+    quarantine.per_minute = budget(options->faults_per_minute, MINUTE_DEFAULT);
+    quarantine.in_all = budget(options->faults_in_all, ALL_DEFAULT);
+    apus_store_relaxed(&quarantine.next, 0);
+    apus_store_relaxed(&quarantine.contained, 0);
+#if defined(APUS_CONTEXT_ASAN) || defined(APUS_CONTEXT_TSAN)
+    quarantine.mode = APUS_FAULTS_IGNORE; // the sanitizer reports faults itself
+#endif
+    if (quarantine.mode == APUS_FAULTS_IGNORE)
+        return 0;
+    if (quarantine.per_minute && !(quarantine.times = calloc(quarantine.per_minute, sizeof *quarantine.times)))
+        return -ENOMEM;
+    int result = apus__fault_arm(quarantine_handle);
+    if (!apus__fault_can_judge() && quarantine.mode == APUS_FAULTS_CONTAIN)
+        quarantine.mode = APUS_FAULTS_REPORT;
+    quarantine.is_armed = true;
+    return result;
+}
+
+void apus__quarantine_stop(void)
+{
+    if (quarantine.is_armed)
+        apus__fault_disarm();
+    quarantine.is_armed = false;
+    free(quarantine.times);
+    quarantine.times = NULL;
+}
+
+// --- The process ----------------------------------------------------------------------------------------------------------------
+
+static apus_reason fault_reason(const struct apus__fault *fault, const char *text)
+{
+    return (apus_reason){APUS_REASON_FAULT, fault->signal, text[0] ? text : NULL, fault->address, fault->pc};
+}
+
+// Ends the process that had the fault; `handling` is what its callback was given. What its stack holds stays with the thread.
+static void crash_end(struct apus__slot *slot, struct apus_process *process, apus_message *handling, const struct apus__fault *fault,
+                      const char *text)
+{
+    struct apus__owner *here = &slot->owner;
+    apus_reason reason = fault_reason(fault, text);
+    apus__report_crash(slot, process, handling, fault, &reason);
+    if (handling && !(handling->flags & APUS__HELD))
+        apus__mailbox_prepend(process, handling); // what the callback was given goes the way of the mailbox
+    apus__process_end(here, process, &reason);
+}
+
+void apus__slot_crashed(struct apus__slot *slot)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus__fault *fault = slot->fault;
+    struct apus_process *process = here->current;
+    apus_message *handling = here->handling;
+    const char *text = slot->fault_text;
+    slot->fault = NULL;
+    here->current = NULL;
+    here->handling = NULL;
+    slot->fiber = NULL;
+    apus_bump_relaxed(&here->counters.crashed, 1);
+    if (slot->fault_matching) { // what it was given, if it waited, is with its wait
+        process = slot->fault_matching;
+        if (process->flags & APUS__WAITING) {
+            handling = NULL;
+            apus__slot_drop_stack(slot, process);
+        }
+    }
+    crash_end(slot, process, handling, fault, text);
+    apus__slot_need_fiber(slot);
+}
+
+void apus__fiber_crashed(struct apus__slot *slot, struct apus__fiber *fiber)
+{
+    struct apus_process *process = fiber->detached.process;
+    apus_message *handling = fiber->detached.handling;
+    struct apus__fault *fault = fiber->fault;
+    apus_bump_relaxed(&slot->owner.counters.crashed, 1);
+    apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
+    if (process->flags & APUS__DEPARTED) {
+        apus_reason reason = fault_reason(fault, fiber->fault_text);
+        apus__report_crash(slot, process, handling, fault, &reason);
+        apus__process_bury(&slot->owner, process, handling);
+        return;
+    }
+    process->extra->wait = NULL;
+    process->extra->pins--;
+    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
+    crash_end(slot, process, handling, fault, fiber->fault_text);
+}

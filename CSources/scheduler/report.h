@@ -1,0 +1,30 @@
+// scheduler/report.h - crash reports: what is known of a process that had a fault, as a text and as JSON.
+//
+// Idea:       whoever acts for the slot writes down what only it may look at, as a plain record with raw addresses; the monitor makes
+//             names of the addresses, which takes milliseconds, and gives it to the program's log.
+// Fatal:      of a fault that ends the program the report is made by the monitor as well, while the handler waits for it for a moment;
+//             if it does not come, the handler writes what it can itself.
+// Who:        crash: the slot's carrier. fatal: a signal handler. flush: the monitor.
+// Freed:      records by flush.
+#ifndef APUS_SCHEDULER_REPORT_H
+#define APUS_SCHEDULER_REPORT_H
+
+#include "os/fault.h"
+#include "scheduler/slot.h"
+
+// Where reports go; from the options. Before the monitor starts.
+void apus__report_start(const apus_options *options);
+
+void apus__report_crash(struct apus__slot *slot, struct apus_process *process, const apus_message *handling,
+                        const struct apus__fault *fault, const apus_reason *reason);
+
+// `process` may be NULL; `why_not` says why the fault was not contained.
+void apus__report_fatal(struct apus_process *process, const struct apus__fault *fault, const char *why_not);
+
+// A line for the log, from the monitor.
+void apus__report_line(apus_log_kind kind, apus_pid pid, const char *text);
+
+// Makes and hands out all reports that wait.
+void apus__report_flush(void);
+
+#endif
