@@ -59,18 +59,6 @@ void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struc
 void apus__errand_dispose(struct apus__errand *errand);
 void apus__errand_ended(struct apus_process *process);
 
-// Whether a caller's type and payload make a message: 0, -EINVAL or -EMSGSIZE.
-apus_inline int apus__message_check(const apus_type *type, const void *payload, size_t size)
-{
-    if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
-        return type ? -EMSGSIZE : -EINVAL;
-    return apus_likely(type && (payload || !size)) ? 0 : -EINVAL;
-}
-
-// Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
-int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
-                       apus_message **made);
-
 // Delivers, and where the mailbox is full and blocks its senders, waits for space. As apus__deliver.
 int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message);
 
@@ -81,8 +69,5 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
 // Errors: -ETIMEDOUT, -ENOMEM.
 int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
               apus_message **outcome);
-
-// By the current process: sends `request` and waits for its outcome.
-int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome);
 
 #endif

@@ -1,4 +1,5 @@
 #include "abi/enter.h"
+#include "abi/make.h"
 
 #include <stdlib.h>
 
@@ -10,62 +11,6 @@ bool apus_message_is_request(const apus_message *message)
 bool apus_message_is_reply(const apus_message *message)
 {
     return message && message->kind == APUS__REPLY;
-}
-
-// Copies at most APUS__LINE_PAYLOAD bytes without a call.
-apus_inline void payload_copy_small(char *to, const char *from, size_t size)
-{
-    if (apus_likely(size == 8)) {
-        memcpy(to, from, 8);
-    } else if (size > 8) {
-        // Two that overlap.
-        uint64_t head, tail;
-        memcpy(&head, from, 8);
-        memcpy(&tail, from + size - 8, 8);
-        memcpy(to, &head, 8);
-        memcpy(to + size - 8, &tail, 8);
-    } else if (size >= 4) {
-        uint32_t head, tail;
-        memcpy(&head, from, 4);
-        memcpy(&tail, from + size - 4, 4);
-        memcpy(to, &head, 4);
-        memcpy(to + size - 4, &tail, 4);
-    } else if (size) {
-        to[0] = from[0];
-        to[size / 2] = from[size / 2];
-        to[size - 1] = from[size - 1];
-    }
-}
-
-apus_inline void payload_copy(void *to, const void *from, size_t size)
-{
-    if (size <= APUS__LINE_PAYLOAD)
-        payload_copy_small(to, from, size);
-    else
-        memcpy(to, from, size);
-}
-
-apus_inline int message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
-                             apus_message **made)
-{
-    int error = apus__message_check(type, payload, size);
-    if (apus_unlikely(error))
-        return error;
-    apus_message *message = apus__message_alloc(here, size, kind);
-    if (apus_unlikely(!message))
-        return -ENOMEM;
-    message->type = type;
-    message->from = apus__sender(here);
-    message->ref = APUS_NO_REF;
-    payload_copy(apus_message_payload(message), payload, size);
-    *made = message;
-    return 0;
-}
-
-int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
-                       apus_message **made)
-{
-    return message_make(here, type, payload, size, kind, made);
 }
 
 int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message)
@@ -143,7 +88,7 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     if (apus_unlikely(!here))
         return result;
     apus_message *message;
-    result = message_make(here, type, payload, size, APUS__MESSAGE, &message);
+    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, &message);
     if (apus_likely(!result)) {
         result = apus__deliver(here, to, message);
         if (apus_unlikely(result == -EAGAIN))
@@ -163,7 +108,7 @@ apus_inline void message_fill(struct apus__owner *here, apus_message *message, u
     message->from = apus__pid(here->current);
     message->ref = APUS_NO_REF;
     apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, block);
-    payload_copy_small(apus_message_payload(message), payload, size);
+    apus__payload_copy_small(apus_message_payload(message), payload, size);
     apus_bump_relaxed(&here->counters.sent_local, 1);
 }
 

@@ -1,4 +1,5 @@
 #include "abi/enter.h"
+#include "scheduler/wait.h"
 
 apus_process *apus_self(void)
 {

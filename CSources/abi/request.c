@@ -1,6 +1,7 @@
 #include "abi/enter.h"
+#include "abi/make.h"
 #include "process/reason.h"
-#include "scheduler/timers.h"
+#include "scheduler/wait.h"
 
 #include <stdlib.h>
 
@@ -8,7 +9,7 @@
 
 // Waits for the outcome of what has been asked. When time is up nothing can arrive any more: the wait is over, and the reference is in
 // no set; the other side is told to forget it.
-static int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t timeout_ms, apus_message **outcome)
+apus_inline int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t timeout_ms, apus_message **outcome)
 {
     struct apus__signal take_back = {(enum apus__kind)wait->take_back, apus__pid(here->current), wait->ref, 0, NULL};
     apus__slot_wait(apus__slot_of(here), wait, timeout_ms);
@@ -31,7 +32,8 @@ int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint6
     return ask_wait(here, &wait, timeout_ms, outcome);
 }
 
-int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
+// Sends `request` and waits for its outcome.
+apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
 {
     struct apus__wait wait = {.ref = request->ref.id, .asked = to, .take_back = APUS__ABANDON};
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
@@ -48,10 +50,10 @@ int apus__ask_message(struct apus__owner *here, apus_pid to, apus_message *reque
 // --- Calls ----------------------------------------------------------------------------------------------------------------------
 
 // Turns the outcome of a call into its result. Takes `outcome`; what stays goes to *reply.
-static int call_result(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apus_message **reply)
 {
     int result = 0;
-    if (outcome->type == &apus_type_down && outcome->kind == APUS__SYSTEM) {
+    if (apus_unlikely(outcome->type == &apus_type_down && outcome->kind == APUS__SYSTEM)) {
         const apus_down_message *down = apus_message_payload(outcome);
         result = down->reason.kind == APUS_REASON_NOPROC ? -ESRCH : -ECONNABORTED;
         if (down->reason.kind == APUS_REASON_ERROR && down->reason.code == -ENOBUFS)
@@ -80,24 +82,33 @@ static void call_unsent(struct apus__owner *here, apus_message *request, int err
         apus__message_drop(here, request);
 }
 
-// By the current process. The reply is not held by it yet.
-static int call_from_process(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **reply)
+// A call to a mailbox that was full, or that could not be sent at all: `result` says which.
+apus_cold static int call_not_sent(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms,
+                                   apus_message **reply, int result)
 {
-    apus_message *outcome;
-    int result = apus__ask_message(here, to, request, timeout_ms, &outcome);
+    apus_message *outcome = NULL;
     while (result == -EAGAIN) {
         result = apus__wait_for_space(here, to, request, timeout_ms);
         if (result) {
             call_unsent(here, request, result);
             return result;
         }
-        result = apus__ask_message(here, to, request, timeout_ms, &outcome);
+        result = ask_message(here, to, request, timeout_ms, &outcome);
     }
     if (result == 0)
         return call_result(here, outcome, reply);
     if (result != -ETIMEDOUT && result != -ECANCELED)
         call_unsent(here, request, result);
     return result;
+}
+
+// By the current process. The reply is not held by it yet.
+apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms,
+                                  apus_message **reply)
+{
+    apus_message *outcome;
+    int result = ask_message(here, to, request, timeout_ms, &outcome);
+    return apus_likely(result == 0) ? call_result(here, outcome, reply) : call_not_sent(here, to, request, timeout_ms, reply, result);
 }
 
 // A call of a plain thread, with its own copy of the payload.
@@ -192,8 +203,8 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
 }
 
 // A call of the current process, whose request gets the reference `ref`.
-static int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid to, const apus_type *type, const void *payload, size_t size,
-                           uint64_t timeout_ms, apus_message **reply)
+apus_inline int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid to, const apus_type *type, const void *payload,
+                                size_t size, uint64_t timeout_ms, apus_message **reply)
 {
     apus_message *request;
     if (apus_unlikely(apus_pid_equal(to, apus__pid(here->current))))
@@ -202,7 +213,7 @@ static int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid to, 
     if (apus_unlikely(result))
         return result;
     request->ref.id = ref;
-    if (apus_unlikely(!apus__extra(here, here->current))) {
+    if (apus_unlikely(!here->current->extra && !apus__extra(here, here->current))) {
         apus__message_free(here, request);
         return -ENOMEM;
     }
@@ -303,7 +314,7 @@ int apus_request(apus_process *self, apus_pid to, const apus_type *type, const v
                  apus_ref *ref)
 {
     int result;
-    apus_message *request;
+    apus_message *request = NULL;
     struct apus__owner *here = apus__enter_self(self, &result);
     if (!here)
         return result;
@@ -352,7 +363,7 @@ int apus_request_abandon(apus_process *self, apus_ref ref)
 
 // --- Replies --------------------------------------------------------------------------------------------------------------------
 
-static int reply_send(struct apus__owner *here, apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
+apus_inline int reply_send(struct apus__owner *here, apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
 {
     apus_message *reply;
     int result = apus__message_make(here, type ? type : &apus_type_reply, payload, size, APUS__REPLY, &reply);

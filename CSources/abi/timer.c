@@ -1,6 +1,7 @@
 #include "scheduler/timers.h"
 
 #include "abi/enter.h"
+#include "abi/make.h"
 
 static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const apus_type *type, const void *payload, size_t size,
                       apus_ref *ref)

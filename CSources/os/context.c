@@ -45,6 +45,8 @@ void apus__context_swap(struct apus__context *from, struct apus__context *to) __
 #else
 __asm__(CONTEXT_SWITCH("apus__context_switch"));
 __asm__(CONTEXT_SWITCH("apus__context_resume"));
+__asm__(CONTEXT_ENTER("apus__context_enter"));
+_Noreturn void apus__context_enter(struct apus__context *to) __attribute__((visibility("hidden")));
 #endif
 
 #include "os/context_sanitizer.h"
@@ -60,8 +62,8 @@ static void context_run(struct context_start *start)
     apus_check(!"the entry function of a context has returned");
 }
 
-void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
-                        void *argument)
+// Lays the stack out as described above. Returns its stack pointer.
+static void *context_prepare(const struct apus__stack *stack, void (*entry)(void *argument), void *argument)
 {
     // Once the frame is popped, the stack pointer is at the root, which is aligned as a call wants it.
     uintptr_t top = ((uintptr_t)stack->low + stack->size) & -(uintptr_t)CONTEXT_ALIGNMENT;
@@ -69,9 +71,28 @@ void apus__context_make(struct apus__context *context, const struct apus__stack 
     struct context_frame *frame = (struct context_frame *)root - 1;
     *root = (struct context_root){.start = {.entry = entry, .argument = argument}};
     context_lay_out(frame, context_run, &root->start);
+    return frame;
+}
+
+void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
+                        void *argument)
+{
     memset(context, 0, sizeof *context);
-    context->sp = frame;
+    context->sp = context_prepare(stack, entry, argument);
     context_made(context, stack);
+}
+
+void apus__context_restart(struct apus__context *from, const struct apus__stack *stack, void (*entry)(void *argument), void *argument,
+                           struct apus__context *to)
+{
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+    (void)stack, (void)entry, (void)argument;
+    apus__context_resume(from, to);
+#else
+    // This overwrites the frames at the root of the stack that we are on. Nothing returns to them: `entry` never does.
+    from->sp = context_prepare(stack, entry, argument);
+    apus__context_enter(to);
+#endif
 }
 
 void apus__context_adopt(struct apus__context *native)

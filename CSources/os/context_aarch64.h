@@ -25,6 +25,46 @@ struct context_frame {
 };
 _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly");
 
+// The second half of a switch: continues the context whose stack pointer has been loaded. x9 holds the present fpcr.
+#define CONTEXT_CONTINUE                                                                                 \
+    "    ldr x11, [sp, #160]\n"                                                                          \
+    "    cmp x9, x11\n"                                                                                  \
+    "    b.eq 1f\n"                                                                                      \
+    "    msr fpcr, x11\n"                                                                                \
+    "1:  ldp x19, x20, [sp, #0]\n"                                                                       \
+    "    ldp x21, x22, [sp, #16]\n"                                                                      \
+    "    ldp x23, x24, [sp, #32]\n"                                                                      \
+    "    ldp x25, x26, [sp, #48]\n"                                                                      \
+    "    ldp x27, x28, [sp, #64]\n"                                                                      \
+    "    ldp x29, x30, [sp, #80]\n"                                                                      \
+    "    ldp d8, d9, [sp, #96]\n"                                                                        \
+    "    ldp d10, d11, [sp, #112]\n"                                                                     \
+    "    ldp d12, d13, [sp, #128]\n"                                                                     \
+    "    ldp d14, d15, [sp, #144]\n"                                                                     \
+    "    add sp, sp, #176\n"                                                                             \
+    "    .cfi_def_cfa_offset 0\n"                                                                        \
+    "    .cfi_restore x19\n"                                                                             \
+    "    .cfi_restore x20\n"                                                                             \
+    "    .cfi_restore x21\n"                                                                             \
+    "    .cfi_restore x22\n"                                                                             \
+    "    .cfi_restore x23\n"                                                                             \
+    "    .cfi_restore x24\n"                                                                             \
+    "    .cfi_restore x25\n"                                                                             \
+    "    .cfi_restore x26\n"                                                                             \
+    "    .cfi_restore x27\n"                                                                             \
+    "    .cfi_restore x28\n"                                                                             \
+    "    .cfi_restore x29\n"                                                                             \
+    "    .cfi_restore x30\n"                                                                             \
+    "    .cfi_restore d8\n"                                                                              \
+    "    .cfi_restore d9\n"                                                                              \
+    "    .cfi_restore d10\n"                                                                             \
+    "    .cfi_restore d11\n"                                                                             \
+    "    .cfi_restore d12\n"                                                                             \
+    "    .cfi_restore d13\n"                                                                             \
+    "    .cfi_restore d14\n"                                                                             \
+    "    .cfi_restore d15\n"                                                                             \
+    "    ret\n"
+
 // The code of a switch, under the name given; void name(struct apus__context *from, struct apus__context *to).
 #define CONTEXT_SWITCH(name)                                                                             \
     ".text\n"                                                                                            \
@@ -74,45 +114,48 @@ _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly
     /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
     "    ldr x10, [x1]\n"                                                                                \
     "    mov sp, x10\n"                                                                                  \
-    "    ldr x11, [sp, #160]\n"                                                                          \
-    "    cmp x9, x11\n"                                                                                  \
-    "    b.eq 1f\n"                                                                                      \
-    "    msr fpcr, x11\n"                                                                                \
-    "1:  ldp x19, x20, [sp, #0]\n"                                                                       \
-    "    ldp x21, x22, [sp, #16]\n"                                                                      \
-    "    ldp x23, x24, [sp, #32]\n"                                                                      \
-    "    ldp x25, x26, [sp, #48]\n"                                                                      \
-    "    ldp x27, x28, [sp, #64]\n"                                                                      \
-    "    ldp x29, x30, [sp, #80]\n"                                                                      \
-    "    ldp d8, d9, [sp, #96]\n"                                                                        \
-    "    ldp d10, d11, [sp, #112]\n"                                                                     \
-    "    ldp d12, d13, [sp, #128]\n"                                                                     \
-    "    ldp d14, d15, [sp, #144]\n"                                                                     \
-    "    add sp, sp, #176\n"                                                                             \
-    "    .cfi_def_cfa_offset 0\n"                                                                        \
-    "    .cfi_restore x19\n"                                                                             \
-    "    .cfi_restore x20\n"                                                                             \
-    "    .cfi_restore x21\n"                                                                             \
-    "    .cfi_restore x22\n"                                                                             \
-    "    .cfi_restore x23\n"                                                                             \
-    "    .cfi_restore x24\n"                                                                             \
-    "    .cfi_restore x25\n"                                                                             \
-    "    .cfi_restore x26\n"                                                                             \
-    "    .cfi_restore x27\n"                                                                             \
-    "    .cfi_restore x28\n"                                                                             \
-    "    .cfi_restore x29\n"                                                                             \
-    "    .cfi_restore x30\n"                                                                             \
-    "    .cfi_restore d8\n"                                                                              \
-    "    .cfi_restore d9\n"                                                                              \
-    "    .cfi_restore d10\n"                                                                             \
-    "    .cfi_restore d11\n"                                                                             \
-    "    .cfi_restore d12\n"                                                                             \
-    "    .cfi_restore d13\n"                                                                             \
-    "    .cfi_restore d14\n"                                                                             \
-    "    .cfi_restore d15\n"                                                                             \
-    "    ret\n"                                                                                          \
+    CONTEXT_CONTINUE                                                                                     \
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
+
+// The second half by itself, under the name given; _Noreturn void name(struct apus__context *to).
+#define CONTEXT_ENTER(name)                                                                              \
+    ".text\n"                                                                                            \
+    ".p2align 4\n"                                                                                       \
+    ".globl " name "\n"                                                                                  \
+    ".hidden " name "\n"                                                                                 \
+    ".type " name ", %function\n"                                                                        \
+    name ":\n"                                                                                           \
+    "    .cfi_startproc\n"                                                                               \
+    CONTEXT_LANDING                                                                                      \
+    "    mrs x9, fpcr\n"                                                                                 \
+    "    ldr x10, [x0]\n"                                                                                \
+    "    mov sp, x10\n"                                                                                  \
+    "    .cfi_def_cfa_offset 176\n"                                                                      \
+    "    .cfi_offset x19, -176\n"                                                                        \
+    "    .cfi_offset x20, -168\n"                                                                        \
+    "    .cfi_offset x21, -160\n"                                                                        \
+    "    .cfi_offset x22, -152\n"                                                                        \
+    "    .cfi_offset x23, -144\n"                                                                        \
+    "    .cfi_offset x24, -136\n"                                                                        \
+    "    .cfi_offset x25, -128\n"                                                                        \
+    "    .cfi_offset x26, -120\n"                                                                        \
+    "    .cfi_offset x27, -112\n"                                                                        \
+    "    .cfi_offset x28, -104\n"                                                                        \
+    "    .cfi_offset x29, -96\n"                                                                         \
+    "    .cfi_offset x30, -88\n"                                                                         \
+    "    .cfi_offset d8, -80\n"                                                                          \
+    "    .cfi_offset d9, -72\n"                                                                          \
+    "    .cfi_offset d10, -64\n"                                                                         \
+    "    .cfi_offset d11, -56\n"                                                                         \
+    "    .cfi_offset d12, -48\n"                                                                         \
+    "    .cfi_offset d13, -40\n"                                                                         \
+    "    .cfi_offset d14, -32\n"                                                                         \
+    "    .cfi_offset d15, -24\n"                                                                         \
+    CONTEXT_CONTINUE                                                                                     \
+    "    .cfi_endproc\n"                                                                                 \
+    ".size " name ", . - " name "\n"
+
 
 __asm__(
     ".text\n"

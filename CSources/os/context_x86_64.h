@@ -36,6 +36,35 @@ struct context_frame {
     uintptr_t return_address;
 };
 
+// The second half of a switch: continues the context whose stack pointer has been loaded.
+#define CONTEXT_CONTINUE                                                                                 \
+    "    ldmxcsr (%rsp)\n"                                                                               \
+    "    fldcw 4(%rsp)\n"                                                                                \
+    "    addq $8, %rsp\n"                                                                                \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    popq %r15\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %r15\n"                                                                            \
+    "    popq %r14\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %r14\n"                                                                            \
+    "    popq %r13\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %r13\n"                                                                            \
+    "    popq %r12\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %r12\n"                                                                            \
+    "    popq %rbx\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %rbx\n"                                                                            \
+    "    popq %rbp\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_restore %rbp\n"                                                                            \
+    "    popq %rdx\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_register %rip, %rdx\n"                                                                     \
+    CONTEXT_JUMP " *%rdx\n"
+
 // The code of a switch, under the name given; void name(struct apus__context *from, struct apus__context *to).
 #define CONTEXT_SWITCH(name)                                                                             \
     ".text\n"                                                                                            \
@@ -71,32 +100,29 @@ struct context_frame {
     "    movq %rsp, (%rdi)\n"                                                                            \
     /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
     "    movq (%rsi), %rsp\n"                                                                            \
-    "    ldmxcsr (%rsp)\n"                                                                               \
-    "    fldcw 4(%rsp)\n"                                                                                \
-    "    addq $8, %rsp\n"                                                                                \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    popq %r15\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %r15\n"                                                                            \
-    "    popq %r14\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %r14\n"                                                                            \
-    "    popq %r13\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %r13\n"                                                                            \
-    "    popq %r12\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %r12\n"                                                                            \
-    "    popq %rbx\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %rbx\n"                                                                            \
-    "    popq %rbp\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %rbp\n"                                                                            \
-    "    popq %rdx\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_register %rip, %rdx\n"                                                                     \
-    CONTEXT_JUMP " *%rdx\n"                                                                              \
+    CONTEXT_CONTINUE                                                                                     \
+    "    .cfi_endproc\n"                                                                                 \
+    ".size " name ", . - " name "\n"
+
+// The second half by itself, under the name given; _Noreturn void name(struct apus__context *to).
+#define CONTEXT_ENTER(name)                                                                              \
+    ".text\n"                                                                                            \
+    ".p2align 4\n"                                                                                       \
+    ".globl " name "\n"                                                                                  \
+    ".hidden " name "\n"                                                                                 \
+    ".type " name ", @function\n"                                                                        \
+    name ":\n"                                                                                           \
+    "    .cfi_startproc\n"                                                                               \
+    CONTEXT_LANDING                                                                                      \
+    "    movq (%rdi), %rsp\n"                                                                            \
+    "    .cfi_def_cfa_offset 64\n"                                                                       \
+    "    .cfi_offset %rbp, -16\n"                                                                        \
+    "    .cfi_offset %rbx, -24\n"                                                                        \
+    "    .cfi_offset %r12, -32\n"                                                                        \
+    "    .cfi_offset %r13, -40\n"                                                                        \
+    "    .cfi_offset %r14, -48\n"                                                                        \
+    "    .cfi_offset %r15, -56\n"                                                                        \
+    CONTEXT_CONTINUE                                                                                     \
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
 

@@ -166,20 +166,6 @@ static void signal_append(struct apus__owner *here, struct apus_process *process
     apus__wake(here, process);
 }
 
-// The result of what the process waits for, if it waits for `ref`.
-static bool signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
-{
-    if (!(process->flags & APUS__WAITING) || ref == 0)
-        return false;
-    struct apus__wait *wait = process->extra->wait;
-    if (wait->ref != ref || process->flags & APUS__READY)
-        return false;
-    wait->result = message;
-    process->flags |= APUS__READY;
-    apus__schedule(here, process);
-    return true;
-}
-
 // Takes away the open request `ref`. False if it has had its outcome.
 static bool signal_close_request(struct apus__owner *here, struct apus_process *process, uint64_t ref)
 {
@@ -197,7 +183,7 @@ static bool signal_close_request(struct apus__owner *here, struct apus_process *
 static void signal_accept(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
     if (message->kind == APUS__REPLY) {
-        if (signal_result(here, process, message->ref.id, message))
+        if (apus__signal_result(here, process, message->ref.id, message))
             return;
         if (!signal_close_request(here, process, message->ref.id)) {
             apus__message_drop(here, message);
@@ -296,7 +282,7 @@ static void signal_down(struct apus__owner *here, struct apus_process *process, 
         apus__relation_remove(here, process, monitor);
     } else {
         message = apus__down_message(here, signal->ref, signal->from, signal->reason);
-        if (signal_result(here, process, signal->ref, message))
+        if (apus__signal_result(here, process, signal->ref, message))
             return;
         if (!signal_close_request(here, process, signal->ref)) {
             apus__message_free(here, message);

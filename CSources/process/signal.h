@@ -101,6 +101,28 @@ void apus__answer_info(struct apus__owner *here, struct apus_process *process, a
 // to it does not pile up behind them all.
 void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process);
 
+// Gives a turn to a process of ours that has none: the next one, if that is free.
+apus_inline void apus__schedule_next(struct apus__owner *here, struct apus_process *process)
+{
+    process->flags |= APUS__SCHEDULED;
+    if (apus_likely(here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL))
+        here->next = process;
+    else
+        apus__run_queue_push(&here->run, &process->run, process->priority);
+}
+
+// Hands over the result of what the process waits for, if it waits for `ref`.
+apus_inline bool apus__signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
+{
+    if ((process->flags & (APUS__WAITING | APUS__READY)) != APUS__WAITING || ref == 0 || process->extra->wait->ref != ref)
+        return false;
+    process->extra->wait->result = message;
+    process->flags |= APUS__READY;
+    if (apus_likely(!(process->flags & APUS__SCHEDULED)))
+        apus__schedule_next(here, process);
+    return true;
+}
+
 // The common cases of apus__wake(). False if it is none of them, and nothing has been done.
 apus_inline bool apus__wake_quick(struct apus__owner *here, struct apus_process *process)
 {
@@ -137,11 +159,16 @@ apus_inline bool apus__find_near(struct apus__owner *here, apus_pid to, struct a
 apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
 {
     struct apus_process *process;
-    if (apus_likely(message->kind <= APUS__REQUEST && apus__find_near(here, to, &process))) {
-        apus_bump_relaxed(&here->counters.sent_local, 1);
-        apus__mailbox_append(process, message);
-        apus__wake(here, process);
-        return 0;
+    if (apus_likely(message->kind <= APUS__REPLY && apus__find_near(here, to, &process))) {
+        bool is_result = message->kind == APUS__REPLY;
+        if (!is_result) {
+            apus__mailbox_append(process, message);
+            apus__wake(here, process);
+        }
+        if (!is_result || apus__signal_result(here, process, message->ref.id, message)) {
+            apus_bump_relaxed(&here->counters.sent_local, 1);
+            return 0;
+        }
     }
     return apus__deliver_otherwise(here, to, message);
 }

@@ -17,7 +17,7 @@ struct apus__hook_state {
     int32_t mutexes, guards;
 };
 
-extern _Atomic(const apus_hooks *) apus__hooks;
+extern _Atomic(const apus_hooks *) apus__hooks __attribute__((visibility("hidden")));
 
 // Before the switch away, and after the one that comes back, perhaps on another thread: out of line, so that the compiler does not keep
 // the address of a thread-local variable from one to the other.

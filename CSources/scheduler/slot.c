@@ -3,9 +3,9 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/pages.h"
-#include "scheduler/hooks.h"
 #include "scheduler/monitor.h"
 #include "scheduler/timers.h"
+#include "scheduler/wait.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ enum {
 
 static void slot_loop(void *argument);
 
-static struct apus__fiber *fiber_new(struct apus__slot *slot)
+struct apus__fiber *apus__fiber_new(struct apus__slot *slot)
 {
     struct apus__stack stack;
     if (apus__inject_fail(APUS__INJECT_STACK) ||
@@ -54,124 +54,22 @@ static void fiber_free(struct apus__fiber *fiber)
     apus__stack_unmap(&stack);
 }
 
-static struct apus__fiber *fiber_take(struct apus__slot *slot)
-{
-    struct apus__fiber *fiber = slot->free_fibers;
-    if (!fiber)
-        return fiber_new(slot);
-    slot->free_fibers = fiber->next;
-    slot->free_count--;
-    return fiber;
-}
-
-static void fiber_give(struct apus__slot *slot, struct apus__fiber *fiber)
-{
-    fiber->next = slot->free_fibers;
-    slot->free_fibers = fiber;
-    slot->free_count++;
-}
-
 // Unmaps free stacks beyond what a slot keeps. Called by the loop, whose own stack is not among them.
 static void fibers_trim(struct apus__slot *slot)
 {
     while (slot->free_count > FIBERS_KEPT)
-        fiber_free(fiber_take(slot));
+        fiber_free(apus__fiber_take(slot));
 }
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
-
-int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
-{
-    struct apus__owner *here = &slot->owner;
-    struct apus_process *process = here->current;
-    if (apus_unlikely(process->flags & APUS__CLEANING))
-        return -EPERM;
-    if (!apus__extra(here, process) || !(wait->fiber = fiber_take(slot)))
-        return -ENOMEM;
-    wait->process = process;
-    wait->timed_out = false;
-    apus__wheel_entry_init(&wait->deadline.entry);
-    process->extra->wait = wait;
-    process->extra->pins++;
-    process->flags |= APUS__WAITING;
-    apus_bump_relaxed(&here->counters.waits_begun, 1);
-    return 0;
-}
-
-static void wait_end(struct apus__slot *slot, struct apus__wait *wait)
-{
-    struct apus_process *process = wait->process;
-    apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
-    process->extra->wait = NULL;
-    process->extra->pins--;
-    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
-    apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
-}
-
-void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
-{
-    fiber_give(slot, wait->fiber);
-    wait_end(slot, wait);
-}
-
-// Whether a process whose stack is being set aside has something to do already.
-static bool wait_is_due(const struct apus_process *process, const struct apus__wait *wait)
-{
-    return process->flags & (APUS__EXITING | APUS__READY) ||
-           (wait->takes_messages && process->first && process->last != wait->seen);
-}
-
-// Goes on with another stack; returns when the process goes on with this one.
-static void wait_park(struct apus__slot *slot, struct apus__wait *wait, struct apus__fiber *next)
-{
-    struct apus__owner *here = &slot->owner;
-    struct apus_process *process = wait->process;
-    struct apus__fiber *mine = slot->fiber;
-    struct apus__hook_state hooks;
-    apus__hooks_leave(&hooks);
-    wait->handling = here->handling;
-    wait->fiber = mine;
-    process->flags &= ~(uint32_t)APUS__SCHEDULED;
-    if (wait_is_due(process, wait))
-        apus__schedule(here, process);
-    here->current = NULL;
-    // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
-    if (apus_unlikely(apus_load_acquire(&slot->events))) {
-        fiber_give(slot, next);
-        slot->fiber = NULL;
-        apus__context_switch(&mine->context, slot->native);
-    } else {
-        slot->fiber = next;
-        apus__context_switch(&mine->context, &next->context);
-    }
-    here->current = process;
-    here->handling = wait->handling;
-    apus__turn_begin(slot);
-    apus__hooks_enter(&hooks);
-}
-
-void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
-{
-    if (wait->process->flags & APUS__READY && !wait->yields) {
-        apus__wait_cancel(slot, wait); // the outcome has come while it was being asked for
-        return;
-    }
-    if (timeout_ms != APUS_INFINITY) {
-        wait->deadline.kind = APUS__DEADLINE_WAIT;
-        wait->deadline.entry.due = apus__due(timeout_ms);
-        apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
-    }
-    wait_park(slot, wait, wait->fiber);
-    wait_end(slot, wait);
-}
 
 void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__fiber *mine = slot->fiber;
     struct apus__fiber *other = process->extra->wait->fiber;
-    fiber_give(slot, mine);
+    apus__fiber_give(slot, mine);
     slot->fiber = other;
-    apus__context_resume(&mine->context, &other->context);
+    apus__context_restart(&mine->context, &mine->usable, slot_loop, slot, &other->context);
 }
 
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process)
@@ -182,7 +80,7 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     if (wait->asked.id)
         apus__signal_send(&slot->owner, wait->asked,
                           &(struct apus__signal){(enum apus__kind)wait->take_back, apus__pid(process), wait->ref, 0, NULL});
-    wait_end(slot, wait);
+    apus__wait_end(slot, wait);
     // What the callback was given and what it waited for go the way of the mailbox.
     if (handling && handling->flags & APUS__HELD)
         handling = NULL;
@@ -193,7 +91,7 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     }
     apus__context_destroy(&fiber->context);
     apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    fiber_give(slot, fiber);
+    apus__fiber_give(slot, fiber);
 }
 
 // --- Losing the slot in the middle of a callback --------------------------------------------------------------------------------
@@ -213,7 +111,7 @@ int apus__slot_detach(struct apus__slot *slot)
     int result = apus__wait_prepare(slot, wait);
     if (result)
         return result;
-    fiber_give(slot, wait->fiber); // for the next carrier to enter by
+    apus__fiber_give(slot, wait->fiber); // for the next carrier to enter by
     wait->fiber = mine;
     wait->is_detached = true;
     wait->handling = here->handling;
@@ -250,16 +148,16 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
     apus_bump_relaxed(&here->counters.waits_ended, 1);
     apus__context_destroy(&fiber->context);
     apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    fiber_give(slot, fiber);
+    apus__fiber_give(slot, fiber);
     apus__run_bury(slot, process, handling, has_returned);
 }
 
 void apus__slot_need_fiber(struct apus__slot *slot)
 {
     while (!slot->free_fibers) {
-        struct apus__fiber *fiber = fiber_new(slot);
+        struct apus__fiber *fiber = apus__fiber_new(slot);
         if (fiber)
-            fiber_give(slot, fiber);
+            apus__fiber_give(slot, fiber);
         else
             usleep(1000);
     }
@@ -273,7 +171,7 @@ void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context 
     slot->owner.current = wait->process;
     slot->owner.handling = wait->handling;
     apus__turn_begin(slot);
-    wait_end(slot, wait);
+    apus__wait_end(slot, wait);
 }
 
 // --- The loop -------------------------------------------------------------------------------------------------------------------
@@ -434,7 +332,7 @@ static void slot_idle(struct apus__slot *slot)
 static void slot_leave(struct apus__slot *slot)
 {
     struct apus__fiber *mine = slot->fiber;
-    fiber_give(slot, mine);
+    apus__fiber_give(slot, mine);
     slot->fiber = NULL;
     apus__context_switch(&mine->context, slot->native);
 }
@@ -464,7 +362,7 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events)
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
 {
     // There is one: made with the slot, or left behind by slot_leave().
-    struct apus__fiber *fiber = fiber_take(slot);
+    struct apus__fiber *fiber = apus__fiber_take(slot);
     slot->native = native;
     slot->fiber = fiber;
     slot->turns_to_clock = 1;
@@ -489,19 +387,19 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     apus__reserve_fill(owner);
     apus__nursery_fill(owner);
     // One stack from the beginning: the loop's own. Entering the slot cannot fail then, whoever carries it.
-    struct apus__fiber *fiber = fiber_new(slot);
+    struct apus__fiber *fiber = apus__fiber_new(slot);
     if (!fiber) {
         apus__slot_destroy(slot);
         return -ENOMEM;
     }
-    fiber_give(slot, fiber);
+    apus__fiber_give(slot, fiber);
     return 0;
 }
 
 void apus__slot_destroy(struct apus__slot *slot)
 {
     while (slot->free_fibers)
-        fiber_free(fiber_take(slot));
+        fiber_free(apus__fiber_take(slot));
     apus__reserve_release(&slot->owner);
     apus__heap_retire(&slot->owner.heap);
 }

@@ -110,15 +110,7 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events);
 // Gives a process its turn (run.c). True: a turn was had.
 bool apus__run(struct apus__slot *slot, struct apus_process *process);
 
-// A wait of the current process, in two steps, so that an outcome that arrives while it is being asked for is not lost. Prepare says
-// what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it takes, its reply, its
-// deadline. If the question cannot be sent, cancel. Errors of prepare: -ENOMEM, also if there is no stack to go on with;
-// -EPERM in cleanup.
-int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait);
-void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait);
-void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms);
-
-// Goes on with a process whose wait is over; returns when the loop on the calling fiber is to go on.
+// Goes on with a process whose wait is over. The loop on the calling fiber goes on by a return from here, or from its beginning.
 void apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
 
 // Forgets the stack of a waiting process that must end.

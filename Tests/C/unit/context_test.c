@@ -107,6 +107,39 @@ TEST(leave, "a context that leaves can be made again on the same stack")
     pair_end(&pair);
 }
 
+// Counts, and asks from deep below to go on from its beginning or from here, which must not matter.
+static void restarting(void *argument);
+static __attribute__((noinline)) void restart_below(struct pair *pair, int depth)
+{
+    volatile char frame[200];
+    frame[0] = (char)depth;
+    if (depth > 0)
+        restart_below(pair, depth - 1);
+    else
+        apus__context_restart(&pair->other, &pair->stack, restarting, pair, &pair->native);
+    CHECK_EQ(frame[0], (char)depth);
+}
+
+static void restarting(void *argument)
+{
+    struct pair *pair = argument;
+    for (;;) {
+        pair->count++;
+        restart_below(pair, (int)(pair->count % 10));
+    }
+}
+
+TEST(restart, "a context that is restarted goes on where it was, or from its beginning")
+{
+    struct pair pair;
+    pair_start(&pair, restarting);
+    for (long i = 1; i <= 100000; i++) {
+        pair_go(&pair);
+        CHECK_EQ(pair.count, i);
+    }
+    pair_end(&pair);
+}
+
 static void check_stack(void *argument)
 {
     struct pair *pair = argument;

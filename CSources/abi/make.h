@@ -1,0 +1,66 @@
+// abi/make.h - messages made from what a caller gives.
+#ifndef APUS_ABI_MAKE_H
+#define APUS_ABI_MAKE_H
+
+#include "process/signal.h"
+
+// Whether a caller's type and payload make a message: 0, -EINVAL or -EMSGSIZE.
+apus_inline int apus__message_check(const apus_type *type, const void *payload, size_t size)
+{
+    if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
+        return type ? -EMSGSIZE : -EINVAL;
+    return apus_likely(type && (payload || !size)) ? 0 : -EINVAL;
+}
+
+// Copies at most APUS__LINE_PAYLOAD bytes without a call.
+apus_inline void apus__payload_copy_small(char *to, const char *from, size_t size)
+{
+    if (apus_likely(size == 8)) {
+        memcpy(to, from, 8);
+    } else if (size > 8) {
+        // Two that overlap.
+        uint64_t head, tail;
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + size - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + size - 8, &tail, 8);
+    } else if (size >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + size - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + size - 4, &tail, 4);
+    } else if (size) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
+apus_inline void apus__payload_copy(void *to, const void *from, size_t size)
+{
+    if (size <= APUS__LINE_PAYLOAD)
+        apus__payload_copy_small(to, from, size);
+    else
+        memcpy(to, from, size);
+}
+
+// Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
+apus_inline int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
+                                   apus_message **made)
+{
+    int error = apus__message_check(type, payload, size);
+    if (apus_unlikely(error))
+        return error;
+    apus_message *message = apus__message_alloc(here, size, kind);
+    if (apus_unlikely(!message))
+        return -ENOMEM;
+    message->type = type;
+    message->from = apus__sender(here);
+    message->ref = APUS_NO_REF;
+    apus__payload_copy(apus_message_payload(message), payload, size);
+    *made = message;
+    return 0;
+}
+
+#endif

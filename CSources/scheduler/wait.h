@@ -1,0 +1,122 @@
+// scheduler/wait.h - setting a stack aside: the way into a wait and out of it.
+//
+// Idea:       a wait that is over goes on where it was called, on another stack than the one that called the switch. Processors foresee
+//             each return from there on wrongly, so all of it is inlined into the function that waits: one wrong guess in place of one
+//             for each call on the way.
+// Steps:      prepare says what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it
+//             takes, its reply, its deadline. So an outcome that arrives while it is being asked for is not lost. If the question cannot
+//             be sent, cancel.
+// Who:        the current process, on its slot.
+#ifndef APUS_SCHEDULER_WAIT_H
+#define APUS_SCHEDULER_WAIT_H
+
+#include "scheduler/hooks.h"
+#include "scheduler/slot.h"
+#include "scheduler/timers.h"
+
+// A stack to go on with: from those that are free, else a new one. NULL if there is none.
+struct apus__fiber *apus__fiber_new(struct apus__slot *slot);
+apus_inline struct apus__fiber *apus__fiber_take(struct apus__slot *slot)
+{
+    struct apus__fiber *fiber = slot->free_fibers;
+    if (apus_unlikely(!fiber))
+        return apus__fiber_new(slot);
+    slot->free_fibers = fiber->next;
+    slot->free_count--;
+    return fiber;
+}
+
+apus_inline void apus__fiber_give(struct apus__slot *slot, struct apus__fiber *fiber)
+{
+    fiber->next = slot->free_fibers;
+    slot->free_fibers = fiber;
+    slot->free_count++;
+}
+
+// Errors: -ENOMEM, also if there is no stack to go on with; -EPERM.
+apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = here->current;
+    if (apus_unlikely(process->flags & APUS__CLEANING))
+        return -EPERM;
+    if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(slot))))
+        return -ENOMEM;
+    wait->process = process;
+    wait->timed_out = false;
+    apus__wheel_entry_init(&wait->deadline.entry);
+    process->extra->wait = wait;
+    process->extra->pins++;
+    process->flags |= APUS__WAITING;
+    apus_bump_relaxed(&here->counters.waits_begun, 1);
+    return 0;
+}
+
+apus_inline void apus__wait_end(struct apus__slot *slot, struct apus__wait *wait)
+{
+    struct apus_process *process = wait->process;
+    apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
+    process->extra->wait = NULL;
+    process->extra->pins--;
+    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
+    apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
+}
+
+apus_inline void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
+{
+    apus__fiber_give(slot, wait->fiber);
+    apus__wait_end(slot, wait);
+}
+
+// Whether a process whose stack is being set aside has something to do already.
+apus_inline bool apus__wait_is_due(const struct apus_process *process, const struct apus__wait *wait)
+{
+    return process->flags & (APUS__EXITING | APUS__READY) ||
+           (wait->takes_messages && process->first && process->last != wait->seen);
+}
+
+// Goes on with another stack; returns when the process goes on with this one.
+apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wait, struct apus__fiber *next)
+{
+    struct apus__owner *here = &slot->owner;
+    struct apus_process *process = wait->process;
+    struct apus__fiber *mine = slot->fiber;
+    struct apus__hook_state hooks;
+    apus__hooks_leave(&hooks);
+    wait->handling = here->handling;
+    wait->fiber = mine;
+    process->flags &= ~(uint32_t)APUS__SCHEDULED;
+    if (apus__wait_is_due(process, wait))
+        apus__schedule(here, process);
+    here->current = NULL;
+    struct apus__context *to = &next->context;
+    slot->fiber = next;
+    // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
+    if (apus_unlikely(apus_load_acquire(&slot->events))) {
+        apus__fiber_give(slot, next);
+        slot->fiber = NULL;
+        to = slot->native;
+    }
+    apus__context_switch(&mine->context, to);
+    here->current = process;
+    here->handling = wait->handling;
+    apus__turn_begin(slot);
+    apus__hooks_enter(&hooks);
+}
+
+apus_inline void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
+{
+    if (apus_unlikely(wait->process->flags & APUS__READY && !wait->yields)) {
+        apus__wait_cancel(slot, wait); // the outcome has come while it was being asked for
+        return;
+    }
+    if (timeout_ms != APUS_INFINITY) {
+        wait->deadline.kind = APUS__DEADLINE_WAIT;
+        wait->deadline.entry.due = apus__due(timeout_ms);
+        apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
+    }
+    apus__wait_park(slot, wait, wait->fiber);
+    apus__wait_end(slot, wait);
+}
+
+#endif
