@@ -71,5 +71,43 @@ catches mailbox OWNER_RELAXED 'seer==_pid'
 catches mailbox LOCAL_RELAXED 'seer==_pid'
 catches mailbox LOCAL_OVERTAKES 'number==next_number[sender]'
 
+settled='linked[0]&& !(dead[0])'
+holds links
+[ "$full" != --full ] || holds links -DACTIONS=6
+catches links EXIT_UNCHECKED '!(unlinked[me])'
+catches links NO_ACK "$settled"
+catches links ACK_UNCHECKED "$settled"
+catches links DEAD_SILENT "$settled"
+catches links LINK_KEPT "$settled"
+
+one_down='(downs[0]==1)&&(downs[1]==1)'
+holds ending
+catches ending PID_UNCHECKED 'meant_for==generation'
+catches ending SAME_PID "$one_down"
+catches ending DEAD_SILENT "$one_down"
+catches ending REMOTE_DROPPED "$one_down"
+catches ending TOLD_TWICE 'downs[i]<=1'
+catches ending DOWN_OVERTAKES 'got_it'
+
+holds handoff
+[ "$full" != --full ] || holds handoff -DHANDOFFS=3
+catches handoff STILL_THERE 'runs[slot]==1'
+catches handoff CLAIM_UNCHECKED 'slot!=255'
+catches handoff SLOT_LATE 'slot!=255'
+catches handoff SPARE_STORED 'ended==4'
+catches handoff QUIT_FIRST 'ended==4'
+
+holds parking
+for bug in UNCHECKED EVENT_UNSEEN FUTEX_BLIND PARK_RELAXED PUSH_RELAXED WAKE_UNCLAIMED; do
+    catches parking $bug '(taken==(2*2))&&seen'
+done
+
+holds sharing
+[ "$full" != --full ] || holds sharing -DSTART=7 -DSPURIOUS=2
+catches sharing KEPT '(ran&process)==0'
+for bug in GIFT_UNCLAIMED CLAIM_UNWOKEN CLAIMED_ONCE; do
+    catches sharing $bug 'ran==((3|8)|16)'
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
