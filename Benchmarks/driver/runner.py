@@ -157,6 +157,8 @@ class Run:
                             {"BENCH_ECHO_CLIENT": os.path.abspath(f"{self.plan.build_root}/limits/echo_client")})
         self.log.write(outcome.text)
         self.log.flush()
+        if outcome.value is not None and outcome.unit != BY_NAME[workload].unit:
+            outcome.complaint = f"the unit is {BY_NAME[workload].unit}, not {outcome.unit}"
         if outcome.status == 3:
             self.no_more[peer, workload, cores] = peers.NO_FORM
             return

@@ -41,7 +41,7 @@ ALL = [
              "512 processes ping all 511 others with their own pid and are answered; *1* round, at least one", 2, 10, scales=True),
     Workload("spawn", "core", "spawn/s", "what does a short life cost?",
              "*500,000* processes, at most 10,000 at once, each sends one message and ends", 0.3, 3, scales=True),
-    Workload("idle_mem", "core", "bytes/process", "what does a long quiet one cost?",
+    Workload("idle_mem", "core", "bytes/proc", "what does a long quiet one cost?",
              "*1,000,000* processes, each has handled one message and waits; growth of VmRSS, with the pid kept for it", 0.1, 1, alone=True),
     Workload("skynet", "core", "s", "spawning, messages and ends together, in a wide tree",
              "10 children each, down to 10^6 leaves, sums back up; *1* repetition, at least one", 1, 2, scales=True),
