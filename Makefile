@@ -5,7 +5,7 @@
 #   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
 #   make soak            the torture at full size under both sanitizers
 #   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
-#   make bench           Apus beside other runtimes, which it installs as far as it can; bench-full, bench-scaling: longer, over cores
+#   make bench           Apus beside other runtimes, which it installs as far as it can; -full, -scaling, -numa: longer, over cores, over nodes
 #   make deps            installs the packages that all of this needs (Debian and its like)
 
 VERSION = 0.1.0
@@ -59,7 +59,7 @@ TEST_FOLDERS = torture simulation faults conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
 .PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests \
-        bench bench-full bench-scaling bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift clean
+        bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -202,6 +202,11 @@ build/deps/peers: Benchmarks/setup.sh
 
 bench bench-full bench-scaling: all | build/deps/peers build/deps/bench
 	@Benchmarks/bench $(patsubst bench,quick,$(patsubst bench-%,%,$@))
+# What crosses a border between nodes, counted on the machine of test-numa; the next report has the table.
+bench-numa: all | build/deps/bench build/deps/numa
+	@CC='$(CC)' CFLAGS='$(ALL_CFLAGS)' NUMA_TESTS=Benchmarks/numa/counts.c Tests/numa/run.sh $(BUILD)
+	@mkdir -p build/bench
+	@Benchmarks/bench numa build/numa/console.log build/bench/numa.json
 bench-smoke: all | build/deps/bench
 	@Tests/smoke.sh
 test-bench: | build/deps/bench

@@ -5,6 +5,7 @@
     machine     what it runs on
     runner      rounds, turns, limits of time; the results as they come
     limits      what the hardware allows, and which of it bounds a workload
+    numa        counts of the machine of four nodes
     stats       medians, spreads, rank tests; pure functions
     compare     two runs, or two builds in one: what changed and what is noise
     document    headings, tables and figures, as HTML and as Markdown

@@ -123,7 +123,7 @@ def percentiles(title, curves, peers, unit="µs"):
     for n, p in enumerate(names):
         image.path([place(s, v) for s, v in curves[p]], name_class(p), 2.6 if p.startswith("apus") else 1.6,
                    DASHES[peers.index(p) % len(DASHES)], p)
-        image.text(x + plot_width + 8, labels[n] + 4, p, "start", "f" + name_class(p))
+        image.text(ends[n][0] + 8, labels[n] + 4, p, "start", "f" + name_class(p))
     return image
 
 

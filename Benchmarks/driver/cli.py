@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from . import compare, peers, report, workloads
+from . import compare, numa, peers, report, workloads
 from .runner import Plan, Run
 
 QUICK_PEERS = "apus-c apus-swift erlang go caf tokio swift-actors"
@@ -49,7 +49,7 @@ def parser():
         command.add_argument("--limit", type=float, default=environment("LIMIT"), help="[LIMIT] seconds that one run may take")
         command.add_argument("--placement", choices=["compact", "spread"], default="compact", help="fill one NUMA node after the other, or by turns")
         command.add_argument("--build-root", default=environment("BUILD_ROOT", "build/bench"), help="[BUILD_ROOT] where builds and results go")
-        command.add_argument("--numa", help="a file of counts that `make bench-numa` has written, for the report")
+        command.add_argument("--numa", help="counts that `make bench-numa` has written, for the report; default: numa.json in the build root, if it is there")
         if name == "before-after":
             command.add_argument("revision", help="the commit to compare with")
     again = commands.add_parser("report", help="write the report of a run again")
@@ -57,6 +57,9 @@ def parser():
     two = commands.add_parser("compare", help="two runs: what changed and what is noise")
     two.add_argument("before", help="a run-*.json")
     two.add_argument("after", help="a run-*.json")
+    counts = commands.add_parser("numa", help="the counts of numa/counts.c, from the console of the machine of four nodes, as JSON for --numa")
+    counts.add_argument("console", help="what Tests/numa/run.sh has kept: build/numa/console.log")
+    counts.add_argument("out")
     commands.add_parser("list", help="the workloads")
     commands.add_parser("table", help="the table of the workloads, as in Benchmarks/WORKLOADS.md")
     return main
@@ -114,8 +117,9 @@ def measure(arguments):
         print(f"bench: what has to be measured could not be built; see {run.path('log', 'txt')}", file=sys.stderr)
         return 1
     passed = run.run()
-    if arguments.numa:
-        run.data["numa"] = load(arguments.numa)
+    counts = arguments.numa or f"{plan.build_root}/numa.json"
+    if arguments.numa or os.path.exists(counts):
+        run.data["numa"] = load(counts)
     if arguments.command == "before-after":
         name = next(p for p in plan.peers if "@" not in p)
         document = report.comparison_of_builds(compare.builds(run.data, f"{name}@{arguments.revision}", name), f"{name}: {arguments.revision} and now", [
@@ -141,6 +145,12 @@ def main(arguments=None):
     if arguments.command == "table":
         for group, title in workloads.GROUP_TITLES.items():
             print(f"## {title}\n\n{workloads.markdown_table(group)}\n")
+        return 0
+    if arguments.command == "numa":
+        with open(arguments.console, encoding="utf-8", errors="replace") as file:
+            counts = numa.table(file.read())
+        with open(arguments.out, "w", encoding="utf-8") as file:
+            json.dump(counts, file, indent=1)
         return 0
     if arguments.command == "report":
         paths = report.write(report.build(load(arguments.run)), os.path.dirname(arguments.run) or ".",

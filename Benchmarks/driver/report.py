@@ -125,7 +125,8 @@ def comparison_table(document, results, cores, group):
         return
     others = [p for p in results.peers if p != results.ours]
     document.paragraph(f"**{GROUP_TITLES[group]}, {cores} core{'s' if cores > 1 else ''}**")
-    head = ["workload", "unit"] + ([results.ours] if results.ours else []) + ["best peer", "ratio", "verdict", "of the limit"] + others
+    compared = bool(results.ours) and any(map(peers.is_raced, others))
+    head = ["workload", "unit"] + ([results.ours] if results.ours else []) + (["best peer", "ratio", "verdict"] if compared else []) + ["of the limit"] + others
     rows = []
     for name in names:
         workload = BY_NAME[name]
@@ -133,15 +134,16 @@ def comparison_table(document, results, cores, group):
         if results.ours:
             row.append(measured_cell(results, results.ours, workload, cores))
         against = results.against_best(workload, cores)
-        if against:
+        if not compared:
+            pass
+        elif against:
             word = verdict(against[0], against[2])
             row += [against[1], f"{against[0]:.2f}", Cell(word, tone=tone(word))]
         else:
             row += [results.best(workload, cores) or "none", "", "" if results.best(workload, cores) else "alone"]
         row.append(limit_cell(results, workload, cores))
         rows.append(row + [measured_cell(results, p, workload, cores) for p in others])
-    first = 2 + bool(results.ours)
-    document.table(head, rows, numbers=[2, first + 1, first + 3] + list(range(first + 4, len(head))))
+    document.table(head, rows, numbers=[i for i, title in enumerate(head) if title not in ("workload", "unit", "best peer", "verdict")])
 
 
 def limit_cell(results, workload, cores):

@@ -93,6 +93,8 @@ class Run:
                 versions[folder] = peers.build(peer, self.plan.build_root, self.log)
             if versions[folder] is None:
                 self.data["left_out"].append(peer)
+                if peers.is_ours(peer):
+                    return False
             else:
                 self.data["peers"][peer] = versions[folder]
         if not limits.build(self.plan.build_root, self.log):
@@ -101,7 +103,7 @@ class Run:
         if self.data["left_out"]:
             self.say(f"bench: left out, could not be built: {', '.join(self.data['left_out'])} (Benchmarks/setup.sh installs what peers "
                      f"need; {self.path('log', 'txt')} says why)")
-        return bool(self.data["peers"]) and not any(peers.is_ours(peer) for peer in self.data["left_out"])
+        return bool(self.data["peers"])
 
     # Running.
 

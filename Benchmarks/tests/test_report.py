@@ -6,7 +6,7 @@ import tempfile
 import unittest
 import xml.etree.ElementTree
 
-from driver import charts, compare, limits, peers, report, svg, workloads
+from driver import charts, compare, limits, numa, peers, report, svg, workloads
 from driver.document import Cell, Document
 from tests import check_report, made
 
@@ -119,6 +119,25 @@ class Charts(unittest.TestCase):
         places = svg.spread_out([10, 10, 11, 50], 14)
         self.assertEqual(places, sorted(places))
         self.assertTrue(all(b - a > 13.9 for a, b in zip(places, places[1:])))
+
+
+class Numa(unittest.TestCase):
+    NAMES = "messages remote_messages remote_messages_far moves_near moves_remote moves_far blocks_sampled blocks_remote states_sampled states_remote shared " \
+            "shared_far frees_far"
+
+    def console(self, names):
+        return "booting\n" + "\n".join(f"numa-count aware grouped {name} {10 * (i + 1)}" for i, name in enumerate(names)) + "\n1 passed, 0 failed\n"
+
+    def test_counts_of_the_console_become_a_table(self):
+        counts = numa.table(self.console(self.NAMES.split()))
+        self.assertEqual(counts["rows"], [["grouped", "aware", "10", "200.0 %", "300.0 %", "90", "50", "60", "114.3 %", "111.1 %", "110", "120", "130"]])
+        self.assertEqual(len(counts["rows"][0]), 2 + len(counts["columns"]))
+
+    def test_a_count_that_is_missing_is_named(self):
+        with self.assertRaisesRegex(ValueError, "frees_far"):
+            numa.table(self.console(self.NAMES.split()[:-1]))
+        with self.assertRaises(ValueError):
+            numa.table("nothing")
 
 
 class Table(unittest.TestCase):

@@ -28,7 +28,7 @@ static int child_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour child = {"bench child", 0, child_init, child_handle, NULL, NULL};
+static const apus_behaviour child = {.name = "bench child", .init = child_init, .handle = child_handle};
 
 // Takes the next message, which must be of that type and begin with a pid: a hello, or the exit of a supervisor.
 static apus_pid receive_pid(apus_process *boss, const apus_type *type)

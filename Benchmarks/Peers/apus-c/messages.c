@@ -45,8 +45,10 @@ static int pong_handle(apus_process *self, void *state, apus_message *message)
     return --me->left > 0 ? APUS_OK : APUS_DONE;
 }
 
-static const apus_behaviour ping = {"ping", sizeof(struct player), player_init, ping_handle, NULL, NULL};
-static const apus_behaviour pong = {"pong", sizeof(struct player), player_init, pong_handle, NULL, NULL};
+static const apus_behaviour ping = {.name = "ping", .state_size = sizeof(struct player), .init = player_init,
+                                    .handle = ping_handle};
+static const apus_behaviour pong = {.name = "pong", .state_size = sizeof(struct player), .init = player_init,
+                                    .handle = pong_handle};
 
 enum { PAIRS = 64 };
 
@@ -114,7 +116,7 @@ static int ring_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour ring = {"ring", sizeof(struct ring), ring_init, ring_handle, NULL, NULL};
+static const apus_behaviour ring = {.name = "ring", .state_size = sizeof(struct ring), .init = ring_init, .handle = ring_handle};
 
 static double ring_run(apus_process *boss)
 {
@@ -172,8 +174,9 @@ static int bang_sender_init(apus_process *self, void *state, const void *argumen
     return APUS_DONE;
 }
 
-static const apus_behaviour bang_receiver = {"bang receiver", sizeof(struct bang), bang_receiver_init, bang_receiver_handle, NULL, NULL};
-static const apus_behaviour bang_sender = {"bang sender", 0, bang_sender_init, NULL, NULL, NULL};
+static const apus_behaviour bang_receiver = {.name = "bang receiver", .state_size = sizeof(struct bang),
+                                             .init = bang_receiver_init, .handle = bang_receiver_handle};
+static const apus_behaviour bang_sender = {.name = "bang sender", .init = bang_sender_init};
 
 static double bang_run(apus_process *boss)
 {
@@ -246,7 +249,7 @@ static int big_handle(apus_process *process, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour big = {"big", sizeof(struct big), big_init, big_handle, NULL, NULL};
+static const apus_behaviour big = {.name = "big", .state_size = sizeof(struct big), .init = big_init, .handle = big_handle};
 
 static double big_run(apus_process *boss)
 {
@@ -284,7 +287,7 @@ static int counter_handle(apus_process *self, void *state, apus_message *message
     return APUS_OK;
 }
 
-static const apus_behaviour counter = {"counter", sizeof(int64_t), NULL, counter_handle, NULL, NULL};
+static const apus_behaviour counter = {.name = "counter", .state_size = sizeof(int64_t), .handle = counter_handle};
 
 static int64_t counter_call(apus_pid server, int64_t add)
 {

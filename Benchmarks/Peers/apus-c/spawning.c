@@ -23,7 +23,7 @@ static int brief_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour brief = {"brief", 0, brief_init, NULL, NULL, NULL};
+static const apus_behaviour brief = {.name = "brief", .init = brief_init};
 
 static int spawner_init(apus_process *self, void *state, const void *argument)
 {
@@ -53,7 +53,8 @@ static int spawner_handle(apus_process *self, void *state, apus_message *message
     return APUS_DONE;
 }
 
-static const apus_behaviour spawner = {"spawner", sizeof(struct spawner), spawner_init, spawner_handle, NULL, NULL};
+static const apus_behaviour spawner = {.name = "spawner", .state_size = sizeof(struct spawner), .init = spawner_init,
+                                       .handle = spawner_handle};
 
 static double spawn_run(apus_process *boss)
 {
@@ -84,7 +85,7 @@ static int idle_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour idle = {"idle", sizeof(int64_t), NULL, idle_handle, NULL, NULL};
+static const apus_behaviour idle = {.name = "idle", .state_size = sizeof(int64_t), .handle = idle_handle};
 
 static int64_t resident_bytes(void)
 {
@@ -149,7 +150,8 @@ struct range {
 };
 
 static int skynet_init(apus_process *self, void *state, const void *argument);
-static const apus_behaviour skynet = {"skynet", sizeof(struct node), skynet_init, node_handle, NULL, NULL};
+static const apus_behaviour skynet = {.name = "skynet", .state_size = sizeof(struct node), .init = skynet_init,
+                                      .handle = node_handle};
 
 static int skynet_init(apus_process *self, void *state, const void *argument)
 {
@@ -183,7 +185,7 @@ static double skynet_run(apus_process *boss)
 // The left branch of every call is a process, the right one goes on here: fib(n) = fib(n-1) + fib(n-3) + ... + fib(0 or 1).
 
 static int fib_init(apus_process *self, void *state, const void *argument);
-static const apus_behaviour fib = {"fib", sizeof(struct node), fib_init, node_handle, NULL, NULL};
+static const apus_behaviour fib = {.name = "fib", .state_size = sizeof(struct node), .init = fib_init, .handle = node_handle};
 
 static int fib_init(apus_process *self, void *state, const void *argument)
 {

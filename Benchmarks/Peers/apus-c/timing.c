@@ -73,8 +73,8 @@ static int echo_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour burner = {"burner", 0, burner_init, NULL, NULL, NULL};
-static const apus_behaviour echo = {"echo", 0, NULL, echo_handle, NULL, NULL};
+static const apus_behaviour burner = {.name = "burner", .init = burner_init};
+static const apus_behaviour echo = {.name = "echo", .handle = echo_handle};
 
 struct prober {
     apus_pid echo;
@@ -112,7 +112,8 @@ static int prober_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour prober = {"prober", sizeof(struct prober), prober_init, prober_handle, NULL, NULL};
+static const apus_behaviour prober = {.name = "prober", .state_size = sizeof(struct prober), .init = prober_init,
+                                      .handle = prober_handle};
 
 static int compare_ns(const void *a, const void *b)
 {

@@ -31,7 +31,7 @@ static int receiver_handle(apus_process *self, void *state, apus_message *messag
     return APUS_OK;
 }
 
-static const apus_behaviour receiver = {"receiver", sizeof(struct receiver), NULL, receiver_handle, NULL};
+static const apus_behaviour receiver = {.name = "receiver", .state_size = sizeof(struct receiver), .handle = receiver_handle};
 
 struct sender {
     int64_t loops;
@@ -83,7 +83,7 @@ static int sender_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour sender = {"sender", 0, sender_init, NULL, NULL};
+static const apus_behaviour sender = {.name = "sender", .init = sender_init};
 
 static void group_body(apus_process *self, void *argument)
 {

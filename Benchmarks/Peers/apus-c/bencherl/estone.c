@@ -30,8 +30,8 @@ static int child_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour echo = {"echo", sizeof(int64_t), NULL, echo_handle, NULL};
-static const apus_behaviour child = {"child", 0, child_init, NULL, NULL};
+static const apus_behaviour echo = {.name = "echo", .state_size = sizeof(int64_t), .handle = echo_handle};
+static const apus_behaviour child = {.name = "child", .init = child_init};
 
 static bool is_of_type(const apus_message *message, void *context)
 {

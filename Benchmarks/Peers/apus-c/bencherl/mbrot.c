@@ -12,7 +12,7 @@ static int worker_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour worker = {"worker", 0, worker_init, NULL, NULL};
+static const apus_behaviour worker = {.name = "worker", .init = worker_init};
 
 static double run(apus_process *boss)
 {

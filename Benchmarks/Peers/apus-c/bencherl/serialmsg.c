@@ -65,9 +65,10 @@ static int generator_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour dispatcher = {"dispatcher", 0, NULL, dispatcher_handle, NULL};
-static const apus_behaviour receiver = {"receiver", sizeof(struct receiver), receiver_init, receiver_handle, NULL};
-static const apus_behaviour generator = {"generator", 0, generator_init, NULL, NULL};
+static const apus_behaviour dispatcher = {.name = "dispatcher", .handle = dispatcher_handle};
+static const apus_behaviour receiver = {.name = "receiver", .state_size = sizeof(struct receiver), .init = receiver_init,
+                                        .handle = receiver_handle};
+static const apus_behaviour generator = {.name = "generator", .init = generator_init};
 
 static double run(apus_process *boss)
 {

@@ -52,7 +52,8 @@ static int player_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour player = {"player", sizeof(struct player), player_init, player_handle, NULL};
+static const apus_behaviour player = {.name = "player", .state_size = sizeof(struct player), .init = player_init,
+                                      .handle = player_handle};
 
 static double run(apus_process *boss)
 {

@@ -47,7 +47,8 @@ static int connection_handle(apus_process *self, void *state, apus_message *mess
     return connection_pump(self, state);
 }
 
-static const apus_behaviour connection = {"connection", sizeof(struct connection), connection_init, connection_handle, NULL};
+static const apus_behaviour connection = {.name = "connection", .state_size = sizeof(struct connection), .init = connection_init,
+                                          .handle = connection_handle};
 
 static int listener_wait(apus_process *self, int fd)
 {
@@ -74,7 +75,8 @@ static int listener_handle(apus_process *self, void *state, apus_message *messag
     return listener_wait(self, *(int *)state);
 }
 
-static const apus_behaviour listener = {"listener", sizeof(int), listener_init, listener_handle, NULL};
+static const apus_behaviour listener = {.name = "listener", .state_size = sizeof(int), .init = listener_init,
+                                        .handle = listener_handle};
 
 static int listen_here(unsigned *port)
 {

@@ -25,7 +25,7 @@ static int sink_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour sink = {"sink", sizeof(struct sink), sink_init, sink_handle, NULL};
+static const apus_behaviour sink = {.name = "sink", .state_size = sizeof(struct sink), .init = sink_init, .handle = sink_handle};
 
 static apus_pid target;
 static int64_t each;

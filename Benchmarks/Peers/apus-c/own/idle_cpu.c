@@ -13,7 +13,7 @@ static int idler_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour idler = {"idler", 0, NULL, idler_handle, NULL};
+static const apus_behaviour idler = {.name = "idler", .handle = idler_handle};
 
 // Nanoseconds that all threads of this program have run.
 static int64_t cpu_ns(void)

@@ -72,10 +72,11 @@ static int prober_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour loader = {"loader", 0, NULL, loader_handle, NULL};
-static const apus_behaviour first = {"first loader", 0, first_init, loader_handle, NULL};
-static const apus_behaviour echo = {"echo", 0, NULL, echo_handle, NULL};
-static const apus_behaviour prober = {"prober", sizeof(struct prober), prober_init, prober_handle, NULL};
+static const apus_behaviour loader = {.name = "loader", .handle = loader_handle};
+static const apus_behaviour first = {.name = "first loader", .init = first_init, .handle = loader_handle};
+static const apus_behaviour echo = {.name = "echo", .handle = echo_handle};
+static const apus_behaviour prober = {.name = "prober", .state_size = sizeof(struct prober), .init = prober_init,
+                                      .handle = prober_handle};
 
 static double run(apus_process *boss)
 {

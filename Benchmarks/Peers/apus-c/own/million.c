@@ -26,7 +26,8 @@ static int holder_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour holder = {"holder", sizeof(struct holder), holder_init, holder_handle, NULL};
+static const apus_behaviour holder = {.name = "holder", .state_size = sizeof(struct holder), .init = holder_init,
+                                      .handle = holder_handle};
 
 static double run(apus_process *boss)
 {

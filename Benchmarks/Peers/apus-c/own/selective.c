@@ -20,7 +20,7 @@ static int echo_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour echo = {"echo", 0, NULL, echo_handle, NULL};
+static const apus_behaviour echo = {.name = "echo", .handle = echo_handle};
 
 static bool is_pong(const apus_message *message, void *context)
 {

@@ -23,7 +23,7 @@ static int receiver_handle(apus_process *self, void *state, apus_message *messag
     return APUS_OK;
 }
 
-static const apus_behaviour receiver = {"receiver", 0, NULL, receiver_handle, NULL};
+static const apus_behaviour receiver = {.name = "receiver", .handle = receiver_handle};
 
 struct sender {
     apus_pid receiver;
@@ -65,7 +65,8 @@ static int sender_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour sender = {"sender", sizeof(struct sender), sender_init, sender_handle, NULL};
+static const apus_behaviour sender = {.name = "sender", .state_size = sizeof(struct sender), .init = sender_init,
+                                      .handle = sender_handle};
 
 static double run_size(apus_process *boss, int64_t size, int64_t messages)
 {

@@ -37,7 +37,7 @@ static int child_handle(apus_process *self, void *state, apus_message *message)
     return apus_message_type(message) == &crash_type ? -EIO : APUS_OK;
 }
 
-static const apus_behaviour child = {"child", 0, child_init, child_handle, NULL};
+static const apus_behaviour child = {.name = "child", .init = child_init, .handle = child_handle};
 
 static void receive_hellos(apus_process *boss)
 {

@@ -36,7 +36,7 @@ static int account_handle(apus_process *self, void *state, apus_message *message
     return APUS_OK;
 }
 
-static const apus_behaviour account = {"account", sizeof(int64_t), NULL, account_handle, NULL};
+static const apus_behaviour account = {.name = "account", .state_size = sizeof(int64_t), .handle = account_handle};
 
 static double run(apus_process *boss)
 {

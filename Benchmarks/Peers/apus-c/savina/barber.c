@@ -95,9 +95,10 @@ static int customer_handle(apus_process *self, void *state, apus_message *messag
     return APUS_OK;
 }
 
-static const apus_behaviour barber = {"barber", sizeof(uint64_t), NULL, barber_handle, NULL};
-static const apus_behaviour room = {"waiting room", sizeof(struct room), room_init, room_handle, NULL};
-static const apus_behaviour customer = {"customer", 0, NULL, customer_handle, NULL};
+static const apus_behaviour barber = {.name = "barber", .state_size = sizeof(uint64_t), .handle = barber_handle};
+static const apus_behaviour room = {.name = "waiting room", .state_size = sizeof(struct room), .init = room_init,
+                                    .handle = room_handle};
+static const apus_behaviour customer = {.name = "customer", .handle = customer_handle};
 
 struct factory {
     apus_pid boss;
@@ -132,7 +133,8 @@ static int factory_handle(apus_process *self, void *state, apus_message *message
     return APUS_OK;
 }
 
-static const apus_behaviour factory = {"factory", sizeof(struct factory), factory_init, factory_handle, NULL};
+static const apus_behaviour factory = {.name = "factory", .state_size = sizeof(struct factory), .init = factory_init,
+                                       .handle = factory_handle};
 
 static double run(apus_process *boss)
 {

@@ -158,9 +158,12 @@ static int consumer_handle(apus_process *self, void *state, apus_message *messag
     return APUS_OK;
 }
 
-static const apus_behaviour manager = {"manager", sizeof(struct manager), manager_init, manager_handle, NULL};
-static const apus_behaviour producer = {"producer", sizeof(struct producer), producer_init, producer_handle, NULL};
-static const apus_behaviour consumer = {"consumer", sizeof(struct consumer), consumer_init, consumer_handle, NULL};
+static const apus_behaviour manager = {.name = "manager", .state_size = sizeof(struct manager), .init = manager_init,
+                                       .handle = manager_handle};
+static const apus_behaviour producer = {.name = "producer", .state_size = sizeof(struct producer), .init = producer_init,
+                                        .handle = producer_handle};
+static const apus_behaviour consumer = {.name = "consumer", .state_size = sizeof(struct consumer), .init = consumer_init,
+                                        .handle = consumer_handle};
 
 static double run(apus_process *boss)
 {

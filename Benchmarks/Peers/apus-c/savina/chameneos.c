@@ -91,8 +91,9 @@ static int creature_handle(apus_process *self, void *state, apus_message *messag
     return APUS_OK;
 }
 
-static const apus_behaviour mall = {"mall", sizeof(struct mall), mall_init, mall_handle, NULL};
-static const apus_behaviour creature = {"creature", sizeof(struct creature), creature_init, creature_handle, NULL};
+static const apus_behaviour mall = {.name = "mall", .state_size = sizeof(struct mall), .init = mall_init, .handle = mall_handle};
+static const apus_behaviour creature = {.name = "creature", .state_size = sizeof(struct creature), .init = creature_init,
+                                        .handle = creature_handle};
 
 static double run(apus_process *boss)
 {

@@ -33,8 +33,8 @@ static int producer_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static const apus_behaviour counter = {"counter", sizeof(int64_t), NULL, counter_handle, NULL};
-static const apus_behaviour producer = {"producer", 0, producer_init, NULL, NULL};
+static const apus_behaviour counter = {.name = "counter", .state_size = sizeof(int64_t), .handle = counter_handle};
+static const apus_behaviour producer = {.name = "producer", .init = producer_init};
 
 static double run(apus_process *boss)
 {

@@ -80,8 +80,9 @@ static int worker_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour dictionary = {"dictionary", 0, NULL, dictionary_handle, NULL};
-static const apus_behaviour worker = {"worker", sizeof(struct worker), worker_init, worker_handle, NULL};
+static const apus_behaviour dictionary = {.name = "dictionary", .handle = dictionary_handle};
+static const apus_behaviour worker = {.name = "worker", .state_size = sizeof(struct worker), .init = worker_init,
+                                      .handle = worker_handle};
 
 static double run(apus_process *boss)
 {

@@ -14,7 +14,7 @@ static int worker_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour worker = {"worker", 0, NULL, worker_handle, NULL};
+static const apus_behaviour worker = {.name = "worker", .handle = worker_handle};
 
 static double run(apus_process *boss)
 {

@@ -31,7 +31,7 @@ static int worker_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour worker = {"worker", 0, NULL, worker_handle, NULL};
+static const apus_behaviour worker = {.name = "worker", .handle = worker_handle};
 
 struct master {
     apus_pid workers[WORKERS];
@@ -73,7 +73,8 @@ static int master_handle(apus_process *self, void *state, apus_message *message)
     return APUS_DONE;
 }
 
-static const apus_behaviour master = {"master", sizeof(struct master), master_init, master_handle, NULL};
+static const apus_behaviour master = {.name = "master", .state_size = sizeof(struct master), .init = master_init,
+                                      .handle = master_handle};
 
 static double run(apus_process *boss)
 {

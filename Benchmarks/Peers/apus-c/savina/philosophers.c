@@ -74,8 +74,10 @@ static int philosopher_handle(apus_process *self, void *state, apus_message *mes
     return APUS_OK;
 }
 
-static const apus_behaviour arbiter = {"arbiter", sizeof(struct arbiter), arbiter_init, arbiter_handle, NULL};
-static const apus_behaviour philosopher = {"philosopher", sizeof(struct philosopher), philosopher_init, philosopher_handle, NULL};
+static const apus_behaviour arbiter = {.name = "arbiter", .state_size = sizeof(struct arbiter), .init = arbiter_init,
+                                       .handle = arbiter_handle};
+static const apus_behaviour philosopher = {.name = "philosopher", .state_size = sizeof(struct philosopher),
+                                           .init = philosopher_init, .handle = philosopher_handle};
 
 static double run(apus_process *boss)
 {

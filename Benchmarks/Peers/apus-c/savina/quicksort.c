@@ -27,7 +27,8 @@ static void sorter_report(apus_process *self, const struct sorter *me)
 
 static int sorter_init(apus_process *self, void *state, const void *argument);
 static int sorter_handle(apus_process *self, void *state, apus_message *message);
-static const apus_behaviour sorter = {"sorter", sizeof(struct sorter), sorter_init, sorter_handle, NULL};
+static const apus_behaviour sorter = {.name = "sorter", .state_size = sizeof(struct sorter), .init = sorter_init,
+                                      .handle = sorter_handle};
 
 static void sorter_hand_out(struct sorter *me, struct kernel_slice part, bool greater)
 {

@@ -30,7 +30,8 @@ static int filter_init(apus_process *self, void *state, const void *argument)
 }
 
 static int filter_handle(apus_process *self, void *state, apus_message *message);
-static const apus_behaviour filter = {"filter", sizeof(struct filter), filter_init, filter_handle, NULL};
+static const apus_behaviour filter = {.name = "filter", .state_size = sizeof(struct filter), .init = filter_init,
+                                      .handle = filter_handle};
 
 static int filter_handle(apus_process *self, void *state, apus_message *message)
 {

@@ -16,7 +16,7 @@ static int smoker_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour smoker = {"smoker", 0, NULL, smoker_handle, NULL};
+static const apus_behaviour smoker = {.name = "smoker", .handle = smoker_handle};
 
 struct arbiter {
     int64_t rounds;
@@ -56,7 +56,8 @@ static int arbiter_handle(apus_process *self, void *state, apus_message *message
     return APUS_DONE;
 }
 
-static const apus_behaviour arbiter = {"arbiter", sizeof(struct arbiter), arbiter_init, arbiter_handle, NULL};
+static const apus_behaviour arbiter = {.name = "arbiter", .state_size = sizeof(struct arbiter), .init = arbiter_init,
+                                       .handle = arbiter_handle};
 
 static double run(apus_process *boss)
 {

@@ -25,7 +25,8 @@ static int link_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
-static const apus_behaviour link_behaviour = {"link", sizeof(struct link), link_init, link_handle, NULL};
+static const apus_behaviour link_behaviour = {.name = "link", .state_size = sizeof(struct link), .init = link_init,
+                                              .handle = link_handle};
 
 static double run(apus_process *boss)
 {
