@@ -91,13 +91,16 @@ private func spawnStarting(
     _ spawn: (UnsafePointer<apus_spawn_options>, UnsafeMutablePointer<apus_pid>) -> Int32
 ) -> SpawnResult {
     var result = SpawnResult()
-    let argumentType = UnsafeRawPointer(program).advanced(by: MemoryLayout<apus_swift_program>.offset(of: \.argument_type)!)
-        .assumingMemoryBound(to: apus_type.self)
-    (options ?? SpawnOptions.plain).withC(flags: flags, monitor: monitor, argumentType: argumentType) { options in
+    (options ?? SpawnOptions.plain).withC(flags: flags, monitor: monitor, argumentType: argumentType(of: program)) { options in
         result.error = spawn(options, &result.pid)
         if result.error == -ESHUTDOWN, Runtime.startIfNeverStarted() { result.error = spawn(options, &result.pid) }
     }
     return result
+}
+
+/// The type of the program's argument, whose drop destroys a value that no process has taken.
+func argumentType(of program: UnsafePointer<apus_swift_program>) -> UnsafePointer<apus_type> {
+    (UnsafeRawPointer(program) + MemoryLayout<apus_swift_program>.offset(of: \.argument_type)!).assumingMemoryBound(to: apus_type.self)
 }
 
 extension SpawnOptions {
@@ -125,18 +128,37 @@ private nonisolated(unsafe) let bodyProgram: UnsafePointer<apus_swift_program> =
     return UnsafePointer(program)
 }()
 
-func spawnBody<Message: ~Copyable>(
-    of type: Message.Type, options: SpawnOptions?, flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?,
-    body: @escaping (borrowing Context<Message>) throws -> Void
-) throws(ApusError) -> apus_pid {
-    let body = Body { process in
+/// A body that ends its process with what it throws.
+func bodyRunner<Message: ~Copyable>(
+    _ body: @escaping (borrowing Context<Message>) throws -> Void
+) -> (OpaquePointer) -> Void {
+    { process in
         do {
             try body(Context(process))
         } catch {
             _ = exitThrowing(error, process)
         }
     }
-    return try spawnProgram(bodyProgram, value: body) { argument, size in
+}
+
+/// The same for a body that is run by any process.
+func bodyRunner<Message: ~Copyable>(
+    _ body: @escaping @Sendable (borrowing Context<Message>) throws -> Void
+) -> @Sendable (OpaquePointer) -> Void {
+    { process in
+        do {
+            try body(Context(process))
+        } catch {
+            _ = exitThrowing(error, process)
+        }
+    }
+}
+
+func spawnBody<Message: ~Copyable>(
+    of type: Message.Type, options: SpawnOptions?, flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?,
+    body: @escaping (borrowing Context<Message>) throws -> Void
+) throws(ApusError) -> apus_pid {
+    return try spawnProgram(bodyProgram, value: Body(run: bodyRunner(body))) { argument, size in
         spawnStarting(bodyProgram, options, flags, monitor) { options, pid in
             apus_spawn_blocking(apus_swift_body, argument, size, options, pid)
         }

@@ -67,6 +67,14 @@ void apus_swift_body(apus_process *self, void *argument)
     ((start_function)program->start.function)(self, argument, argument_value(program, argument), program->start.context);
 }
 
+extern void *swift_retain(void *object); // of the Swift runtime
+
+void apus_swift_keep(const void *argument, size_t size)
+{
+    (void)size;
+    swift_retain(((void *const *)argument)[1]);
+}
+
 void apus_swift_program_make(apus_swift_program *program, const char *name, size_t state_size, size_t argument_offset,
                              apus_swift_closure start, apus_swift_closure handle, apus_swift_closure terminate,
                              apus_swift_closure cleanup, apus_swift_closure discard)

@@ -17,10 +17,8 @@ struct Counter: GenServer {
     }
 }
 
-struct Failure: Error { let text: String }
-
-@Suite(.serialized) struct GenServerTests {
-    @Test("a server handles casts and a call in order") func casts() throws {
+extension AllTests { @Suite struct GenServerTests {
+    @Test("a server handles casts and a call in order") func casts() async throws { try await withRuntime {
         let counter = try spawn(Counter())
         for i in 1...10 { counter.send(.add(i)) }
         counter.send(.list([1, 2, 3]))
@@ -36,7 +34,6 @@ struct Failure: Error { let text: String }
             print(down2.reason)
         }
         #expect(try asker.join() == .normal)
-        try Runtime.stop()
-        #expect(try Runtime.info().blocksInUse == 0)
-    }
+    } }
+}
 }

@@ -31,36 +31,41 @@ func serverProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> Unsaf
     apus_swift_find_program(metadataAddress(of: type)) ?? addServerProgram(type)
 }
 
-/// Not generic over how it is called: inlined where the server's type is known.
+/// Inlined where the server's type is known, so that its closures are specialised for it.
 @inlinable
 func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> UnsafePointer<apus_swift_program> {
-    let messageType = messageType(of: Server.Message.self)
-    return makeServerProgram(
-        type,
+    makeServerProgram(
+        type, key: metadataAddress(of: type), argumentOffset: argumentOffset(of: type),
         start: StartClosure { process, state, value in
             let record = ServerRecord<Server>.at(state)
             record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
             return startServer(record, process)
         },
-        handle: HandleClosure { process, state, message in
-            let record = ServerRecord<Server>.at(state)
-            guard apus_message_type(message) == messageType, record.pointee.timer == 0 else {
-                return handleSeldom(record, process, message, messageType)
-            }
-            do {
-                let next = try record.pointee.server.handle(
-                    takePayload(of: message, as: Server.Message.self), in: Context(process))
-                guard let detail = next.detail else { return 0 }
-                return follow(detail, record, process)
-            } catch {
-                return exitThrowing(error, process)
-            }
-        })
+        handle: handleClosure(of: type),
+        discard: ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) })
+}
+
+@inlinable
+func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> HandleClosure {
+    let messageType = messageType(of: Server.Message.self)
+    return HandleClosure { process, state, message in
+        let record = ServerRecord<Server>.at(state)
+        guard apus_message_type(message) == messageType, record.pointee.timer == 0 else {
+            return handleSeldom(record, process, message, messageType)
+        }
+        do {
+            let next = try record.pointee.server.handle(takePayload(of: message, as: Server.Message.self), in: Context(process))
+            guard let detail = next.detail else { return 0 }
+            return follow(detail, record, process)
+        } catch {
+            return exitThrowing(error, process)
+        }
+    }
 }
 
 @usableFromInline @inline(never)
 func makeServerProgram<Server: GenServer & ~Copyable>(
-    _ type: Server.Type, start: StartClosure, handle: HandleClosure
+    _ type: Server.Type, key: UnsafeRawPointer, argumentOffset: Int, start: StartClosure, handle: HandleClosure, discard: ValueClosure
 ) -> UnsafePointer<apus_swift_program> {
     let alignment = MemoryLayout<ServerRecord<Server>>.alignment
     precondition(alignment <= 16, "a server cannot be aligned to more than 16 bytes (\(typeName(type)))")
@@ -70,14 +75,14 @@ func makeServerProgram<Server: GenServer & ~Copyable>(
     let program = UnsafeMutablePointer<apus_swift_program>.allocate(capacity: 1)
     apus_swift_program_make(
         program, immortalName(typeName(type)), ServerRecord<Server>.offset + MemoryLayout<ServerRecord<Server>>.size,
-        argumentOffset(of: type), immortalClosure(start), immortalClosure(handle),
+        argumentOffset, immortalClosure(start), immortalClosure(handle),
         immortalClosure(
             TerminateClosure { process, state, reason in
                 ServerRecord<Server>.at(state).pointee.server.terminate(ExitReason(reason), in: Context(process))
             }),
         immortalClosure(CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }),
-        immortalClosure(ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) }))
-    return apus_swift_add_program(metadataAddress(of: type), program)
+        immortalClosure(discard))
+    return apus_swift_add_program(key, program)
 }
 
 /// Where the value lies in the argument of a spawn: behind the program's address.

@@ -67,6 +67,9 @@ enum {
 };
 const apus_type *apus_swift_system_type(long which);
 
+/* For a child's argument, [program][object]: retains the object. */
+void apus_swift_keep(const void *_Nullable argument, size_t size);
+
 /* The body of a blocking process. The argument is a program and a value, as in `start`, which runs as the body. */
 void apus_swift_body(apus_process *_Nullable self, void *_Nullable argument);
 

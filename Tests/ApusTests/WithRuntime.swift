@@ -1,0 +1,27 @@
+import Apus
+import Testing
+
+/// All tests, one after the other: there is one runtime in an OS process.
+@Suite(.serialized) enum AllTests {}
+
+/// Runs `body` with a runtime of its own, and checks that nothing is left when it is stopped: no process, no timer, no block in use.
+func withRuntime(schedulers: Int = 2, _ body: () async throws -> Void) async throws {
+    var options = Runtime.Options()
+    options.schedulers = schedulers
+    options.binding = .none
+    try Runtime.start(options)
+    do {
+        try await body()
+    } catch {
+        try Runtime.stop()
+        throw error
+    }
+    try Runtime.stop()
+    let left = try Runtime.info()
+    #expect(left.processes == 0)
+    #expect(left.timers == 0)
+    #expect(left.stacksParked == 0)
+    #expect(left.blocksInUse == 0)
+}
+
+struct Failure: Error { let text: String }
