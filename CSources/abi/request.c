@@ -246,16 +246,20 @@ int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t si
     return result;
 }
 
-int apus_caller_make(apus_caller *caller)
+int apus_caller_make(apus_pid asker, apus_caller *caller)
 {
+    int error;
     if (!caller)
         return -EINVAL;
-    struct apus__owner *here = call_enter();
-    int result = here && here->current ? 0 : -EPERM;
-    if (!result)
-        *caller = (apus_caller){apus__pid(here->current), {apus__new_ref(here)}};
-    apus__depart();
-    return result;
+    struct apus__owner *here = apus__enter(&error);
+    if (!here)
+        return error;
+    if (!asker.id)
+        asker = apus__sender(here);
+    if (asker.id)
+        *caller = (apus_caller){asker, {apus__new_ref(here)}};
+    apus__leave(here);
+    return asker.id ? 0 : -EPERM;
 }
 
 int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
@@ -310,25 +314,45 @@ static int request_send(struct apus__owner *here, apus_process *self, apus_pid t
     return result;
 }
 
+static int request_make_and_send(struct apus__owner *here, apus_process *self, uint64_t ref, apus_pid to, const apus_type *type,
+                                 const void *payload, size_t size, uint64_t timeout_ms)
+{
+    apus_message *request = NULL;
+    if (apus_pid_equal(to, apus__pid(self)))
+        return -EDEADLK;
+    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
+    if (result)
+        return result;
+    request->ref.id = ref;
+    return request_send(here, self, to, request, timeout_ms);
+}
+
 int apus_request(apus_process *self, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                  apus_ref *ref)
 {
     int result;
-    apus_message *request = NULL;
     struct apus__owner *here = apus__enter_self(self, &result);
     if (!here)
         return result;
-    if (!ref)
-        result = -EINVAL;
-    else if (apus_pid_equal(to, apus__pid(self)))
-        result = -EDEADLK;
-    else
-        result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
-    if (!result) {
-        request->ref.id = apus__new_ref(here);
-        *ref = request->ref;
-        result = request_send(here, self, to, request, timeout_ms);
+    result = -EINVAL;
+    if (ref) {
+        ref->id = apus__new_ref(here);
+        result = request_make_and_send(here, self, ref->id, to, type, payload, size, timeout_ms);
     }
+    apus__depart();
+    return result;
+}
+
+int apus_request_as(apus_process *self, apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                    uint64_t timeout_ms)
+{
+    int result;
+    struct apus__owner *here = apus__enter_self(self, &result);
+    if (!here)
+        return result;
+    result = -EINVAL;
+    if (caller.ref.id && apus_pid_equal(caller.pid, apus__pid(self)))
+        result = request_make_and_send(here, self, caller.ref.id, to, type, payload, size, timeout_ms);
     apus__depart();
     return result;
 }

@@ -20,7 +20,7 @@ extension Context where Message: ~Copyable {
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
     ) throws(ApusError) -> Reply {
         var caller = apus_caller()
-        try check(apus_caller_make(&caller))
+        try check(apus_caller_make(apus_pid(id: 0), &caller))
         return try callMoving(caller, server.c, timeout, message(From(caller)))
     }
 

@@ -63,11 +63,16 @@ typedef struct apus_caller {
     apus_ref ref;
 } apus_caller;
 
-/* Makes a caller for the calling process, good for one `apus_call_as`. A plain value; one that is not used costs nothing.
- * Errors:    -EPERM on a plain thread. */
-APUS_API int apus_caller_make(apus_caller *caller);
+/* Makes a caller, good for one `apus_call_as` or `apus_request_as`. A plain value; one that is not used costs nothing.
+ * asker:     the process that will ask; APUS_NOBODY: the one that calls.
+ * Errors:    -EPERM a plain thread has named no process. */
+APUS_API int apus_caller_make(apus_pid asker, apus_caller *caller);
 
-/* As `apus_call`, with a reference that was made before. Errors: also -EINVAL the caller is not the calling process's. */
+/* As `apus_request`, with a reference that was made before. Errors: also -EINVAL the caller was made for another process. */
+APUS_API int apus_request_as(apus_process *self, apus_caller caller, apus_pid to, const apus_type *type, const void *payload,
+                             size_t size, uint64_t timeout_ms);
+
+/* As `apus_call`, with a reference that was made before. Errors: also -EINVAL the caller was not made for the calling process. */
 APUS_API int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
                           uint64_t timeout_ms, apus_message **reply);
 

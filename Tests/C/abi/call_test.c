@@ -242,6 +242,54 @@ TEST(errors, "a request answered with an error fails with its reason, once, and 
     stop_runtime();
 }
 
+// Answers by what the payload says, not by what the request says.
+static int clerk_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    const apus_caller *caller = apus_message_payload(message);
+    uint64_t answer = 5;
+    CHECK_EQ(apus_reply_to(caller->pid, caller->ref, NULL, &answer, sizeof answer), 0);
+    return APUS_OK;
+}
+
+static void check_callers(apus_process *self, void *argument)
+{
+    static const apus_behaviour clerk_behaviour = {.name = "clerk", .handle = clerk_handle};
+    apus_pid clerk, nobody = APUS_NOBODY;
+    apus_caller caller, other;
+    apus_message *reply;
+    (void)argument;
+    CHECK_EQ(apus_spawn(&clerk_behaviour, NULL, 0, NULL, &clerk), 0);
+    CHECK_EQ(apus_caller_make(nobody, NULL), -EINVAL);
+    CHECK_EQ(apus_caller_make(nobody, &caller), 0);
+    CHECK(apus_pid_equal(caller.pid, apus_pid_of(self)));
+    CHECK_EQ(apus_call_as(caller, clerk, &type_plain, &caller, sizeof caller, APUS_INFINITY, &reply), 0);
+    CHECK_EQ(*(const uint64_t *)apus_message_payload(reply), 5);
+    apus_message_release(reply);
+    CHECK_EQ(apus_caller_make(apus_pid_of(self), &caller), 0);
+    CHECK_EQ(apus_request_as(self, caller, clerk, &type_plain, &caller, sizeof caller, APUS_INFINITY), 0);
+    reply = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    CHECK(apus_ref_equal(apus_message_ref(reply), caller.ref));
+    CHECK_EQ(*(const uint64_t *)apus_message_payload(reply), 5);
+    apus_message_release(reply);
+    CHECK_EQ(apus_caller_make(clerk, &other), 0);
+    CHECK_EQ(apus_call_as(other, clerk, &type_plain, &other, sizeof other, APUS_INFINITY, &reply), -EINVAL);
+    CHECK_EQ(apus_request_as(self, other, clerk, &type_plain, &other, sizeof other, APUS_INFINITY), -EINVAL);
+    end_server(clerk);
+}
+
+TEST(callers, "a payload may carry who asks and in which request, and be answered by that alone")
+{
+    apus_caller caller;
+    start_runtime(2);
+    run_process(check_callers, NULL, 0);
+    CHECK_EQ(apus_caller_make(APUS_NOBODY, &caller), -EPERM);
+    CHECK_EQ(apus_caller_make((apus_pid){77}, &caller), 0);
+    CHECK_EQ(apus_call_as(caller, (apus_pid){77}, &type_plain, NULL, 0, 1, NULL), -EINVAL);
+    stop_runtime();
+    CHECK_EQ(apus_caller_make((apus_pid){77}, &caller), -ESHUTDOWN);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
