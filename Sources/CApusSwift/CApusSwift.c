@@ -197,3 +197,46 @@ const apus_swift_program *apus_swift_add_program(const void *metadata, const apu
 {
     return table_add(apus_swift_programs, metadata, program);
 }
+
+// --- Suspending a task ----------------------------------------------------------------------------------------------------------
+
+// The part of a task and of an async context that the runtime's ABI lays down (swift/ABI/Task.h, "Job", "AsyncTask", "AsyncContext").
+struct swift_async_context {
+    struct swift_async_context *parent;
+    __attribute__((swiftasynccall)) void (*resume_parent)(__attribute__((swift_async_context)) struct swift_async_context *);
+};
+
+struct swift_task {
+    void *object[2];
+    void *scheduler_private[2];
+    uint32_t flags, id;
+    void *voucher, *reserved;
+    void *resume_task;
+    void *resume_context;
+};
+
+extern __attribute__((swiftcall)) struct swift_task *swift_task_suspend(void);
+
+// `nonisolated(nonsending) func (place) async` to Swift: the first two words are the actor that the caller is isolated to. Suspends the
+// current task and leaves it at *place; run as a job, it returns from this call.
+__attribute__((swiftasynccall)) void apus_swift_park(void *actor, void *witness, struct swift_task **place,
+                                                      __attribute__((swift_async_context)) struct swift_async_context *context);
+__attribute__((swiftasynccall)) void apus_swift_park(void *actor, void *witness, struct swift_task **place,
+                                                      __attribute__((swift_async_context)) struct swift_async_context *context)
+{
+    (void)actor, (void)witness;
+    struct swift_task *task = swift_task_suspend();
+    task->resume_task = (void *)(uintptr_t)context->resume_parent;
+    task->resume_context = context;
+    *place = task;
+}
+
+// The async function pointer of it: the function, relative, and the size of the context that a caller allocates.
+__asm__(".section .rodata\n"
+        ".p2align 3\n"
+        ".globl apus_swift_parkTu\n"
+        ".hidden apus_swift_parkTu\n"
+        "apus_swift_parkTu:\n"
+        ".long apus_swift_park - apus_swift_parkTu\n"
+        ".long 16\n"
+        ".text\n");

@@ -1,0 +1,41 @@
+import Apus
+import Testing
+
+extension AllTests { @Suite struct AsyncProcessTests {
+    @Test("an asynchronous process receives, awaits elsewhere, calls and comes back") func receives() async throws { try await withRuntime {
+        let counter = try spawn(Counter(count: 5))
+        let body = try spawn(of: Int.self) { me in
+            var sum = 0
+            while let n = await me.receive(timeout: .seconds(5)), n >= 0 {
+                sum += n
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            #expect(sum == 6)
+            let count: Int = try await me.call(counter) { .get($0) }
+            #expect(count == 5)
+            #expect(await me.receive(String.self, timeout: .zero) == "hello")
+            #expect(await me.receive(timeout: .zero) == nil)
+            #expect(await me.receive(timeout: .milliseconds(5)) == nil)
+            throw Failure(text: "async")
+        }
+        AnyPid(body).send("hello")
+        for n in [1, 2, 3, -1] { body.send(n) }
+        let reason = try body.join()
+        #expect(reason.code == .error)
+    } }
+
+    @Test("an asynchronous process that is ended in a wait unwinds") func unwinds() async throws { try await withRuntime {
+        let (stream, ended) = AsyncStream.makeStream(of: Bool.self)
+        let body = try spawn(of: Int.self) { me in
+            defer { ended.yield(true) }
+            while let n = await me.receive() { ended.yield(n == 1) }
+            ended.yield(Task.isCancelled)
+        }
+        body.send(1)
+        var iterator = stream.makeAsyncIterator()
+        #expect(await iterator.next() == true)
+        body.exit(.kill)
+        #expect(await iterator.next() == true)
+        #expect(await iterator.next() == true)
+    } }
+} }
