@@ -1,11 +1,14 @@
 """The peers: how one is built and how one run of it is started. The contract is in Benchmarks/README.md."""
 
+import hashlib
 import os
 import re
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
+
+from .machine import read
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(HERE)
@@ -63,16 +66,30 @@ def build(peer, build_root, log):
             return None
         environment.update(APUS_ROOT=root)
     target = build_folder(peer, build_root)
+    stamp, sources = f"{target}/sources.sha256", digest(f"{HERE}/Peers/{folder}")
+    # A rival is built again only when its sources change; ours always, since the library may have.
+    if not is_ours(peer) and read(stamp) == sources and read(f"{target}/version.txt"):
+        return read(f"{target}/version.txt")
     done = subprocess.run(["sh", f"{HERE}/Peers/{folder}/build.sh", target], stdout=log, stderr=subprocess.STDOUT, env=environment,
                           stdin=subprocess.DEVNULL, check=False)
     log.flush()
     if done.returncode != 0:
         return None
-    try:
-        with open(f"{target}/version.txt", encoding="utf-8") as file:
-            return file.readline().strip()
-    except OSError:
-        return "version not told"
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write(sources)
+    return read(f"{target}/version.txt").split("\n")[0] or "version not told"
+
+
+def digest(folder):
+    """What the files of a folder are, names and contents."""
+    found = hashlib.sha256()
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            found.update(f"{os.path.relpath(place, folder)}/{name}\0".encode())
+            with open(f"{place}/{name}", "rb") as file:
+                found.update(file.read() + b"\0")
+    return found.hexdigest()
 
 
 def checkout(revision, build_root, log):

@@ -36,6 +36,21 @@ class Contract(unittest.TestCase):
         self.assertTrue(peers.is_raced("swift-mailbox"))
         self.assertFalse(peers.is_raced("apus-swift"))
 
+    def test_a_rival_is_built_again_only_when_its_sources_change(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(f"{folder}/Peers/other")
+            here, peers.HERE = peers.HERE, folder
+            try:
+                with open(f"{folder}/log", "w", encoding="utf-8") as log:
+                    for version, expected in (("1", "v1"), ("1", "v1"), ("2", "v2")):
+                        with open(f"{folder}/Peers/other/build.sh", "w", encoding="utf-8") as file:
+                            file.write(f'mkdir -p "$1"; echo v{version} > "$1/version.txt"; echo x >> "$1/built"\n')
+                        self.assertEqual(peers.build("other", folder, log), expected)
+                with open(f"{folder}/other/built", encoding="utf-8") as file:
+                    self.assertEqual(len(file.readlines()), 2)
+            finally:
+                peers.HERE = here
+
     def test_a_run_that_takes_too_long_is_ended_and_says_so(self):
         with tempfile.TemporaryDirectory() as folder:
             os.makedirs(f"{folder}/Peers/slow")

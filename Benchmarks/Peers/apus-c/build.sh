@@ -1,6 +1,6 @@
 #!/bin/sh
 # build.sh BUILD_DIR - compile the Apus peer out of tree, against the static library that `make` has built.
-# APUS_ROOT names another work tree of the library, APUS_BUILD another build folder; CFLAGS and CC as usual. BENCH_RESCUE=1 builds the fairness workloads in.
+# APUS_ROOT names another work tree of the library, APUS_BUILD another build folder; CFLAGS and CC as usual.
 set -eu
 [ $# -eq 1 ] || { echo "usage: build.sh BUILD_DIR" >&2; exit 2; }
 src=$(cd "$(dirname "$0")" && pwd)
@@ -8,7 +8,7 @@ root=${APUS_ROOT:-$(cd "$src/../../.." && pwd)}
 library=${APUS_BUILD:-$root/build/release}/libapus.a
 [ -e "$library" ] || { echo "apus-c: no $library; run make first" >&2; exit 1; }
 mkdir -p "$1"
-${CC:-gcc} -std=gnu11 ${CFLAGS:--O2} -Wall -Wextra -Wno-missing-field-initializers -Werror -DBENCH_RESCUE="${BENCH_RESCUE:-0}" -I"$root/CSources/include" \
+${CC:-gcc} -std=gnu11 ${CFLAGS:--O2} -Wall -Wextra -Werror -I"$root/CSources/include" \
     -I"$src" "$src"/*.c "$src"/*/*.c "$library" -lurcu-memb -lurcu-cds -lurcu-common -lnuma -lm -pthread -o "$1/bench"
 echo "Apus $(sed -n 's/^#define APUS_VERSION_M[A-Z]* \([0-9]*\)/\1/p' "$root/CSources/include/apus/base.h" | paste -sd.), commit" \
     "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)$(git -C "$root" diff --quiet HEAD -- CSources 2>/dev/null || echo ' and changes')," \

@@ -45,9 +45,7 @@ static double timers_run(apus_process *boss)
 }
 
 // fairness: endless loops on all schedulers, four each, and two processes that play ping-pong among them. It asks the runtime to
-// take a scheduler away from a process that does not return; built without BENCH_RESCUE, Apus has no form of it.
-
-#if BENCH_RESCUE
+// take a scheduler away from a process that does not return.
 
 enum { ROUND_TRIPS_MAX = 1 << 24 };
 
@@ -146,18 +144,6 @@ static double run_fairness(apus_process *boss, double share)
     free(round_trips);
     return value;
 }
-
-#else
-
-static double run_fairness(apus_process *boss, double share)
-{
-    (void)boss;
-    (void)share;
-    fprintf(stderr, "apus-c: this runtime does not take schedulers away from endless loops\n");
-    _exit(3);
-}
-
-#endif
 
 static double fairness_run(apus_process *boss)
 {
