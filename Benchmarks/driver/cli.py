@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from . import compare, numa, peers, report, workloads
+from . import compare, machine, numa, peers, report, workloads
 from .runner import Plan, Run
 
 QUICK_PEERS = "apus-c apus-swift erlang go caf tokio swift-actors"
@@ -25,11 +25,11 @@ def core_counts(most):
     return counts + ([most] if most > 1 else [])
 
 
-def sweep_counts(most):
-    """1 to N, one by one up to eight, then in steps that keep it to about sixteen."""
+def sweep_counts(most, borders=()):
+    """1 to N, one by one up to sixteen, else in steps that keep it to about sixteen; with the borders, where a node is full."""
     if most <= 16:
         return list(range(1, most + 1))
-    return sorted(set(list(range(1, 9)) + core_counts(most) + [most * i // 8 for i in range(1, 9)]))
+    return sorted(set(list(range(1, 9)) + core_counts(most) + [most * i // 8 for i in range(1, 9)] + [b for b in borders if b <= most]))
 
 
 def parser():
@@ -54,6 +54,8 @@ def parser():
             command.add_argument("revision", help="the commit to compare with")
     again = commands.add_parser("report", help="write the report of a run again")
     again.add_argument("run", help="a run-*.json")
+    ratios = commands.add_parser("ratios", help="a run as one small table: ratio to the best peer by workload and cores, as docs/performance.md has it")
+    ratios.add_argument("run", help="a run-*.json")
     two = commands.add_parser("compare", help="two runs: what changed and what is noise")
     two.add_argument("before", help="a run-*.json")
     two.add_argument("after", help="a run-*.json")
@@ -84,7 +86,7 @@ def plan_of(arguments):
         wanted = [p for name in wanted for p in (f"{name}@{arguments.revision}", name)]
     names = words(arguments.workloads) if arguments.workloads else [
         w.name for w in workloads.ALL if mode != "scaling" or w.scales]
-    default_cores = sweep_counts(allowed) if mode == "scaling" else core_counts(allowed)
+    default_cores = sweep_counts(allowed, machine.borders(machine.cpu_order(arguments.placement))) if mode == "scaling" else core_counts(allowed)
     cores = [int(c) for c in words(arguments.cores)] if arguments.cores else default_cores
     for name in names:
         if name not in workloads.BY_NAME:
@@ -156,6 +158,9 @@ def main(arguments=None):
         paths = report.write(report.build(load(arguments.run)), os.path.dirname(arguments.run) or ".",
                              os.path.basename(arguments.run).replace("run-", "report-").removesuffix(".json"), load(arguments.run))
         print(" ".join(paths))
+        return 0
+    if arguments.command == "ratios":
+        print(report.ratios(load(arguments.run)))
         return 0
     if arguments.command == "compare":
         before, after = load(arguments.before), load(arguments.after)

@@ -63,6 +63,18 @@ def cpu_order(placement="compact", cpus=None, topology="/sys/devices/system/cpu"
     return sorted(cpus, key=lambda c: (rank[c], in_node[rank[c], nodes.get(c, 0)].index(c), nodes.get(c, 0)))
 
 
+def nodes_used(order, nodes=None):
+    """[nodes of the first CPU, of the first two, ...] of an order: which nodes a run on so many cores touches."""
+    nodes = node_of_cpus() if nodes is None else nodes
+    return [sorted({nodes.get(cpu, 0) for cpu in order[: count + 1]}) for count in range(len(order))]
+
+
+def borders(order, nodes=None):
+    """The numbers of cores after which an order comes to another node."""
+    nodes = node_of_cpus() if nodes is None else nodes
+    return [i for i in range(1, len(order)) if nodes.get(order[i], 0) != nodes.get(order[i - 1], 0)]
+
+
 def facts():
     cpuinfo = read("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.M)

@@ -197,6 +197,9 @@ def scaling(document, results):
     document.heading("Scaling")
     document.paragraph(f"How many times better than the same peer on one core; in brackets the efficiency, the share of the ideal {max(cores)}x. "
                        "A peer that is slow on one core scales easily: read this beside the comparison.")
+    nodes = data.get("nodes_used", [])
+    if nodes and len(nodes[-1]) > 1:
+        document.paragraph(f"NUMA nodes used ({data['placement']}): " + "; ".join(f"{c} cores: {', '.join(map(str, nodes[c - 1]))}" for c in cores) + ".")
     document.figure("scaling", charts.scaling("speed-up over one core", panels, results.peers, cores),
                     "Speed-up over one core; dotted: the ideal. Values at the right are those of the most cores.")
     document.table(["workload"] + results.peers, rows, numbers=range(1, 1 + len(results.peers)))
@@ -285,6 +288,18 @@ def numa(document, data):
     document.paragraph("Counts on an emulated machine of 4 nodes with 2 CPUs each (`make bench-numa`). Emulated time says nothing, so there is none here: "
                        "how often something crossed a border is what a real machine would pay for. " + counts["note"])
     document.table(["workload", "placement"] + counts["columns"], counts["rows"], numbers=range(2, 2 + len(counts["columns"])))
+
+
+def ratios(data):
+    """A small Markdown table: how many times better than the best peer, for each workload and number of cores."""
+    results = Results(data)
+    cores = data["cores"]
+    lines = ["| workload | " + " | ".join(f"{c} core{'s' if c > 1 else ''} | best peer" for c in cores) + " |", "|---|" + "---:|---|" * len(cores)]
+    for name in data["workloads"]:
+        found = [results.against_best(BY_NAME[name], c) for c in cores]
+        if any(found):
+            lines.append(f"| {name} | " + " | ".join(f"{f[0]:.2f}{'' if f[2] else '?'} | {f[1]}" if f else " | " for f in found) + " |")
+    return "\n".join(lines)
 
 
 def build(data, title=None):

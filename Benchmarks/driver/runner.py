@@ -66,6 +66,7 @@ class Run:
             "started": datetime.datetime.now().isoformat(timespec="seconds"),
             "placement": plan.placement,
             "cpu_order": self.cpus,
+            "nodes_used": machine.nodes_used(self.cpus),
             "cores": plan.cores,
             "workloads": plan.workloads,
             "scales": {name: plan.scale_of(name) for name in plan.workloads},

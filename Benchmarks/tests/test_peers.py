@@ -89,6 +89,11 @@ class Cpus(unittest.TestCase):
     def test_spread_takes_nodes_by_turns(self):
         self.assertEqual(self.order("spread"), [0, 2, 1, 3, 4, 6, 5, 7])
 
+    def test_where_a_node_is_full_is_known(self):
+        self.assertEqual(machine.borders(self.order("compact"), self.nodes), [2, 4, 6])
+        self.assertEqual(machine.nodes_used(self.order("compact"), self.nodes)[:3], [[0], [0], [0, 1]])
+        self.assertIn(24, sweep_counts(64, [24, 48]))
+
     def test_the_kernels_lists_are_read(self):
         self.assertEqual(machine.parse_list("0-2,5"), [0, 1, 2, 5])
         self.assertEqual(machine.parse_list(""), [])

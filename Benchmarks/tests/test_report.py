@@ -52,6 +52,11 @@ class Report(unittest.TestCase):
         self.assertTrue(certain)
         self.assertEqual([report.verdict(x, True) for x in (2, 1.5, 1, 0.5)], ["twice", "ahead", "level", "behind"])
 
+    def test_the_small_table_has_a_row_for_each_workload_that_can_be_compared(self):
+        text = report.ratios(made.data(names=["ring", "pairs"]))
+        self.assertEqual(len(text.split("\n")), 4)
+        self.assertRegex(text, r"\| ring \| [12]\.\d\d \| erlang \| [12]\.\d\d \| erlang \|")
+
     def test_a_failed_peer_is_not_the_best(self):
         data = made.data()
         data["missing"].append({"peer": "erlang", "workload": "ring", "cores": 1, "why": peers.FAILED})
