@@ -1,6 +1,6 @@
 // kernels.h - the arithmetic of the workloads that compute, without any process: what one thread of plain C does.
 //
-// Two programs include it: the workloads, whose processes call the parts, and Benchmarks/Limits, which runs the whole on one thread to
+// Included by the workloads of apus-c and of CAF, whose processes call the parts, and by Benchmarks/Limits, which runs the whole on one thread to
 // say what the work itself costs.
 #ifndef APUS_BENCH_KERNELS_H
 #define APUS_BENCH_KERNELS_H
@@ -67,7 +67,7 @@ static inline struct kernel_parts kernel_split(struct kernel_slice all)
         less += all.values[i] < pivot;
         equal += all.values[i] == pivot;
     }
-    int64_t *block = malloc((size_t)all.count * sizeof *block), *to_less = block, *to_equal = block + less, *to_greater = to_equal + equal;
+    int64_t *block = (int64_t *)malloc((size_t)all.count * sizeof *block), *to_less = block, *to_equal = block + less, *to_greater = to_equal + equal;
     struct kernel_parts parts = {{block, less}, {to_equal, equal}, {to_greater, all.count - less - equal}};
     for (int64_t i = 0; i < all.count; i++) {
         int64_t value = all.values[i];
@@ -149,8 +149,8 @@ static inline int64_t kernel_orbit_image(int generator, int64_t n, int64_t x)
 // The number of vertices that can be reached from 0.
 static inline int64_t kernel_orbit(int64_t n)
 {
-    int64_t *queue = malloc((size_t)n * sizeof *queue), first = 0, count = 1;
-    bool *seen = calloc((size_t)n, sizeof *seen);
+    int64_t *queue = (int64_t *)malloc((size_t)n * sizeof *queue), first = 0, count = 1;
+    bool *seen = (bool *)calloc((size_t)n, sizeof *seen);
     queue[0] = 0;
     seen[0] = true;
     for (; first < count; first++) {
