@@ -117,6 +117,13 @@ bool apus__carrier_die(struct apus__carrier *carrier)
     }
 }
 
+void apus__carrier_await_decision(struct apus__carrier *carrier)
+{
+    // acquire: what was decided. Pairs with rescue_decide().
+    while (apus_load_acquire(&carrier->hold) == APUS__HOLD_CLAIMED)
+        apus__futex_wait(&carrier->hold, APUS__HOLD_CLAIMED, UINT64_MAX);
+}
+
 const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrier)
 {
     const struct apus__fiber *fiber = apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED ? carrier->detached : carrier->slot->fiber;

@@ -66,6 +66,9 @@ void apus__carriers_stop(void);
 // from here on.
 bool apus__carrier_die(struct apus__carrier *carrier);
 
+// By the thread itself, inside the runtime: returns when nobody claims its slot; whoever does so later, gives up.
+void apus__carrier_await_decision(struct apus__carrier *carrier);
+
 // The stack the carrier's code runs on, for its own signal handlers.
 const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrier);
 

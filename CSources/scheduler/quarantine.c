@@ -34,18 +34,25 @@ uint64_t apus__quarantine_count(void)
 
 // --- Judging --------------------------------------------------------------------------------------------------------------------
 
-// Rule 1: the process whose code it was, or NULL. A match function may run on behalf of a process that waits.
-static struct apus_process *quarantine_process(void)
+// Whether the thread was in a process's own code. If so it is from here on as if it had entered the runtime: its slot is not claimed any
+// more, and a claim under way is decided.
+static bool quarantine_come_in(struct apus__carrier *carrier)
 {
     struct apus__local *local = &apus__local;
-    struct apus_process *matching = apus_load_relaxed(&local->matching);
-    if (!local->carrier)
-        return NULL;
-    if (matching)
-        return apus_load_relaxed(&local->pinned) == 1 ? matching : NULL;
-    if (apus_load_relaxed(&local->inside) || apus_load_relaxed(&local->pinned))
-        return NULL;
-    return apus__carrier_process(local->carrier);
+    if (!carrier || apus_load_relaxed(&local->inside) || apus_load_relaxed(&local->pinned))
+        return false;
+    apus__arrive();
+    apus__carrier_await_decision(carrier);
+    return true;
+}
+
+// Rule 1: the process whose code it was, or NULL. A match function may run on behalf of a process that waits.
+static struct apus_process *quarantine_process(struct apus__carrier *carrier, bool was_outside)
+{
+    struct apus_process *matching = apus_load_relaxed(&apus__local.matching);
+    if (matching && apus_load_relaxed(&apus__local.pinned) == 1)
+        return matching;
+    return was_outside ? apus__carrier_process(carrier) : NULL;
 }
 
 // Rule 6. Takes a place in the budget.
@@ -64,9 +71,8 @@ static const char *quarantine_spend(uint64_t now)
 }
 
 // Why the fault cannot be contained, or NULL.
-static const char *quarantine_judge(const struct apus__fault *fault, const siginfo_t *info)
+static const char *quarantine_judge(const struct apus__fault *fault, const siginfo_t *info, const struct apus_process *process)
 {
-    const struct apus_process *process = quarantine_process();
     if (quarantine.mode != APUS_FAULTS_CONTAIN)
         return "faults are only reported";
     if (!process)
@@ -127,8 +133,6 @@ static void quarantine_hand_over(struct apus__carrier *carrier, struct apus__fau
 static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct apus__fault *fault)
 {
     apus_add_relaxed(&quarantine.contained, 1);
-    // From here on as if the thread had entered the runtime: the slot is not claimed any more, and a claim under way is waited for.
-    apus_store_relaxed(&apus__local.inside, 1);
     if (apus__carrier_die(carrier)) {
         quarantine_hand_over(carrier, fault);
     } else {
@@ -165,16 +169,19 @@ static void quarantine_handle(int signal, siginfo_t *info, void *context)
     }
     struct apus__carrier *carrier = apus__local.carrier;
     apus__fault_read(&fault, signal, info, context, apus__context_begin);
-    const char *why_not = quarantine_judge(&fault, info);
+    bool was_outside = quarantine_come_in(carrier);
+    struct apus_process *process = quarantine_process(carrier, was_outside);
+    const char *why_not = quarantine_judge(&fault, info, process);
     if (!why_not)
         quarantine_contain(carrier, &fault);
-    struct apus_process *process = quarantine_process();
     bool is_lent = process && (fault.is_in_libc || fault.forbidden) && apus__carrier_stack(carrier) &&
                    apus__yellow_open(apus__carrier_stack(carrier), &fault);
     if (!is_lent) {
         apus__report_fatal(process, &fault, why_not);
         quarantine_pass_on(signal, info);
     }
+    if (was_outside)
+        apus__depart();
     quarantine_depth--;
     errno = error;
 }

@@ -16,13 +16,11 @@ __attribute__((noinline)) static void rescue_set_inside(void)
 apus_cold struct apus__owner *apus__rejoin(void)
 {
     struct apus__carrier *carrier = apus__local.carrier;
-    uint32_t hold;
     if (!carrier)
         return apus_load_relaxed(&apus__local.here); // a plain thread, or the simulator's
+    apus__carrier_await_decision(carrier);
     // acquire: the fiber, or that `here` is ours again. Pairs with rescue_decide().
-    while ((hold = apus_load_acquire(&carrier->hold)) == APUS__HOLD_CLAIMED)
-        apus__futex_wait(&carrier->hold, APUS__HOLD_CLAIMED, UINT64_MAX);
-    if (hold != APUS__HOLD_DETACHED)
+    if (apus_load_acquire(&carrier->hold) != APUS__HOLD_DETACHED)
         return apus_load_relaxed(&apus__local.here);
     struct apus__fiber *fiber = carrier->detached;
     struct apus__hook_state hooks;
