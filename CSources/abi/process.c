@@ -1,4 +1,5 @@
 #include "abi/enter.h"
+#include "scheduler/monitor.h"
 #include "scheduler/wait.h"
 
 apus_process *apus_self(void)
@@ -397,6 +398,28 @@ int apus_yield(apus_process *self)
         apus__depart();
     }
     return result;
+}
+
+int apus_blocking_begin(apus_process *self)
+{
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    if (!here)
+        return error;
+    bool may = !here->is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
+    if (may && !apus__rescue_oneself(apus__slot_of(here)))
+        apus__monitor_want_spares();
+    apus__depart();
+    return APUS_OK;
+}
+
+int apus_blocking_end(apus_process *self)
+{
+    int error;
+    if (!apus__enter_self(self, &error))
+        return error;
+    apus__depart();
+    return APUS_OK;
 }
 
 void *apus_alloc(apus_process *self, size_t size)

@@ -478,7 +478,10 @@ static int supervisor_end(struct supervisor *supervisor)
 static int supervisor_perform(struct supervisor *supervisor, struct apus__event event)
 {
     for (;;) {
+        uint64_t restarts = supervisor->decision.intensity.sum;
         struct apus__action action = apus__decision_step(&supervisor->decision, &event);
+        if (supervisor->decision.intensity.sum > restarts)
+            apus_system_report(APUS_SYSTEM_MANY_RESTARTS, apus_pid_of(supervisor->self), supervisor->decision.intensity.sum);
         switch (action.kind) {
         case APUS__ACTION_START:
             if (!supervisor_start(supervisor, action.child, &event))

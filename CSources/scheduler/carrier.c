@@ -90,8 +90,7 @@ void apus__carrier_promote(struct apus__carrier *carrier)
     carrier->is_demoted = false;
 }
 
-// Enters the loop, or is about to leave it: from here on the slot may, or may no longer, be claimed.
-static void carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold from, enum apus__carrier_hold to)
+void apus__carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold from, enum apus__carrier_hold to)
 {
     uint32_t hold = from;
     // acq_rel: the carrier's `here`, for and from the claimer. Pairs with rescue_claim() and rescue_decide().
@@ -108,7 +107,7 @@ bool apus__carrier_die(struct apus__carrier *carrier)
     apus_store_relaxed(&carrier->word, APUS__CARRIER_DEAD);
     for (;;) {
         hold = APUS__HOLD_RUNS;
-        // acq_rel: as carrier_hold().
+        // acq_rel: as apus__carrier_hold().
         if (apus_cas_strong_acq_rel(&carrier->hold, &hold, APUS__HOLD_BUSY))
             return true;
         if (hold == APUS__HOLD_DETACHED)
@@ -153,14 +152,14 @@ static bool carrier_run(struct apus__carrier *carrier)
         apus_store_relaxed(&apus__local.inside, 1);
         if (apus_unlikely(slot->fault))
             apus__slot_crashed(slot);
-        carrier_hold(carrier, APUS__HOLD_BUSY, APUS__HOLD_RUNS);
+        apus__carrier_hold(carrier, APUS__HOLD_BUSY, APUS__HOLD_RUNS);
         apus__slot_enter(slot, &carrier->native);
         // acquire: the fiber. Pairs with rescue_decide().
         if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED) {
             carrier_come_back(carrier);
             return true;
         }
-        carrier_hold(carrier, APUS__HOLD_RUNS, APUS__HOLD_BUSY);
+        apus__carrier_hold(carrier, APUS__HOLD_RUNS, APUS__HOLD_BUSY);
         apus_store_relaxed(&apus__local.here, NULL);
         // acquire: pairs with the event set in apus__slot_tell().
         if (apus_load_acquire(&slot->events) & APUS__EVENT_LEAVE)

@@ -66,6 +66,9 @@ void apus__carriers_stop(void);
 // from here on.
 bool apus__carrier_die(struct apus__carrier *carrier);
 
+// By the thread itself, which enters the loop or is about to leave it: from here on its slot may, or may no longer, be claimed.
+void apus__carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold from, enum apus__carrier_hold to);
+
 // By the thread itself, inside the runtime: returns when nobody claims its slot; whoever does so later, gives up.
 void apus__carrier_await_decision(struct apus__carrier *carrier);
 

@@ -3,6 +3,8 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "process/system.h"
+#include "scheduler/foreign.h"
 #include "scheduler/quarantine.h"
 #include "scheduler/report.h"
 #include "scheduler/rescue.h"
@@ -19,19 +21,20 @@ struct watch {
     uint64_t slices;
     uint64_t since_ns; // when that count of turns was first seen
     uint64_t tried_ns; // when taking it was tried last
+    uint64_t told;     // the count of turns for which its process was told of
 };
 
 static struct {
     pthread_t thread;
     bool is_running;
     uint64_t limit_ns; // UINT64_MAX: nothing is taken away
-    uint32_t detached_max;
     struct watch *watches;
     _Atomic uint32_t bell; // futex: changes when it is rung
     _Atomic uint32_t quits;
     _Atomic uint64_t rescues, rescues_refused;
     bool has_warned;
     uint64_t faults_seen; // that spares were made for
+    _Atomic uint32_t wants_spares;
     _Atomic uint32_t is_up;
 } monitor;
 
@@ -40,6 +43,12 @@ void apus__monitor_ring(void)
     // seq_cst: after what it is rung for. Pairs with the load in monitor_main().
     apus_add_seqcst(&monitor.bell, 1);
     apus__futex_wake(&monitor.bell, 1);
+}
+
+void apus__monitor_want_spares(void)
+{
+    apus_store_relaxed(&monitor.wants_spares, 1);
+    apus__monitor_ring();
 }
 
 struct apus__monitor_counts apus__monitor_counts(void)
@@ -65,7 +74,8 @@ static void monitor_staff(void)
         apus_store_relaxed(&slot->is_orphan, 0);
         apus__carrier_assign(spare, slot);
     }
-    if (apus__quarantine_count() != monitor.faults_seen) {
+    // acquire: nothing but the wish. Pairs with apus__monitor_want_spares().
+    if (apus__quarantine_count() != monitor.faults_seen || apus_exchange_acquire(&monitor.wants_spares, 0)) {
         monitor.faults_seen = apus__quarantine_count();
         apus__carriers_spare(SPARES_AHEAD);
     }
@@ -101,8 +111,26 @@ static void monitor_warn(void)
         return;
     monitor.has_warned = true;
     snprintf(line, sizeof line, "%u threads are in callbacks that do not return; no more schedulers are taken (detached_max)",
-             monitor.detached_max);
+             apus__machine.detached_max);
     apus__report_line(APUS_LOG_WARNING, APUS_NOBODY, line);
+}
+
+// Tells the subscriber of system events of a process in a callback for long. The monitor is a plain thread to the others.
+static void monitor_tell_of_long(apus_pid culprit, uint64_t for_ns, struct apus__slot *looked_at)
+{
+    int error;
+    struct apus__owner *here = apus__foreign_enter(&error);
+    if (!here)
+        return;
+    if (culprit.id || apus__rescue_look(looked_at, here, &culprit))
+        apus__system_tell(here, APUS_SYSTEM_LONG_CALLBACK, culprit, for_ns / MILLION);
+    apus__foreign_leave();
+}
+
+static uint64_t monitor_long_ns(void)
+{
+    uint32_t limit_ms = apus__system_limit(APUS_SYSTEM_LONG_CALLBACK);
+    return limit_ms ? (uint64_t)limit_ms * MILLION : UINT64_MAX;
 }
 
 static void monitor_tell(apus_pid culprit, uint64_t for_ns)
@@ -117,7 +145,7 @@ static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t 
 {
     apus_pid culprit = APUS_NOBODY;
     watch->tried_ns = now;
-    if (apus_load_relaxed(&apus__machine.detached) >= monitor.detached_max) {
+    if (apus_load_relaxed(&apus__machine.detached) >= apus__machine.detached_max) {
         apus_bump_relaxed(&monitor.rescues_refused, 1);
         monitor_warn();
         return;
@@ -128,6 +156,8 @@ static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t 
         apus_bump_relaxed(&monitor.rescues, 1);
         apus__carriers_spare(SPARES_AHEAD);
         monitor_tell(culprit, now - watch->since_ns);
+        if (watch->told != watch->slices && monitor_long_ns() != UINT64_MAX)
+            monitor_tell_of_long(culprit, now - watch->since_ns, NULL);
         break;
     case APUS__RESCUE_NOT_NOW:
         break;
@@ -151,8 +181,14 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
     }
     bool may_wait = monitor_may_wait(slot);
     *waits = *waits || may_wait;
-    if (may_wait && now - watch->since_ns >= monitor.limit_ns && now - watch->tried_ns >= monitor.limit_ns / 10 &&
-        apus__rescue_is_likely(slot))
+    uint64_t for_ns = now - watch->since_ns;
+    if ((for_ns < monitor.limit_ns && for_ns < monitor_long_ns()) || !apus__rescue_is_likely(slot))
+        return true;
+    if (for_ns >= monitor_long_ns() && watch->told != slices) {
+        watch->told = slices;
+        monitor_tell_of_long(APUS_NOBODY, for_ns, slot);
+    }
+    if (may_wait && for_ns >= monitor.limit_ns && now - watch->tried_ns >= monitor.limit_ns / 10)
         monitor_take(slot, watch, now);
     return true;
 }
@@ -161,14 +197,14 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
 static uint64_t monitor_look(void)
 {
     bool is_awake = false, waits = false;
-    uint64_t now = apus__clock_ns();
-    if (monitor.limit_ns == UINT64_MAX)
+    uint64_t now = apus__clock_ns(), limit = monitor.limit_ns < monitor_long_ns() ? monitor.limit_ns : monitor_long_ns();
+    if (limit == UINT64_MAX)
         return UINT64_MAX;
     for (uint32_t i = 0; i < apus__machine.slot_count; i++)
         is_awake |= monitor_look_at(apus__machine.slots[i], &monitor.watches[i], now, &waits);
     if (!is_awake)
         return UINT64_MAX;
-    return monitor.limit_ns / (waits ? 10 : 2);
+    return limit / (waits ? 10 : 2);
 }
 
 // Sleeps until it is rung, and before that says to the slots that it wants to be. False if one has woken meanwhile.
@@ -179,8 +215,9 @@ static void monitor_sleep(uint32_t bell, uint64_t timeout_ns)
         return;
     }
     // seq_cst, both: Dekker's pattern against a slot that wakes. Pairs with slot_sleep().
-    apus_store_seqcst(&apus__machine.monitor_sleeps, monitor.limit_ns != UINT64_MAX);
-    if (monitor.limit_ns == UINT64_MAX || apus_load_seqcst(&apus__machine.parked) == apus__machine.slot_count)
+    bool has_limit = monitor.limit_ns != UINT64_MAX || monitor_long_ns() != UINT64_MAX;
+    apus_store_seqcst(&apus__machine.monitor_sleeps, has_limit);
+    if (!has_limit || apus_load_seqcst(&apus__machine.parked) == apus__machine.slot_count)
         apus__futex_wait(&monitor.bell, bell, UINT64_MAX);
     apus_store_seqcst(&apus__machine.monitor_sleeps, 0);
 }
@@ -208,7 +245,7 @@ int apus__monitor_start(uint32_t rescue_ms, uint32_t detached_max)
     if (!monitor.watches)
         return -ENOMEM;
     monitor.limit_ns = rescue_ms == UINT32_MAX ? UINT64_MAX : (uint64_t)rescue_ms * MILLION;
-    monitor.detached_max = detached_max;
+    apus__machine.detached_max = detached_max;
     monitor.has_warned = false;
     monitor.faults_seen = 0;
     apus_store_relaxed(&monitor.quits, 0);

@@ -19,6 +19,9 @@ void apus__monitor_stop(void);
 // Wakes it.
 void apus__monitor_ring(void);
 
+// Has it make spare carriers.
+void apus__monitor_want_spares(void);
+
 // Whether it is there and is not the calling thread. Async-signal-safe.
 bool apus__monitor_is_other(void);
 

@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/membarrier.h"
+#include "process/system.h"
 #include "scheduler/hooks.h"
 
 // --- Coming back ----------------------------------------------------------------------------------------------------------------
@@ -53,7 +54,7 @@ struct apus_process *apus__carrier_process(struct apus__carrier *carrier)
 // What the claim comes to.
 static void rescue_decide(struct apus__carrier *carrier, enum apus__carrier_hold hold)
 {
-    // release: all that was done under the claim. Pairs with apus__rejoin() and carrier_hold().
+    // release: all that was done under the claim. Pairs with apus__rejoin() and apus__carrier_hold().
     apus_store_release(&carrier->hold, hold);
     apus__futex_wake(&carrier->hold, UINT32_MAX >> 1);
 }
@@ -68,7 +69,7 @@ static void rescue_unclaim(struct apus__carrier *carrier, struct apus__slot *slo
 static bool rescue_claim(struct apus__carrier *carrier, struct apus__slot *slot)
 {
     uint32_t runs = APUS__HOLD_RUNS;
-    // acq_rel: that the carrier has set `here`, and its slot. Pairs with carrier_hold().
+    // acq_rel: that the carrier has set `here`, and its slot. Pairs with apus__carrier_hold().
     if (!apus_cas_strong_acq_rel(&carrier->hold, &runs, APUS__HOLD_CLAIMED))
         return false;
     if (carrier->slot == slot) {
@@ -92,9 +93,37 @@ bool apus__slot_keeps_waiting(struct apus__slot *slot)
 
 bool apus__rescue_is_likely(struct apus__slot *slot)
 {
-    // acquire: the carrier's fields. Pairs with apus__carrier_assign() and carrier_hold().
+    // acquire: the carrier's fields. Pairs with apus__carrier_assign() and apus__carrier_hold().
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
     return apus_load_acquire(&carrier->hold) == APUS__HOLD_RUNS && !apus_load_relaxed(&carrier->local->inside);
+}
+
+bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus_pid *culprit)
+{
+    struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
+    if (!rescue_claim(carrier, slot))
+        return false;
+    struct apus_process *process = slot->owner.current;
+    if (process) {
+        *culprit = apus__pid(process);
+        if (apus__system_limit(APUS_SYSTEM_LONG_MAILBOX))
+            apus__system_look_at_mailbox(teller, process);
+    }
+    rescue_unclaim(carrier, slot);
+    return process != NULL;
+}
+
+// With the slot to itself: its process keeps the stack and the thread, the spare gets the slot.
+static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carrier, struct apus__carrier *spare)
+{
+    struct apus__fiber *fiber = slot->fiber;
+    if (apus__slot_detach(slot)) {
+        apus__carrier_unclaim_spare(spare);
+        return false;
+    }
+    carrier->detached = fiber;
+    apus_add_relaxed(&apus__machine.detached, 1);
+    return true;
 }
 
 enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
@@ -106,16 +135,9 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
     enum apus__rescue result = APUS__RESCUE_NOT_NOW;
     if (slot->owner.current && apus__slot_keeps_waiting(slot)) {
         struct apus__carrier *spare = apus__carrier_claim_spare();
-        struct apus__fiber *fiber = slot->fiber;
         *culprit = apus__pid(slot->owner.current);
-        if (!spare) {
-            result = APUS__RESCUE_NO_SPARE;
-        } else if (apus__slot_detach(slot)) {
-            apus__carrier_unclaim_spare(spare);
-            result = APUS__RESCUE_NO_MEMORY;
-        } else {
-            carrier->detached = fiber;
-            apus_add_relaxed(&apus__machine.detached, 1);
+        result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;
+        if (spare && rescue_hand_over(slot, carrier, spare)) {
             apus__carrier_demote(carrier);
             rescue_decide(carrier, APUS__HOLD_DETACHED);
             apus__carrier_assign(spare, slot);
@@ -124,4 +146,20 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
     }
     rescue_unclaim(carrier, slot);
     return result;
+}
+
+bool apus__rescue_oneself(struct apus__slot *slot)
+{
+    struct apus__carrier *carrier = apus__local.carrier, *spare = carrier ? apus__carrier_claim_spare() : NULL;
+    if (!spare)
+        return false;
+    // As if claimed, so that the monitor keeps away; it may be looking at this moment, and gives up since we are inside.
+    apus__carrier_hold(carrier, APUS__HOLD_RUNS, APUS__HOLD_BUSY);
+    bool is_done = rescue_hand_over(slot, carrier, spare);
+    if (is_done)
+        apus_store_relaxed(&apus__local.here, NULL);
+    rescue_decide(carrier, is_done ? APUS__HOLD_DETACHED : APUS__HOLD_RUNS);
+    if (is_done)
+        apus__carrier_assign(spare, slot);
+    return is_done;
 }

@@ -45,6 +45,14 @@ enum apus__rescue {
 // Takes the slot from the carrier whose process has been in its callback for long, if others wait. *culprit: its pid.
 enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit);
 
+// Only finds out who is in a callback there, and looks at its mailbox for the subscriber of system events; `teller` sends. False if nobody
+// is, or not now.
+bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus_pid *culprit);
+
+// The same by the carrier itself, whose process is about to block: it is detached when this returns, and touches the slot no more. False
+// if there is no spare, or no memory.
+bool apus__rescue_oneself(struct apus__slot *slot);
+
 // Whether the slot's carrier seems to be in a callback now. A hint.
 bool apus__rescue_is_likely(struct apus__slot *slot);
 

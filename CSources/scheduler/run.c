@@ -1,4 +1,5 @@
 // scheduler/run.c - a process's turn: its callbacks, one message after the other, and its end.
+#include "process/system.h"
 #include "scheduler/rescue.h"
 #include "scheduler/slot.h"
 
@@ -337,6 +338,8 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
     process->tally += handled << APUS__TALLY_REDUCTIONS;
     apus_bump_relaxed(&here->counters.handled, handled);
     here->current = NULL;
+    if (apus_unlikely(process->first || process->flags & APUS__LONG) && apus__system_limit(APUS_SYSTEM_LONG_MAILBOX))
+        apus__system_look_at_mailbox(here, process);
     if (process->first)
         apus__run_queue_push(&here->run, &process->run, process->priority);
     else

@@ -12,6 +12,7 @@
 #include "os/node.h"
 #include "os/pages.h"
 #include "os/thread.h"
+#include "process/system.h"
 #include "rcu/rcu.h"
 #include "scheduler/carrier.h"
 #include "scheduler/foreign.h"
@@ -301,6 +302,7 @@ int apus__world_make(const apus_options *options)
     apus__world.reductions = options->reductions ? options->reductions : DEFAULT_REDUCTIONS;
     apus__world.stack_size = options->stack_size ? options->stack_size : DEFAULT_STACK;
     apus__world.on_end = runtime_process_ended;
+    apus__system_set(APUS_NOBODY, NULL);
     apus__poller_init();
     uint32_t schedulers = options->schedulers ? options->schedulers : apus__topology_schedulers(&runtime.topology);
     result = world_make_tables(options);

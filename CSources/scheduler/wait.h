@@ -10,6 +10,7 @@
 #ifndef APUS_SCHEDULER_WAIT_H
 #define APUS_SCHEDULER_WAIT_H
 
+#include "process/system.h"
 #include "scheduler/hooks.h"
 #include "scheduler/slot.h"
 #include "scheduler/timers.h"
@@ -83,6 +84,8 @@ apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wai
     struct apus__fiber *mine = slot->fiber;
     struct apus__hook_state hooks;
     apus__hooks_leave(&hooks);
+    if (apus_unlikely(apus__system_limit(APUS_SYSTEM_LONG_MAILBOX)))
+        apus__system_look_at_mailbox(here, process);
     wait->handling = here->handling;
     wait->fiber = mine;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;

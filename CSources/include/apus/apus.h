@@ -14,6 +14,7 @@
 #include <apus/request.h>
 #include <apus/runtime.h>
 #include <apus/supervisor.h>
+#include <apus/system.h>
 #include <apus/timer.h>
 
 #endif

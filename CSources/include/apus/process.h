@@ -170,6 +170,15 @@ APUS_API int apus_sleep(apus_process *self, uint64_t milliseconds);
 /* Lets others of its priority run, then goes on. OTP: erlang:yield/0. */
 APUS_API int apus_yield(apus_process *self);
 
+/* Around code that is known to block in the system (a read from a disk, a library that waits): the others of its scheduler go on at once,
+ * instead of after `rescue_ms`, and the process on its own thread. Calls of Apus in between work, and give the process back to its
+ * scheduler as `apus_blocking_end` does. If there is no thread to spare, or `detached_max` are blocked already, nothing happens.
+ * Returns: APUS_OK.
+ * Cost:   begin and end: a few microseconds together; the end waits for the process's turn.
+ * OTP:    a dirty NIF. */
+APUS_API int apus_blocking_begin(apus_process *self);
+APUS_API int apus_blocking_end(apus_process *self);
+
 /* Memory that lives as long as the process, freed whole when it ends, however it ends; 16-aligned, not zeroed, on its node.
  * Returns NULL if size is 0, or there is no memory; over the arena limit the process is killed and NULL returned. */
 APUS_API void *apus_alloc(apus_process *self, size_t size);
