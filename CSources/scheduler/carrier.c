@@ -205,11 +205,15 @@ static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot
     carrier->slot = slot;
     if (!carrier->said)
         carrier->said = calloc(1, APUS__SAID);
-    apus_store_relaxed(&carrier->word, slot ? APUS__CARRIER_ASSIGNED : APUS__CARRIER_SPARE);
+    // A spare may be claimed by others only once its thread is there.
+    apus_store_relaxed(&carrier->word, slot ? APUS__CARRIER_ASSIGNED : APUS__CARRIER_CLAIMED);
     if (apus__inject_fail(APUS__INJECT_THREAD) || pthread_create(&carrier->thread, NULL, carrier_main, carrier)) {
         apus_store_relaxed(&carrier->word, APUS__CARRIER_NONE);
         return -EAGAIN;
     }
+    // release: the carrier's fields. Pairs with the claim in apus__carrier_claim_spare(). It sleeps on; who assigns it a slot wakes it.
+    if (!slot)
+        apus_store_release(&carrier->word, APUS__CARRIER_SPARE);
     return 0;
 }
 

@@ -560,6 +560,8 @@ TEST(mutexes, "mutexes work as ever: they exclude, and give their errors")
     for (int i = 0; i < 4; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
     CHECK_EQ(shared_count, 400000);
+    if (!FAULTS_ARE_CONTAINED)
+        return; // a sanitizer takes the errors below for defects
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
     CHECK_EQ(pthread_mutex_init(&checked, &attributes), 0);
