@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SWIFT_CC __attribute__((swiftcall))
 #define SWIFT_CONTEXT __attribute__((swift_context))
@@ -196,6 +199,39 @@ const apus_type *apus_swift_add_type(const void *metadata, const apus_type *type
 const apus_swift_program *apus_swift_add_program(const void *metadata, const apus_swift_program *program)
 {
     return table_add(apus_swift_programs, metadata, program);
+}
+
+// --- Threads that wait ----------------------------------------------------------------------------------------------------------
+
+void apus_swift_wait(uint32_t *word)
+{
+    enum { SPINS = 2000 };
+    for (int i = 0; i < SPINS; i++) {
+        // acquire: what was told. Pairs with the store in apus_swift_wake().
+        if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != 0)
+            return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0)
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+void apus_swift_wake(uint32_t *word)
+{
+    // release: what is told. From here on the word may be gone: the wake-up uses its address only.
+    __atomic_store_n(word, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+unsigned apus_swift_thread_number(void)
+{
+    static unsigned given;
+    static __thread unsigned mine;
+    if (mine == 0)
+        mine = __atomic_add_fetch(&given, 1, __ATOMIC_RELAXED); // relaxed: any number will do
+    return mine;
 }
 
 // --- Suspending a task ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ extension AllTests { @Suite struct SupervisorTests {
         let counts = try tree.countChildren()
         #expect([counts.specifications, counts.active, counts.supervisors, counts.workers] == [4, 4, 2, 2])
         let room = try rooms.startChild(Counter(count: 1))
-        let asker = try spawnBlocking(of: Never.self) { me in
+        try await inProcess { me in
             let one: Int = try me.call(room) { .get($0) }
             #expect(one == 1)
             let hits = Counter.at("hits")
@@ -34,7 +34,6 @@ extension AllTests { @Suite struct SupervisorTests {
             let seven: Int = try me.call(hits) { .get($0) }
             #expect(seven == 7)
         }
-        #expect(try asker.join() == .normal)
         #expect(try tree.whichChildren().map(\.id) == ["hits", "rooms", "feed", "inner"])
         try tree.stop()
     } }

@@ -25,3 +25,33 @@ func withRuntime(schedulers: Int = 2, _ body: () async throws -> Void) async thr
 }
 
 struct Failure: Error { let text: String }
+
+/// The error of Apus that `body` throws; nil if it throws none.
+func errorOf(_ body: () throws -> Void) -> ApusError? {
+    do { try body() } catch { return error as? ApusError }
+    return nil
+}
+
+func errorOf(_ body: () async throws -> Void) async -> ApusError? {
+    do { try await body() } catch { return error as? ApusError }
+    return nil
+}
+
+/// Runs `body` in a process of its own, and gives what it throws.
+func inProcess(_ body: @escaping @Sendable (borrowing Context<Never>) throws -> Void) async throws {
+    let error: (any Error)? = await withCheckedContinuation { continuation in
+        do {
+            try spawnBlocking(of: Never.self) { me in
+                do {
+                    try body(me)
+                    continuation.resume(returning: nil)
+                } catch {
+                    continuation.resume(returning: error)
+                }
+            }
+        } catch {
+            continuation.resume(returning: error)
+        }
+    }
+    if let error { throw error }
+}

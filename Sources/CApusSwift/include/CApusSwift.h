@@ -70,6 +70,14 @@ const apus_type *apus_swift_system_type(long which);
 /* For a child's argument, [program][object]: retains the object. */
 void apus_swift_keep(const void *_Nullable argument, size_t size);
 
+/* A thread that sleeps until another tells it: `wait` returns once `wake` has been called on the word, which was 0. After `wake` the word
+ * may be gone. Ordering: wake releases, wait acquires. */
+void apus_swift_wait(uint32_t *word);
+void apus_swift_wake(uint32_t *word);
+
+/* A small number for the calling thread, given in turn. */
+unsigned apus_swift_thread_number(void);
+
 /* The body of a blocking process. The argument is a program and a value, as in `start`, which runs as the body. */
 void apus_swift_body(apus_process *_Nullable self, void *_Nullable argument);
 
