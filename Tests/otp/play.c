@@ -162,16 +162,10 @@ static int event_compare(const void *a, const void *b)
     return order ? order : x->number - y->number;
 }
 
-// Of one that ended in this step it is not promised whether it heard of other ends before.
+// Of one that is gone after this step it is not promised whether it heard of other ends before.
 static bool event_is_promised(const struct event *event)
 {
-    if (strncmp(event->source, "down ", 5) != 0)
-        return true;
-    for (int i = 0; i < event_count; i++)
-        if (strcmp(events[i].subject, event->subject) == 0 &&
-            (strncmp(events[i].source, "ended ", 6) == 0 || strncmp(events[i].source, "terminate ", 10) == 0))
-            return false;
-    return true;
+    return strncmp(event->source, "down ", 5) != 0 || apus_is_alive(actor_named(event->subject)->pid);
 }
 
 static void events_print(void)

@@ -81,12 +81,11 @@ quiet() ->
         _ -> quiet()
     end.
 
-%% Of one that ended in this step it is not promised whether it heard of other ends before.
+%% Of one that is gone after this step it is not promised whether it heard of other ends before.
 put_events() ->
-    Events = lists:keysort(1, events([])),
-    Ended = [Subject || {{Subject, 1, Text}, _} <- Events, lists:prefix("ended ", Text) orelse lists:prefix("terminate ", Text)],
-    [put_text(["  ", Subject, ": ", Text, "\n"]) 
-        || {{Subject, _, Source}, Text} <- Events, not (lists:prefix("down ", Source) andalso lists:member(Subject, Ended))].
+    [put_text(["  ", Subject, ": ", Text, "\n"])
+        || {{Subject, _, Source}, Text} <- lists:keysort(1, events([])),
+           not lists:prefix("down ", Source) orelse is_process_alive(pid(Subject))].
 
 events(Events) ->
     receive
