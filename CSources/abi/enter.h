@@ -38,6 +38,9 @@ static inline int apus__wait_outcome(const apus_process *self)
     return self->flags & APUS__EXITING ? -ECANCELED : 0;
 }
 
+// Whether options of apus_start are in range: 0 or -EINVAL.
+int apus__options_check(const apus_options *options);
+
 // Something a process does for a plain thread: the head of a block that holds all it needs (errand.c).
 struct apus__errand {
     void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`

@@ -1,5 +1,3 @@
-#include "scheduler/poller.h"
-
 #include "abi/enter.h"
 
 static int watch_here(struct apus__owner *here, apus_process *self, int fd, unsigned events)
@@ -11,7 +9,7 @@ static int watch_here(struct apus__owner *here, apus_process *self, int fd, unsi
     bool is_new = !apus__relation_find(self, APUS__WATCHING, (uint64_t)fd);
     if (is_new && !apus__relation_add(here, self, APUS__WATCHING, (uint64_t)fd, 0, false))
         return -ENOMEM;
-    int result = apus__poller_watch(fd, events, apus__pid(self));
+    int result = apus__world.watch(fd, events, apus__pid(self));
     if (result && is_new)
         apus__relation_remove(here, self, apus__relation_find(self, APUS__WATCHING, (uint64_t)fd));
     return result;
@@ -33,7 +31,7 @@ static int unwatch_here(struct apus__owner *here, apus_process *self, int fd)
     struct apus__relation *watching = fd < 0 ? NULL : apus__relation_find(self, APUS__WATCHING, (uint64_t)fd);
     if (watching) {
         apus__relation_remove(here, self, watching);
-        apus__poller_unwatch(fd, apus__pid(self));
+        apus__world.unwatch(fd, apus__pid(self));
     }
     return 0;
 }

@@ -5,7 +5,7 @@
 
 enum { SCHEDULERS_MAX = 1024, TABLE_MAX = 1 << 27, STACK_MIN = 16 << 10, DETACHED_MAX = 4096, FAULTS_MAX = 100000 };
 
-static int options_check(const apus_options *options)
+int apus__options_check(const apus_options *options)
 {
     bool is_right = options->struct_size == sizeof *options && options->schedulers <= SCHEDULERS_MAX &&
                     (unsigned)options->binding <= APUS_BIND_NONE && options->max_processes <= TABLE_MAX &&
@@ -20,7 +20,7 @@ static int options_check(const apus_options *options)
 int apus_start(const apus_options *options)
 {
     static const apus_options defaults = {.struct_size = sizeof defaults};
-    int result = options_check(options ? options : &defaults);
+    int result = apus__options_check(options ? options : &defaults);
     if (result)
         return result;
     if (apus_self())

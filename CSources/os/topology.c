@@ -310,6 +310,20 @@ int apus__topology_read(struct apus__topology *out, const char *sysfs_root, cons
     return 0;
 }
 
+int apus__topology_plain(struct apus__topology *out)
+{
+    *out = (struct apus__topology){.cpu_count = 1, .node_count = 1};
+    out->cpus = calloc(1, sizeof *out->cpus);
+    out->distances = calloc(1, sizeof *out->distances);
+    out->node_ids = calloc(1, sizeof *out->node_ids);
+    if (!out->cpus || !out->distances || !out->node_ids) {
+        apus__topology_free(out);
+        return -ENOMEM;
+    }
+    out->distances[0] = 10;
+    return 0;
+}
+
 void apus__topology_free(struct apus__topology *topology)
 {
     free(topology->cpus);

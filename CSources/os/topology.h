@@ -36,6 +36,9 @@ struct apus__topology {
 // Errors:    -ENOMEM; -ENOENT if no CPU was found (only with a sysfs_root of the caller's). Then `out` is empty.
 int apus__topology_read(struct apus__topology *out, const char *sysfs_root, const char *cgroup_root);
 
+// Fills `out` with a machine of one node and one CPU that is not this one: for what must be the same everywhere. Errors: -ENOMEM.
+int apus__topology_plain(struct apus__topology *out);
+
 // Frees the arrays and empties `topology`; may be called twice.
 void apus__topology_free(struct apus__topology *topology);
 

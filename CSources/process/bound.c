@@ -18,7 +18,9 @@ static bool bound_count_in(struct apus__bound *bound, apus_message *message, boo
     uint64_t messages = apus_add_relaxed(&bound->messages, 1) + 1;
     uint64_t bytes = apus_add_relaxed(&bound->bytes, message->size) + message->size;
     message->flags |= APUS__COUNTED;
-    if (always || (messages <= apus_load_relaxed(&bound->messages_limit) && bytes <= apus_load_relaxed(&bound->bytes_limit)))
+    bool seems_full = apus_unlikely(apus__world.is_full != NULL) && apus__world.is_full();
+    if (always || (!seems_full && messages <= apus_load_relaxed(&bound->messages_limit) &&
+                   bytes <= apus_load_relaxed(&bound->bytes_limit)))
         return true;
     apus_sub_relaxed(&bound->messages, 1);
     apus_sub_relaxed(&bound->bytes, message->size);

@@ -21,23 +21,30 @@ static struct {
     _Atomic uint64_t *watchers; // pid by descriptor
 } poller = {.starting = PTHREAD_MUTEX_INITIALIZER};
 
-static void poller_send(int fd, uint32_t happened)
+void apus__poller_tell(apus_pid pid, int fd, unsigned events)
 {
-    // acq_rel: takes the watch; whoever puts one in afterwards comes after this.
-    apus_pid pid = {apus_exchange_acq_rel(&poller.watchers[fd], 0)};
     int error;
-    struct apus__owner *here = pid.id ? apus__foreign_enter(&error) : NULL;
+    struct apus__owner *here = apus__foreign_enter(&error);
     if (!here)
         return;
     apus_message *message = apus__message_alloc_certain(here, sizeof(apus_io_message), APUS__SYSTEM);
     message->type = &apus_type_io;
     apus_io_message *io = apus_message_payload(message);
     io->fd = fd;
-    io->events = (happened & (EPOLLIN | EPOLLRDHUP) ? APUS_IO_READ : 0u) | (happened & EPOLLOUT ? APUS_IO_WRITE : 0u) |
-                 (happened & (EPOLLERR | EPOLLHUP) ? APUS_IO_ERROR : 0u);
+    io->events = events;
     if (apus__deliver(here, pid, message) != 0)
         apus__message_free(here, message);
     apus__foreign_leave();
+}
+
+static void poller_send(int fd, uint32_t happened)
+{
+    // acq_rel: takes the watch; whoever puts one in afterwards comes after this.
+    apus_pid pid = {apus_exchange_acq_rel(&poller.watchers[fd], 0)};
+    if (pid.id)
+        apus__poller_tell(pid, fd, (happened & (EPOLLIN | EPOLLRDHUP) ? APUS_IO_READ : 0u) |
+                                       (happened & EPOLLOUT ? APUS_IO_WRITE : 0u) |
+                                       (happened & (EPOLLERR | EPOLLHUP) ? APUS_IO_ERROR : 0u));
 }
 
 static void *poller_main(void *argument)
@@ -99,7 +106,7 @@ static int poller_ensure(void)
     return result;
 }
 
-int apus__poller_watch(int fd, unsigned events, apus_pid pid)
+static int poller_watch(int fd, unsigned events, apus_pid pid)
 {
     if (fd < 0 || fd >= POLLER_FDS_MAX || fcntl(fd, F_GETFD) < 0)
         return -EBADF;
@@ -122,7 +129,7 @@ int apus__poller_watch(int fd, unsigned events, apus_pid pid)
     return result == -ENOSPC ? -ENOMEM : result;
 }
 
-void apus__poller_unwatch(int fd, apus_pid pid)
+static void poller_unwatch(int fd, apus_pid pid)
 {
     if (!apus_load_acquire(&poller.ready) || fd < 0 || fd >= POLLER_FDS_MAX)
         return;
@@ -133,7 +140,8 @@ void apus__poller_unwatch(int fd, apus_pid pid)
 
 void apus__poller_init(void)
 {
-    apus__world.unwatch = apus__poller_unwatch;
+    apus__world.watch = poller_watch;
+    apus__world.unwatch = poller_unwatch;
 }
 
 void apus__poller_stop(void)

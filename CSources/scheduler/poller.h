@@ -11,13 +11,11 @@
 
 #include "process/life.h"
 
+// Lets the world watch descriptors by this file.
 void apus__poller_init(void);
 
-// Asks for one io message to `pid`. Errors: see apus_watch.
-int apus__poller_watch(int fd, unsigned events, apus_pid pid);
-
-// Ends the watch if it is `pid`'s.
-void apus__poller_unwatch(int fd, apus_pid pid);
+// Sends the io message. By a plain thread.
+void apus__poller_tell(apus_pid pid, int fd, unsigned events);
 
 // Ends the thread and frees everything; no process is left.
 void apus__poller_stop(void);

@@ -293,9 +293,11 @@ static int world_make_tables(const apus_options *options)
     return result;
 }
 
-int apus__world_make(const apus_options *options)
+int apus__world_make(const apus_options *options, bool is_simulated)
 {
-    int result = apus__topology_read(&runtime.topology, options->sysfs_root, options->cgroup_root);
+    int result = is_simulated && !options->sysfs_root
+                     ? apus__topology_plain(&runtime.topology)
+                     : apus__topology_read(&runtime.topology, options->sysfs_root, options->cgroup_root);
     if (result)
         return result;
     runtime.has_topology = true;
@@ -418,7 +420,7 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
     if (!result)
         result = apus__membarrier_register();
     if (!result)
-        result = apus__world_make(options);
+        result = apus__world_make(options, false);
     if (!result) {
         struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
         uint32_t more = runtime_detached_max(options) + apus__quarantine_most(options) + SPARES_MORE;

@@ -10,7 +10,8 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
 int apus__runtime_stop(uint64_t timeout_ms);
 
 // Makes the world without carriers, for the simulator and tests that step slots themselves; and takes it down when no process is left.
-int apus__world_make(const apus_options *options);
+// A simulated one knows nothing of this machine, so that it is the same on all.
+int apus__world_make(const apus_options *options, bool is_simulated);
 void apus__world_unmake(void);
 
 // Fills in the counters, in a call that has entered; or, where that failed with `error`, those of the run that was stopped last.

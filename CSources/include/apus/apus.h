@@ -13,6 +13,7 @@
 #include <apus/registry.h>
 #include <apus/request.h>
 #include <apus/runtime.h>
+#include <apus/simulate.h>
 #include <apus/supervisor.h>
 #include <apus/system.h>
 #include <apus/timer.h>
