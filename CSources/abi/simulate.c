@@ -206,7 +206,7 @@ static int study_begin(struct study *study, apus_simulation *copy, const apus_si
         return -EDEADLK;
 #ifndef APUS_INJECT
     if (simulation->disturb & APUS_DISTURB_NO_MEMORY)
-        return -ENOTSUP;
+        return -ENOSYS;
 #endif
     *copy = *simulation;
     copy->disturbances_max = copy->disturbances_max ? copy->disturbances_max : DISTURBANCES_MAX;

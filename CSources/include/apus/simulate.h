@@ -30,7 +30,7 @@ enum {
     APUS_DISTURB_FAULT = 2,     /* a process ends abnormally, as by a fault of its own, whether it traps exits or not */
     APUS_DISTURB_SLOW = 4,      /* a callback takes up to 4 s, and holds up its scheduler */
     APUS_DISTURB_FULL = 8,      /* a message to a mailbox with a bound finds it full */
-    APUS_DISTURB_NO_MEMORY = 16 /* an allocation fails. Only with a library built with APUS_INJECT (make VARIANT=debug): else -ENOTSUP */
+    APUS_DISTURB_NO_MEMORY = 16 /* an allocation fails. Only with a library built with APUS_INJECT (make VARIANT=debug): else -ENOSYS */
 };
 
 /* When `check` is called. */
@@ -81,7 +81,7 @@ typedef struct apus_simulation_result {
  * process does not end at the stop, or if a block of memory is left in use after it. A run that fails is then run again and again
  * with fewer deviations, as long as it fails in the same way, and last in its shortest form, with the trace.
  * Returns: 0 no run failed; 1 one has, and *result tells which; or an error.
- * Errors:  -EINVAL; -EALREADY a runtime is running; -ENOTSUP; -EDEADLK from inside a process; what `begin` gave.
+ * Errors:  -EINVAL; -EALREADY a runtime is running; -ENOSYS; -EDEADLK from inside a process; what `begin` gave.
  * Cost:    about 50 us for each run, and 1 us for each step. */
 APUS_API int apus_simulate(const apus_simulation *simulation, uint64_t first, uint64_t count, apus_simulation_result *result);
 

@@ -281,7 +281,7 @@ TEST(no_memory, "an allocation may fail, in a library that is built for it")
     CHECK_STR(result.failure, "a message is missing");
     CHECK(trace_has("no memory: "));
 #else
-    study(&simulation, 1, -ENOTSUP);
+    study(&simulation, 1, -ENOSYS);
 #endif
 }
 
