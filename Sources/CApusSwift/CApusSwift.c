@@ -82,6 +82,8 @@ void apus_swift_program_make(apus_swift_program *program, const char *name, size
                              apus_swift_closure start, apus_swift_closure handle, apus_swift_closure terminate,
                              apus_swift_closure cleanup, apus_swift_closure discard)
 {
+    static pthread_once_t hooks = PTHREAD_ONCE_INIT;
+    pthread_once(&hooks, apus_swift_install_hooks);
     *program = (apus_swift_program){
         .behaviour = {.name = name,
                       .state_size = state_size,

@@ -82,6 +82,7 @@ actor ProcessActor: SerialExecutor {
     }
 
     private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
+        apus_swift_learn_task()
         do {
             try await body(self)
             outcome = .normal

@@ -70,6 +70,12 @@ const apus_type *apus_swift_system_type(long which);
 /* For a child's argument, [program][object]: retains the object. */
 void apus_swift_keep(const void *_Nullable argument, size_t size);
 
+/* Takes along what belongs to the code that runs when a stack is set aside (context.c). Called once, before there is a Swift process. */
+void apus_swift_install_hooks(void);
+
+/* Learns where the runtime keeps the current task; called inside one. Cheap once it is known. */
+void apus_swift_learn_task(void);
+
 /* A thread that sleeps until another tells it: `wait` returns once `wake` has been called on the word, which was 0. After `wake` the word
  * may be gone. Ordering: wake releases, wait acquires. */
 void apus_swift_wait(uint32_t *word);
