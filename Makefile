@@ -207,6 +207,10 @@ bench-numa: all | build/deps/bench build/deps/numa
 	@CC='$(CC)' CFLAGS='$(ALL_CFLAGS)' NUMA_TESTS=Benchmarks/numa/counts.c Tests/numa/run.sh $(BUILD)
 	@mkdir -p build/bench
 	@Benchmarks/bench numa build/numa/console.log build/bench/numa.json
+# What faults and long callbacks cost (docs/guides/faults.md).
+bench-faults: all
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -ICSources/include -o $(BUILD)/faults Benchmarks/C/faults.c $(BUILD)/libapus.a $(LDLIBS_APUS)
+	$(BUILD)/faults
 bench-smoke: all | build/deps/bench
 	@Tests/smoke.sh
 test-bench: | build/deps/bench

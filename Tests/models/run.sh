@@ -109,5 +109,14 @@ for bug in GIFT_UNCLAIMED CLAIM_UNWOKEN CLAIMED_ONCE; do
     catches sharing $bug 'ran==((3|8)|16)'
 done
 
+holds rescue
+holds rescue -DROUNDS=4
+catches rescue NO_BARRIER 'users==1'
+catches rescue NO_INSIDE 'users==1'
+catches rescue REJOIN_AT_ONCE 'users==1'
+catches rescue FAULT_UNDECIDED 'back'
+catches rescue BURY_EARLY '!(freed)'
+catches rescue BACK_BEFORE_LEFT '!(on_stack)'
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
