@@ -5,9 +5,12 @@
 #include "os/thread.h"
 #include "rcu/rcu.h"
 #include "scheduler/quarantine.h"
+#include "scheduler/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { LOOKS_BEFORE_PLACE = 2 }; // at the clock (slot.c)
 
 static struct apus__carrier *carriers;
 static uint32_t carrier_count;
@@ -32,8 +35,9 @@ static enum apus__carrier_word carrier_wait(struct apus__carrier *carrier)
     return (enum apus__carrier_word)word;
 }
 
-static void carrier_place(const struct apus__slot *slot)
+void apus__slot_place(struct apus__slot *slot)
 {
+    slot->unplaced = 0;
     const struct apus__topology *topology = carrier_placement.topology;
     if (carrier_placement.binding == APUS_BIND_CORES)
         apus__thread_pin_cpu(topology->cpus[slot->owner.id % topology->cpu_count].id);
@@ -146,7 +150,11 @@ static void carrier_come_back(struct apus__carrier *carrier)
 static bool carrier_run(struct apus__carrier *carrier)
 {
     struct apus__slot *slot = carrier->slot;
-    carrier_place(slot);
+    // After a fault the next process comes first: moving to the right core takes longer than giving it its turn.
+    if (slot->fault)
+        slot->unplaced = LOOKS_BEFORE_PLACE;
+    else
+        apus__slot_place(slot);
     for (;;) {
         apus_store_relaxed(&apus__local.here, &slot->owner);
         apus_store_relaxed(&apus__local.inside, 1);
@@ -205,6 +213,8 @@ static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot
     carrier->slot = slot;
     if (!carrier->said)
         carrier->said = calloc(1, APUS__SAID);
+    if (!carrier->room)
+        carrier->room = apus__report_room();
     // A spare may be claimed by others only once its thread is there.
     apus_store_relaxed(&carrier->word, slot ? APUS__CARRIER_ASSIGNED : APUS__CARRIER_CLAIMED);
     if (apus__inject_fail(APUS__INJECT_THREAD) || pthread_create(&carrier->thread, NULL, carrier_main, carrier)) {
@@ -258,11 +268,13 @@ static void carrier_forget(struct apus__carrier *carrier)
     uint32_t word = apus_load_relaxed(&carrier->word);
     if (word == APUS__CARRIER_NONE) {
         free(carrier->said);
+        free(carrier->room);
     } else if (word == APUS__CARRIER_DEAD) {
         pthread_detach(carrier->thread);
     } else {
         pthread_join(carrier->thread, NULL);
         free(carrier->said);
+        free(carrier->room);
     }
 }
 

@@ -44,6 +44,7 @@ struct apus__carrier {
     _Atomic uint32_t hold;         // futex; enum apus__carrier_hold
     struct apus__fiber *detached;  // the stack the thread is on, if `hold` is DETACHED
     struct apus__stack altstack;   // of signal handlers
+    void *room;                    // for the report of a fault (report.h)
     char *said;                    // what the thread has said last on standard error: APUS__SAID bytes
 };
 

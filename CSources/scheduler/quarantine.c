@@ -118,6 +118,8 @@ static void quarantine_hand_over(struct apus__carrier *carrier, struct apus__fau
     struct apus__slot *slot = carrier->slot;
     slot->fault = fault;
     slot->fault_text = quarantine_text();
+    slot->fault_room = carrier->room;
+    carrier->room = NULL;
     slot->fault_matching = apus_load_relaxed(&apus__local.matching);
     struct apus__carrier *spare = apus__carrier_claim_spare();
     if (spare) {
@@ -138,6 +140,8 @@ static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct a
     } else {
         struct apus__fiber *fiber = carrier->detached;
         fiber->fault_text = quarantine_text();
+        fiber->fault_room = carrier->room;
+        carrier->room = NULL;
         fiber->fault = fault;
         apus_sub_relaxed(&apus__machine.detached, 1);
         // The push releases the fiber with its fault.
@@ -238,11 +242,11 @@ static apus_reason fault_reason(const struct apus__fault *fault, const char *tex
 
 // Ends the process that had the fault; `handling` is what its callback was given. What its stack holds stays with the thread.
 static void crash_end(struct apus__slot *slot, struct apus_process *process, apus_message *handling, const struct apus__fault *fault,
-                      const char *text)
+                      const char *text, void *room)
 {
     struct apus__owner *here = &slot->owner;
     apus_reason reason = fault_reason(fault, text);
-    apus__report_crash(slot, process, handling, fault, &reason);
+    apus__report_crash(slot, process, handling, fault, &reason, room);
     if (handling && !(handling->flags & APUS__HELD))
         apus__mailbox_prepend(process, handling); // what the callback was given goes the way of the mailbox
     apus__process_end(here, process, &reason);
@@ -267,7 +271,7 @@ void apus__slot_crashed(struct apus__slot *slot)
             apus__slot_drop_stack(slot, process);
         }
     }
-    crash_end(slot, process, handling, fault, text);
+    crash_end(slot, process, handling, fault, text, slot->fault_room);
     apus__slot_need_fiber(slot);
 }
 
@@ -280,12 +284,12 @@ void apus__fiber_crashed(struct apus__slot *slot, struct apus__fiber *fiber)
     apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
     if (process->flags & APUS__DEPARTED) {
         apus_reason reason = fault_reason(fault, fiber->fault_text);
-        apus__report_crash(slot, process, handling, fault, &reason);
+        apus__report_crash(slot, process, handling, fault, &reason, fiber->fault_room);
         apus__process_bury(&slot->owner, process, handling);
         return;
     }
     process->extra->wait = NULL;
     process->extra->pins--;
     process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
-    crash_end(slot, process, handling, fault, fiber->fault_text);
+    crash_end(slot, process, handling, fault, fiber->fault_text, fiber->fault_room);
 }

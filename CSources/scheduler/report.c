@@ -123,10 +123,15 @@ static void report_fault(struct report *report, const struct apus__fault *fault,
     memcpy(report->frames, fault->frames, fault->frame_count * sizeof *fault->frames);
 }
 
-void apus__report_crash(struct apus__slot *slot, struct apus_process *process, const apus_message *handling,
-                        const struct apus__fault *fault, const apus_reason *reason)
+void *apus__report_room(void)
 {
-    struct report *report = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(1, sizeof *report);
+    return apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : calloc(1, sizeof(struct report));
+}
+
+void apus__report_crash(struct apus__slot *slot, struct apus_process *process, const apus_message *handling,
+                        const struct apus__fault *fault, const apus_reason *reason, void *room)
+{
+    struct report *report = room;
     if (!report) {
         apus_add_relaxed(&reports.lost, 1);
         return;

@@ -15,8 +15,12 @@
 // Where reports go; from the options. Before the monitor starts.
 void apus__report_start(const apus_options *options);
 
+// Memory for one report, made ahead, since allocating may take longer than all else; NULL if there is none. To be given to
+// apus__report_crash(), or freed by free(3). Without it the report is lost, and counted.
+void *apus__report_room(void);
+
 void apus__report_crash(struct apus__slot *slot, struct apus_process *process, const apus_message *handling,
-                        const struct apus__fault *fault, const apus_reason *reason);
+                        const struct apus__fault *fault, const apus_reason *reason, void *room);
 
 // `process` may be NULL; `why_not` says why the fault was not contained.
 void apus__report_fatal(struct apus_process *process, const struct apus__fault *fault, const char *why_not);

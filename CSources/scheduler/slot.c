@@ -225,6 +225,8 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
         apus__timers_run(slot, slot->owner.now_ms);
     if (apus_unlikely(slot->free_count > FIBERS_KEPT))
         fibers_trim(slot);
+    if (apus_unlikely(slot->unplaced > 0) && --slot->unplaced == 0)
+        apus__slot_place(slot);
     if (slot->owner.id == 0)
         apus__names_tidy(apus__world.names);
     if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))

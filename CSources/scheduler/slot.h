@@ -41,6 +41,7 @@ struct apus__fiber {
     bool has_returned; // from its callback
     struct apus__fault *fault; // it will not come back, because of this
     const char *fault_text;
+    void *fault_room;
 };
 
 enum apus__slot_events {
@@ -60,7 +61,9 @@ struct apus__slot {
     struct apus__fault *fault;    // what put its last carrier aside, until the next one has seen to it (quarantine.h)
     const char *fault_text;       // what was said about it
     struct apus_process *fault_matching; // it was in a match function of this one
+    void *fault_room;             // memory for the report
     _Atomic uint32_t is_orphan;   // there was no next one
+    uint32_t unplaced;            // looks at the clock until its carrier moves to the slot's core; 0: it is there
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
     uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
@@ -101,6 +104,9 @@ void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
 
 // One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
 bool apus__slot_turn(struct apus__slot *slot);
+
+// Moves the calling carrier to where the slot belongs (carrier.c).
+void apus__slot_place(struct apus__slot *slot);
 
 // Takes what has arrived in the inbox.
 void apus__slot_receive(struct apus__slot *slot);
