@@ -1,5 +1,5 @@
 # Tests/prove.mk - the part of the Makefile that proves: the comparison with OTP, and all that `make prove` runs.
-.PHONY: prove test-otp test-otp-nightly otp-page
+.PHONY: prove test-otp test-otp-nightly otp-page test-weak
 
 deps: build/deps/otp
 
@@ -17,5 +17,16 @@ otp-page: $(OTP) | build/deps/otp
 	@Tests/otp/run.sh $(BUILD)/otp --random 0 --write
 -include $(OTP:%=%.d)
 
+# The lock-free code under every order of C11's memory model, and by real threads, for aarch64 under emulation too.
+$(BUILD)/weak/%: Tests/weak/%.c Tests/weak/explore.h $(BUILD)/libapus.a Makefile Tests/prove.mk
+	$(call say,TEST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS)
+test-weak: $(BUILD)/weak/weak_test $(BUILD)/weak/litmus
+	@$(MAKE) --no-print-directory VARIANT=aarch64 build/aarch64/weak/litmus
+	@Tests/run.sh weak $^
+	@RUNNER=qemu-aarch64-static Tests/run.sh aarch64 build/aarch64/weak/litmus
+-include $(wildcard $(BUILD)/weak/*.d)
+
 # What continuous integration runs of all this.
-prove: test-otp
+prove: test-otp test-weak

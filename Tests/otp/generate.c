@@ -24,7 +24,7 @@ static struct apus__random seed;
 
 static struct {
     int actors;
-    bool traps[ACTORS_MAX], holds[ACTORS_MAX], is_server[ACTORS_MAX];
+    bool traps[ACTORS_MAX], holds[ACTORS_MAX], is_server[ACTORS_MAX], is_named[ACTORS_MAX];
     int monitors, timers, numbers;
     int owners[MONITORS_MAX]; // of the monitors: who may take them back
     int parent; // of the supervisor, or -1
@@ -133,7 +133,7 @@ static void link_or_monitor(void)
             printf("monitor %s %s m%d\n", me, other, new_monitor(number));
         break;
     case 6:
-        if (world.monitors < MONITORS_MAX)
+        if (world.monitors < MONITORS_MAX && !world.is_named[number])
             printf("monitor_name %s %s m%d\n", me, name(), new_monitor(number));
         break;
     default:
@@ -224,9 +224,11 @@ static void trap(void)
 static void names(void)
 {
     const char *me = actor(able());
+    int other = below(world.actors);
     switch (below(3)) {
     case 0:
-        printf("register %s %s %s\n", me, name(), anyone());
+        world.is_named[other] = true;
+        printf("register %s %s %s\n", me, name(), actor(other));
         break;
     case 1:
         printf("unregister %s %s\n", me, name());
@@ -288,6 +290,7 @@ static void server(void)
         return;
     bool traps = one_in(2);
     world.is_server[world.actors] = true;
+    world.is_named[world.actors] = true;
     printf("server %s %s %s%s", actor(by), actor(new_actor(traps)), inits[below(6)], traps ? " trap" : "");
     if (one_in(3))
         printf(" name=%s", name());
