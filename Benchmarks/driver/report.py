@@ -104,6 +104,8 @@ def conditions(document, data):
         f"C compiler: {machine['compiler']}",
     ] + [f"{peer}: {version}" for peer, version in data["peers"].items()]
       + ([f"**left out, could not be built: {', '.join(data['left_out'])}**"] if data["left_out"] else []))
+    if data.get("cut_short"):
+        document.paragraph(f"**The budget of time ended the first round after {data['cut_short']} runs: what is missing below was not reached.**")
     if data["others_percent"] + data["stolen_percent"] >= 10:
         document.paragraph("**The machine was shared: gaps under 2x mean little here.**")
 

@@ -118,14 +118,18 @@ class Run:
                         yield cores, workload, names[(i + round_number - 1) % len(names)]
 
     def run(self):
-        """All rounds that the budget allows; the first in any case. Returns whether every run passed its own check."""
+        """All rounds that the budget allows; of the first, all that fits it. Returns whether every run passed its own check."""
         account = machine.Account()
         load_before, begin = machine.load(), time.monotonic()
         total = self.plan.rounds * len(list(self.turns(1)))
         rounds = 0
         for number in range(1, self.plan.rounds + 1):
             round_begin = time.monotonic()
-            self.one_round(number, total, begin)
+            if not self.one_round(number, total, begin):
+                self.data["cut_short"] = self.done
+                self.say(f"bench: the budget of {self.plan.budget_s:g} s ends the first round after {self.done} runs")
+                rounds = number
+                break
             rounds = number
             now = time.monotonic()
             if number < self.plan.rounds and now - begin + (now - round_begin) > self.plan.budget_s:
@@ -141,6 +145,7 @@ class Run:
         return self.failed == 0
 
     def one_round(self, number, total, begin):
+        """False if it was cut short by the budget, as only the first can be: later ones are not begun unless they fit."""
         if self.plan.with_limits:
             for cores in self.plan.cores:
                 self.say(f"bench: [round {number}, {time.monotonic() - begin:.0f} s] limits of the hardware on {cores}")
@@ -148,9 +153,12 @@ class Run:
                 self.data["limits"] += [[number] + row for row in
                                         limits.measure(self.plan.build_root, cores, self.cpus[:cores], share, self.log)]
         for cores, workload, peer in self.turns(number):
+            if number == 1 and time.monotonic() - begin > self.plan.budget_s:
+                return False
             self.done += 1
             if (peer, workload, cores) not in self.no_more:
                 self.one_run(number, cores, workload, peer, f"[{self.done}/{total}, {time.monotonic() - begin:.0f} s]")
+        return True
 
     def one_run(self, number, cores, workload, peer, place):
         scale = self.plan.scale_of(workload)

@@ -105,6 +105,15 @@ class Cpus(unittest.TestCase):
 
 
 class Turns(unittest.TestCase):
+    def test_a_budget_cuts_the_first_round_short_and_is_said(self):
+        with tempfile.TemporaryDirectory() as folder:
+            said = []
+            run = Run(Plan("quick", ["a"], ["ring"], [1], 3, 0, 60, build_root=folder, with_limits=False), say=said.append)
+            run.data["peers"] = {"a": "1"}
+            run.run()
+            self.assertEqual((run.done, run.data["rounds"]), (0, 1))
+            self.assertIn("ends the first round", said[-1])
+
     def test_every_peer_begins_a_round_in_turn_and_gets_the_same_work(self):
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Plan("quick", ["a", "b", "c"], ["ring", "million"], [1, 2], 3, 1e9, 60, build_root=folder, alone_on_most=True), say=lambda _: None)
