@@ -64,7 +64,7 @@ ALL = [
     Workload("fork_join", SAVINA, "msg/s", "one sender, many receivers",
              "60 actors are sent *10,000* messages each, in turn; a message is a sine squared", 0.3, 5),
     Workload("fork_create", SAVINA, "spawn/s", "a process for each piece of work",
-             "*40,000* actors, each spawned, sent one message, and ended by it", 2, 20, scales=True),
+             "*40,000* actors, each spawned, sent one message, and ended by it", 1, 20, scales=True),
     Workload("thread_ring", SAVINA, "ns/hop", "a ring that fits the cache", "100 actors in a circle, one token, *100,000* hops", 3, 20),
     Workload("chameneos", SAVINA, "meetings/s", "a broker that everybody needs",
              "100 creatures meet in pairs at one mall, *200,000* meetings", 0.4, 3, scales=True),
