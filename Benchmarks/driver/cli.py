@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import resource
 import sys
 
 from . import compare, machine, numa, peers, report, workloads
@@ -109,7 +110,16 @@ def load(path):
         return json.load(file)
 
 
+def allow_many_files(wanted=16384):
+    """The echo workload has a thousand connections, and the usual soft limit is about as many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def measure(arguments):
+    allow_many_files()
     plan, complaint = plan_of(arguments)
     if complaint:
         print(f"bench: {complaint}", file=sys.stderr)

@@ -67,10 +67,10 @@ class Results:
                 best = peer
         return best
 
-    def against_best(self, workload, cores):
-        """(ratio, best peer, certain), or None where there is nothing to compare."""
+    def against_best(self, workload, cores, peer=None):
+        """(ratio, best peer, certain) of Apus in C, or of another peer that is ours; None where there is nothing to compare."""
         best = self.best(workload, cores)
-        ours = self.of(self.ours, workload.name, cores) if self.ours else []
+        ours = self.of(peer or self.ours, workload.name, cores) if self.ours else []
         if best is None or not ours:
             return None
         theirs = self.of(best, workload.name, cores)
@@ -116,6 +116,8 @@ def measured_cell(results, peer, workload, cores):
     if not values:
         return Cell(why or "", tone="bad" if why == peers.FAILED else "")
     small = f"{pretty(min(values))} to {pretty(max(values))}" if len(values) > 1 else ""
+    if peers.is_ours(peer) and peer != results.ours and results.best(workload, cores):
+        small = f"{results.against_best(workload, cores, peer)[0]:.2f}x the best peer" + (f", {small}" if small else "")
     return Cell(pretty(stats.median(values)), small)
 
 
@@ -158,6 +160,19 @@ def limit_cell(results, workload, cores):
     return f"{100 * share:.0f} %"
 
 
+def ratio_figure(document, results, peer, cores):
+    rows = []
+    for name in results.data["workloads"]:
+        against = results.against_best(BY_NAME[name], cores, peer)
+        if against and not math.isinf(against[0]) and against[0] > 0:
+            rows.append((name, *against))
+    if rows:
+        title = f"{peer} against the best peer, {cores} core{'s' if cores > 1 else ''}"
+        document.figure(f"ratios-{peer}-{cores}", charts.ratio_bars(title, rows, results.peers),
+                        f"{title}: ahead in {sum(r[1] >= AHEAD for r in rows)} of {len(rows)}, at least twice as good in "
+                        f"{sum(r[1] >= TWICE for r in rows)}, behind in {sum(r[1] < LEVEL for r in rows)}.")
+
+
 def comparison(document, results):
     data = results.data
     document.heading("Comparison")
@@ -168,17 +183,8 @@ def comparison(document, results):
         "`-`: no form of the workload; FAIL: its own check failed, it crashed or took too long. **of the limit**: see Limits. "
         "What the workloads are, and what does not compare: Benchmarks/WORKLOADS.md and README.md.")
     for cores in data["cores"]:
-        rows = []
-        for name in data["workloads"]:
-            against = results.against_best(BY_NAME[name], cores)
-            if against and not math.isinf(against[0]) and against[0] > 0:
-                rows.append((name, *against))
-        if rows:
-            title = f"{results.ours} against the best peer, {cores} core{'s' if cores > 1 else ''}"
-            image = charts.ratio_bars(title, rows, results.peers)
-            ahead = sum(r[1] >= AHEAD for r in rows)
-            document.figure(f"ratios-{cores}", image, f"{title}: ahead in {ahead} of {len(rows)}, at least twice as good in "
-                            f"{sum(r[1] >= TWICE for r in rows)}, behind in {sum(r[1] < LEVEL for r in rows)}.")
+        for peer in filter(peers.is_ours, results.peers):
+            ratio_figure(document, results, peer, cores)
         for group in GROUP_TITLES:
             comparison_table(document, results, cores, group)
 
