@@ -8,11 +8,7 @@ root=${APUS_ROOT:-$(cd "$src/../../.." && pwd)}
 library=${APUS_BUILD:-$root/build/release}/libapus.a
 [ -e "$library" ] || { echo "apus-c: no $library; run make first" >&2; exit 1; }
 mkdir -p "$1"
-<<<<<<< HEAD
 ${CC:-gcc} -std=gnu11 ${CFLAGS:--O3 -march=native} -Wall -Wextra -Werror -I"$root/CSources/include" \
-=======
-${CC:-gcc} -std=gnu11 ${CFLAGS:--O2} -Wall -Wextra -Wno-missing-field-initializers -Werror -I"$root/CSources/include" \
->>>>>>> 961af06 (quarantine: a claim under way is decided before a fault is judged; a soak)
     -I"$src" "$src"/*.c "$src"/*/*.c "$library" -lurcu-memb -lurcu-cds -lurcu-common -lnuma -lm -pthread -o "$1/bench"
 echo "Apus $(sed -n 's/^#define APUS_VERSION_M[A-Z]* \([0-9]*\)/\1/p' "$root/CSources/include/apus/base.h" | paste -sd.), commit" \
     "$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)$(git -C "$root" diff --quiet HEAD -- CSources 2>/dev/null || echo ' and changes')," \
