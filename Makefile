@@ -58,7 +58,7 @@ HEADERS := $(sort $(wildcard CSources/include/apus/*.h))
 TEST_FOLDERS = torture simulation faults conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
-.PHONY: all install uninstall test test-asan test-tsan soak test-aarch64 test-numa test-all tests \
+.PHONY: all install uninstall test test-asan test-tsan test-faults soak test-aarch64 test-numa test-all tests \
         bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -157,6 +157,10 @@ soak:
 	@failed=0; for variant in asan tsan; do \
 	    TEST_SLOW=60 TEST_SCALE=1 $(MAKE) --no-print-directory VARIANT=$$variant ONLY='torture/%' test || failed=1; \
 	done; exit $$failed
+
+# What faults do may depend on how the code was compiled: the release build is tested with all the others.
+test-faults:
+	@TEST_SLOW=2 $(MAKE) --no-print-directory VARIANT=debug ONLY='faults/%' test
 
 # The same tests as aarch64 code: the other switch of stacks, the other atomics. What emulation on x86-64 cannot show is the weaker
 # order of memory.

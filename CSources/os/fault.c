@@ -20,7 +20,7 @@
 #include "os/interpose.h"
 #include "os/pages.h"
 
-enum { RANGES_MAX = 8, STARTS_MAX = 64, ALTSTACK_MORE = 28 << 10, YELLOW_BYTES = 128 << 10 };
+enum { RANGES_MAX = 8, STARTS_MAX = 64, ALTSTACK_MORE = 28 << 10, ALTSTACK_USED = 8 << 10, YELLOW_BYTES = 128 << 10 };
 
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
 enum { SIGNALS = sizeof fault_signals / sizeof *fault_signals };
@@ -206,6 +206,9 @@ int apus__altstack_install(struct apus__stack *stack)
     int result = apus__stack_map(stack, (least < usual ? usual : least) + ALTSTACK_MORE, apus__page_size(), -1);
     if (result)
         return result;
+    // Touched now, as far as a handler will use it: page faults would be most of the time from a fault to the next process.
+    for (size_t used = 1; used <= ALTSTACK_USED; used += apus__page_size())
+        *((volatile char *)stack->low + stack->size - used) = 0;
     stack_t use = {.ss_sp = stack->low, .ss_size = stack->size};
     return sigaltstack(&use, NULL) ? -errno : 0;
 }

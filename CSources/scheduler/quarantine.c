@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/interpose.h"
+#include "os/pages.h"
 #include "scheduler/monitor.h"
 #include "scheduler/report.h"
 #include "scheduler/rescue.h"
@@ -12,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000 };
+enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, RED_ZONE = 256, OWN_STACK_USED = 64 << 10 };
 static const uint64_t minute_ns = UINT64_C(60000000000);
 
 static struct {
@@ -94,9 +95,21 @@ static const char *quarantine_judge(const struct apus__fault *fault, const sigin
 
 // --- Putting aside --------------------------------------------------------------------------------------------------------------
 
-static _Noreturn void quarantine_sleep(void)
+// Gives back what lies below the lowest frame of a stack, which nobody will look at again.
+static void quarantine_trim(uintptr_t low, uintptr_t sp, size_t size)
+{
+    uintptr_t page = apus__page_size(), high = (sp - RED_ZONE) & -page;
+    if (high > low && high - low <= size) // else the stack pointer was no longer on its stack
+        apus__pages_discard((void *)low, high - low);
+}
+
+// `stack` is the one that had the fault, the other one the thread's own, on which it will never be again.
+static _Noreturn void quarantine_sleep(const struct apus__carrier *carrier, const struct apus__stack *stack, const struct apus__fault *fault)
 {
     static _Atomic uint32_t never;
+    uintptr_t own = (uintptr_t)carrier->native.sp & -(uintptr_t)apus__page_size();
+    quarantine_trim((uintptr_t)stack->low, fault->sp, stack->size);
+    quarantine_trim(own - OWN_STACK_USED, own, OWN_STACK_USED);
     for (;;)
         apus__futex_wait(&never, 0, UINT64_MAX);
 }
@@ -134,6 +147,7 @@ static void quarantine_hand_over(struct apus__carrier *carrier, struct apus__fau
 
 static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct apus__fault *fault)
 {
+    const struct apus__stack *stack = apus__carrier_stack(carrier);
     apus_add_relaxed(&quarantine.contained, 1);
     if (apus__carrier_die(carrier)) {
         quarantine_hand_over(carrier, fault);
@@ -149,7 +163,7 @@ static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct a
         if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
             apus__futex_wake(&owner->inbox.park, 1);
     }
-    quarantine_sleep();
+    quarantine_sleep(carrier, stack, fault);
 }
 
 // --- The handler ----------------------------------------------------------------------------------------------------------------

@@ -225,8 +225,11 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
         apus__timers_run(slot, slot->owner.now_ms);
     if (apus_unlikely(slot->free_count > FIBERS_KEPT))
         fibers_trim(slot);
-    if (apus_unlikely(slot->unplaced > 0) && --slot->unplaced == 0)
+    if (apus_unlikely(slot->unplaced > 0) && --slot->unplaced == 0) {
         apus__slot_place(slot);
+        if (!slot->free_fibers) // for after the next fault: mapping a stack takes longer than all else then
+            apus__slot_need_fiber(slot);
+    }
     if (slot->owner.id == 0)
         apus__names_tidy(apus__world.names);
     if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))
