@@ -10,7 +10,7 @@ from . import compare, machine, numa, peers, report, workloads
 from .runner import Plan, Run
 
 QUICK_PEERS = "apus-c apus-swift erlang go caf tokio swift-actors"
-FULL_PEERS = QUICK_PEERS + " swift-mailbox"
+FULL_PEERS = QUICK_PEERS + " apus-swift-async swift-mailbox"
 SCALING_PEERS = "apus-c apus-swift erlang go tokio"
 
 

@@ -7,6 +7,7 @@ import math
 PEERS = {
     "apus-c": ("#c2410c", "#fb923c"),
     "apus-swift": ("#a16207", "#facc15"),
+    "apus-swift-async": ("#92400e", "#fde68a"),
     "erlang": ("#a21caf", "#e879f9"),
     "go": ("#0e7490", "#22d3ee"),
     "caf": ("#57534e", "#d6d3d1"),

@@ -28,6 +28,7 @@ class Contract(unittest.TestCase):
 
     def test_forms_and_revisions_of_a_peer_lie_in_its_folder(self):
         self.assertEqual(peers.split("swift-mailbox")[1], "swift-actors")
+        self.assertEqual(peers.split("apus-swift-async")[1], "apus-swift")
         self.assertEqual(peers.split("apus-c@main"), ("apus-c", "apus-c", "main"))
         self.assertEqual(peers.build_folder("apus-c@main", "b"), "b/apus-c@main")
 
