@@ -204,9 +204,11 @@ static bool message_disown(struct apus__owner *here, apus_message *message)
 // Sends on a message that lies in a segment of the current process, to which the segment is bound: its content moves to a block.
 static int message_send_moved(struct apus__owner *here, apus_pid to, apus_message *message)
 {
-    apus_message *moved = here->current ? apus__message_alloc(here, message->size, APUS__MESSAGE) : NULL;
+    if (!here->current || (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED)))
+        return -EINVAL;
+    apus_message *moved = apus__message_alloc(here, message->size, APUS__MESSAGE);
     if (!moved)
-        return here->current ? -ENOMEM : -EINVAL;
+        return -ENOMEM;
     moved->type = message->type;
     moved->from = apus__sender(here);
     moved->ref = message->ref;

@@ -402,11 +402,32 @@ void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *dead
 
 // --- The owner's side -----------------------------------------------------------------------------------------------------------
 
+// A small message that comes behind others in an unbounded mailbox moves to where they lie: its line is in the cache now, and may not
+// be any more when its turn comes.
+static apus_message *signal_gather(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    if (!process->first || message->size > APUS__LINE_PAYLOAD || message->flags || message->kind > APUS__REQUEST)
+        return NULL;
+    uint8_t block;
+    apus_message *line = apus__mailbox_extend(here, process, &block);
+    if (!line && !(line = apus__mailbox_extend_slow(here, process, &block)))
+        return NULL;
+    line->type = message->type;
+    line->from = message->from;
+    line->ref = message->ref;
+    apus__message_set_head(line, message->size, (enum apus__kind)message->kind, block);
+    memcpy(apus_message_payload(line), apus_message_payload(message), APUS__LINE_PAYLOAD);
+    apus__message_free(here, message);
+    return line;
+}
+
 static void signal_arrive(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
     if (message->reserved1 != apus__pid(process).id) {
         apus__bound_discount(here, process, message);
         apus__message_to_dead(here, (apus_pid){message->reserved1}, message);
+    } else if (signal_gather(here, process, message)) {
+        apus__wake(here, process);
     } else if (message->kind <= APUS__LAST_VISIBLE) {
         signal_accept(here, process, message);
     } else if (message->kind == APUS__SPAWN) {

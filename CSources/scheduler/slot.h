@@ -70,7 +70,8 @@ struct apus__slot {
     uint64_t turn_ns;             // when its first chunk ended
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options
     uint32_t all_chunks;
-    bool turns_are_short;         // at the last look at the clock
+    bool turns_are_short;         // at one of the last two looks at the clock
+    bool turns_were_short;        // at the last look
     uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
