@@ -87,6 +87,7 @@ struct apus__owner {
     uint32_t next_turns;          // how many turns in a row went that way
     struct apus__run_link *fresh; // spawned here and not begun, the last one first, so that a tree of processes is walked by depth
     uint32_t fresh_count;
+    bool in_bulk;                 // its processes exchange many cheap messages in each turn: they are best off together
     uint32_t fresh_turns;         // how many turns in a row went to them
     struct apus__run_queue run;
     struct apus__heap heap;

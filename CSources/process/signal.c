@@ -481,6 +481,19 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         process->flags |= APUS__FOLLOWS;
 }
 
+// Where messages are handled in bulk, a process goes to its senders, if their owner is the one of the two with the lower number.
+static void signal_follow_bulk(struct apus__owner *here, struct apus_process *process, apus_pid from)
+{
+    struct apus_process *sender = apus__find(from);
+    if (!sender || process->flags & (APUS__SLOW | APUS__NODE_BOUND))
+        return;
+    uint32_t owner = apus_load_relaxed(&sender->owner);
+    if (owner < here->id) {
+        apus__tally_set(process, owner, 0);
+        process->flags |= APUS__FOLLOWS;
+    }
+}
+
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process)
 {
     // acquire: the cell may have been given to us, and the notification have overtaken the gift. Pairs with the store of `owner` in
@@ -491,7 +504,9 @@ void apus__signal_notified(struct apus__owner *here, struct apus_process *proces
     }
     bool was_idle = !(process->flags & APUS__SCHEDULED);
     apus_pid from = signal_take(here, process);
-    if (was_idle && process->flags & APUS__SCHEDULED)
+    if (here->in_bulk)
+        signal_follow_bulk(here, process, from);
+    else if (was_idle && process->flags & APUS__SCHEDULED)
         signal_follow(here, process, from);
 }
 

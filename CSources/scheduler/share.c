@@ -7,6 +7,8 @@
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
 // Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
+// Bulk:       with few schedulers, processes that exchange many cheap messages in each turn are not shared out (slot_look_for_bulk), and
+//             gather where those are that send to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
 #include "os/futex.h"
 #include "scheduler/slot.h"
@@ -125,7 +127,7 @@ apus_cold void apus__share(struct apus__slot *slot)
         slot->share_pause--;
         return;
     }
-    if (!share_has_any(slot)) {
+    if (slot->owner.in_bulk || !share_has_any(slot)) {
         slot->share_pause = PAUSE;
         return;
     }

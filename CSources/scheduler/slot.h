@@ -70,6 +70,9 @@ struct apus__slot {
     uint64_t turn_ns;             // when its first chunk ended
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options
     uint32_t all_chunks;
+    uint64_t bulk_ns;             // when slot_look_for_bulk() came to its last result,
+    uint64_t bulk_signals;        // how many signals had been sent and handled then,
+    uint64_t bulk_slices;         // and turns been given
     bool turns_are_short;         // at one of the last two looks at the clock
     bool turns_were_short;        // at the last look
     uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given
