@@ -74,6 +74,12 @@ public struct Envelope: ~Copyable {
         return from.id == 0 ? nil : AnyPid(from)
     }
 
+    /// Of a reply, the reference of what asked for it, such as ``ProcessTask/reference``; nil if it has none.
+    public var reference: Reference? {
+        let ref = apus_message_ref(message)
+        return ref.id == 0 ? nil : Reference(ref)
+    }
+
     /// The name of its type, for people.
     public var typeName: String { String(cString: apus_message_type(message).pointee.name) }
 
@@ -92,6 +98,14 @@ func takePayload<Message: ~Copyable>(of message: UnsafeMutablePointer<apus_messa
 }
 
 extension Info {
+    /// The reference, if it is a timer's.
+    var timer: Reference? {
+        switch self {
+        case .timeout(let reference): reference
+        default: nil
+        }
+    }
+
     /// What a message of another type than the process's own is.
     init(_ message: UnsafeMutablePointer<apus_message>, isOwned: Bool) {
         let payload = apus_swift_payload(message)
