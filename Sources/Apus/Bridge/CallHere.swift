@@ -1,0 +1,11 @@
+import CApus
+
+/// Calls from wherever this is: a process sets its stack aside, a plain thread blocks.
+///
+/// What is built of calls (agents, event managers, registries) is asked through this, so that it need not be told who asks.
+func callHere<Asked: ~Copyable, Reply: ~Copyable>(
+    _ server: Pid<Asked>, timeout: Duration?, _ message: (From<Reply>) -> Asked
+) throws(ApusError) -> Reply {
+    guard let process = apus_self() else { throw ApusError(.notPermitted) }
+    return try Context<Never>(process).call(server, timeout: timeout, message)
+}
