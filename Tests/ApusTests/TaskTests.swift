@@ -105,6 +105,26 @@ extension AllTests { @Suite struct TaskTests {
         }
     } }
 
+    @Test("R61 tasks of a supervisor are its children, end with it, and are bounded; one without a link leaves its caller alone")
+    func supervised() async throws { try await withRuntime {
+        let jobs = TaskSupervisor(name: "jobs", maxTasks: 2)
+        let tree = try await Supervisor.start { jobs }
+        try inProcess { me in
+            #expect(try me.async(under: jobs) { _ in 7 }.value(in: me) == 7)
+            let failing = try me.asyncNoLink(under: jobs) { _ -> Int in throw Failure(text: "broken") }
+            let error = #expect(throws: ApusError.self) { try failing.value(in: me) }
+            #expect((error?.reason?.error as? Failure)?.text == "broken")
+            eventually(me) { (try? jobs.children()) == [] }
+            let one = try jobs.startChild { own in _ = own.receive(Int.self) }
+            let two = try me.asyncNoLink(under: jobs) { own in own.receive(Int.self) }
+            #expect(try Set(jobs.children()) == [one, two.pid])
+            let full = #expect(throws: ApusError.self) { try jobs.startChild { _ in } }
+            #expect(full?.code == .limit)
+            try tree.stop()
+            #expect(try two.yield(in: me) == .failure(.shutdown))
+        }
+    } }
+
     // --- Streams ----------------------------------------------------------------------------------------------------------------
 
     @Test("R60 a stream keeps the order of the elements, with no more tasks at work than allowed")
