@@ -63,6 +63,25 @@ public struct Agent<State>: Sendable {
         try callHere(pid, timeout: timeout) { from in Message { state in from.reply(try body(&state)) } }
     }
 
+    /// Reads the value, for a Task, which is suspended meanwhile.
+    public func get<Result: Sendable>(
+        timeout: Duration? = .seconds(5), _ body: @escaping @Sendable (State) throws -> Result
+    ) async throws(ApusError) -> Result {
+        try await getAndUpdate(timeout: timeout) { try body($0) }
+    }
+
+    /// Changes the value, for a Task, which is suspended meanwhile.
+    public func update(timeout: Duration? = .seconds(5), _ body: @escaping @Sendable (inout State) throws -> Void) async throws(ApusError) {
+        try await getAndUpdate(timeout: timeout, body)
+    }
+
+    /// Changes the value and returns something, for a Task, which is suspended meanwhile.
+    public func getAndUpdate<Result: Sendable>(
+        timeout: Duration? = .seconds(5), _ body: @escaping @Sendable (inout State) throws -> Result
+    ) async throws(ApusError) -> Result {
+        try await pid.call(timeout: timeout) { from in Message { state in from.reply(try body(&state)) } }
+    }
+
     /// Has the value changed, and does not wait. **OTP**: `Agent.cast/2`.
     public func cast(_ body: @escaping @Sendable (inout State) throws -> Void) {
         pid.send(Message { state in try body(&state) })

@@ -81,6 +81,16 @@ public struct Application: Sendable {
         try callHere(master, timeout: timeout) { .stop($0) }
     }
 
+    /// Starts it, for a Task, which is suspended meanwhile.
+    public func start(_ kind: Kind = .temporary, timeout: Duration? = nil) async throws(ApusError) {
+        try await onPlainThread { () throws(ApusError) in try start(kind, timeout: timeout) }
+    }
+
+    /// Stops it, for a Task, which is suspended meanwhile.
+    public func stop(timeout: Duration? = nil) async throws(ApusError) {
+        try await onPlainThread { () throws(ApusError) in try stop(timeout: timeout) }
+    }
+
     /// Whether it runs, or is being started or stopped.
     public var isRunning: Bool { Name<ApplicationMaster.Message>(registeredName).pid != nil }
 

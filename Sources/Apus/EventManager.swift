@@ -64,7 +64,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     public func add(
         _ handler: some EventHandler<Event> & Sendable, id: String, owner: AnyPid? = nil, timeout: Duration? = .seconds(5)
     ) throws(ApusError) {
-        try performThrowing(timeout: timeout) { manager, context throws(ApusError) in
+        try perform(timeout: timeout) { manager, context throws(ApusError) in
             try manager.add(handler, id: id, owner: owner, in: context)
         }
     }
@@ -72,7 +72,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     /// Removes a handler, whose ``EventHandler/terminate(_:)`` is called with ``HandlerEnd/deleted``.
     /// - Throws: ``ApusError/Code/notFound``. **OTP**: `gen_event:delete_handler/3`.
     public func delete(_ id: String, timeout: Duration? = .seconds(5)) throws(ApusError) {
-        try performThrowing(timeout: timeout) { manager, context throws(ApusError) in
+        try perform(timeout: timeout) { manager, context throws(ApusError) in
             try manager.delete(id, in: context)
         }
     }
@@ -85,7 +85,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     public func swap<Old: EventHandler<Event>, New: EventHandler<Event>>(
         _ id: String, as type: Old.Type, timeout: Duration? = .seconds(5), for new: @escaping @Sendable (Old) -> New
     ) throws(ApusError) {
-        try performThrowing(timeout: timeout) { manager, context throws(ApusError) in
+        try perform(timeout: timeout) { manager, context throws(ApusError) in
             try manager.swap(id, new, in: context)
         }
     }
@@ -97,7 +97,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     public func call<Handler: EventHandler<Event>, Reply: Sendable>(
         _ id: String, as type: Handler.Type, timeout: Duration? = .seconds(5), _ body: @escaping @Sendable (inout Handler) throws -> Reply
     ) throws(ApusError) -> Reply {
-        try performThrowing(timeout: timeout) { manager, context throws(ApusError) in
+        try perform(timeout: timeout) { manager, context throws(ApusError) in
             try manager.call(id, body, in: context)
         }
     }
@@ -113,24 +113,75 @@ public struct EventManager<Event: Sendable>: Sendable {
     }
 
     private func perform<Reply: Sendable>(
-        timeout: Duration?, _ body: @escaping @Sendable (inout EventManagerServer<Event>, borrowing Context<Message>) -> Reply
+        timeout: Duration?, _ body: @escaping Errand<Reply>
     ) throws(ApusError) -> Reply {
-        try callHere(pid, timeout: timeout) { from in
-            Message(kind: .perform { manager, context in from.reply(body(&manager, context)) })
+        let result: Result<Reply, ApusError> = try callHere(pid, timeout: timeout) { Message($0, body) }
+        return try result.get()
+    }
+
+    typealias Errand<Reply> = @Sendable (inout EventManagerServer<Event>, borrowing Context<Message>) throws(ApusError) -> Reply
+}
+
+extension EventManager.Message {
+    /// Runs `body` in the manager and answers with what it returns or throws.
+    init<Reply: Sendable>(_ from: From<Result<Reply, ApusError>>, _ body: @escaping EventManager<Event>.Errand<Reply>) {
+        kind = .perform { manager, context in
+            do throws(ApusError) {
+                from.reply(.success(try body(&manager, context)))
+            } catch {
+                from.reply(.failure(error))
+            }
+        }
+    }
+}
+
+// For a Task, which is suspended meanwhile.
+extension EventManager {
+    /// As the function of this name that waits, for a Task.
+    public func syncNotify(_ event: Event, timeout: Duration? = .seconds(5)) async throws(ApusError) {
+        try await perform(timeout: timeout) { manager, context in manager.notify(event, in: context) }
+    }
+
+    /// As the function of this name that waits, for a Task.
+    public func add(
+        _ handler: some EventHandler<Event> & Sendable, id: String, owner: AnyPid? = nil, timeout: Duration? = .seconds(5)
+    ) async throws(ApusError) {
+        try await perform(timeout: timeout) { manager, context throws(ApusError) in
+            try manager.add(handler, id: id, owner: owner, in: context)
         }
     }
 
-    private func performThrowing<Reply: Sendable>(
-        timeout: Duration?,
-        _ body: @escaping @Sendable (inout EventManagerServer<Event>, borrowing Context<Message>) throws(ApusError) -> Reply
-    ) throws(ApusError) -> Reply {
-        let result: Result<Reply, ApusError> = try perform(timeout: timeout) { manager, context in
-            do throws(ApusError) {
-                return .success(try body(&manager, context))
-            } catch {
-                return .failure(error)
-            }
-        }
+    /// As the function of this name that waits, for a Task.
+    public func delete(_ id: String, timeout: Duration? = .seconds(5)) async throws(ApusError) {
+        try await perform(timeout: timeout) { manager, context throws(ApusError) in try manager.delete(id, in: context) }
+    }
+
+    /// As the function of this name that waits, for a Task.
+    public func swap<Old: EventHandler<Event>, New: EventHandler<Event>>(
+        _ id: String, as type: Old.Type, timeout: Duration? = .seconds(5), for new: @escaping @Sendable (Old) -> New
+    ) async throws(ApusError) {
+        try await perform(timeout: timeout) { manager, context throws(ApusError) in try manager.swap(id, new, in: context) }
+    }
+
+    /// As the function of this name that waits, for a Task.
+    public func call<Handler: EventHandler<Event>, Reply: Sendable>(
+        _ id: String, as type: Handler.Type, timeout: Duration? = .seconds(5), _ body: @escaping @Sendable (inout Handler) throws -> Reply
+    ) async throws(ApusError) -> Reply {
+        try await perform(timeout: timeout) { manager, context throws(ApusError) in try manager.call(id, body, in: context) }
+    }
+
+    /// As the function of this name that waits, for a Task.
+    public func handlers(timeout: Duration? = .seconds(5)) async throws(ApusError) -> [String] {
+        try await perform(timeout: timeout) { manager, _ in manager.handlers.map(\.id) }
+    }
+
+    /// As the function of this name that waits, for a Task.
+    public func stop(timeout: Duration? = .seconds(5)) async throws(ApusError) {
+        try await perform(timeout: timeout) { manager, _ in manager.isStopping = true }
+    }
+
+    private func perform<Reply: Sendable>(timeout: Duration?, _ body: @escaping Errand<Reply>) async throws(ApusError) -> Reply {
+        let result: Result<Reply, ApusError> = try await pid.call(timeout: timeout) { Message($0, body) }
         return try result.get()
     }
 }

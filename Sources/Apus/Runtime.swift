@@ -29,6 +29,9 @@ public enum Runtime {
         public var maxTimers: Int?
         /// Bytes of a stack for a process that waits inside a handler; nil: 256 KiB.
         public var stackSize: Int?
+        /// Told of crashes, lost schedulers and warnings, on a thread of the runtime's own, one after the other. It must not wait for
+        /// the runtime to stop. nil: they are written to standard error.
+        public var log: (@Sendable (LogEntry) -> Void)?
 
         public init() {}
     }
@@ -48,6 +51,7 @@ public enum Runtime {
         c.max_processes = UInt32(clamping: options.maxProcesses ?? 0)
         c.max_timers = UInt32(clamping: options.maxTimers ?? 0)
         c.stack_size = options.stackSize ?? 0
+        install(options.log, in: &c)
         wasStarted.store(true, ordering: .relaxed)
         try check(apus_start(&c))
     }

@@ -16,12 +16,25 @@ public struct Topology: Sendable {
         public var core: Int
         /// The number of the last-level cache it shares with others.
         public var cache: Int
+
+        public init(number: Int, node: Int, package: Int, core: Int, cache: Int) {
+            self.number = number
+            self.node = node
+            self.package = package
+            self.core = core
+            self.cache = cache
+        }
     }
 
     /// The CPUs that this program is allowed, by number.
     public var cpus: [CPU]
     /// The cgroup's quota in CPUs; nil: none.
     public var quota: Double?
+
+    public init(cpus: [CPU], quota: Double? = nil) {
+        self.cpus = cpus
+        self.quota = quota
+    }
 
     /// As it was when the runtime was started; read now if that does not run.
     public static var current: Topology {

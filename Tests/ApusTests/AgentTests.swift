@@ -4,7 +4,7 @@ import Testing
 extension AllTests { @Suite struct AgentTests {
     @Test("an agent is read and changed by functions, in the order in which they were sent")
     func order() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let agent = try Agent.startLink([1], in: me)
             agent.cast { $0.append(2) }
             try agent.update { $0.append(3) }
@@ -17,7 +17,7 @@ extension AllTests { @Suite struct AgentTests {
 
     @Test("a function that throws ends the agent, and the caller gets the error (R33)")
     func failure() async throws { try await withRuntime {
-        try inProcess { _ in
+        try await inProcess { _ in
             let agent = try Agent.start(0)
             let error = #expect(throws: ApusError.self) { try agent.update { _ in throw Failure(text: "broken") } }
             #expect(error?.code == .exited)
@@ -30,14 +30,14 @@ extension AllTests { @Suite struct AgentTests {
     @Test("a supervised agent starts again with its first value")
     func supervised() async throws { try await withRuntime {
         let tree = try await Supervisor.start { Child(Agent.server(7), name: "seven") }
-        try inProcess { me in
+        try await inProcess { me in
             let name = AgentServer<Int>.at("seven")
             let pid = try #require(name.pid)
             try Agent(pid).update { $0 += 1 }
             #expect(try Agent(pid).get { $0 } == 8)
             pid.exit(.kill)
-            eventually(me) { name.pid != nil && name.pid != pid }
-            #expect(try Agent(name.pid!).get { $0 } == 7)
+            let another = eventually(me, name, isNot: pid)
+            #expect(try Agent(another).get { $0 } == 7)
         }
         try tree.stop()
     } }

@@ -23,7 +23,7 @@ private func application(_ name: String, _ log: Log, dependencies: [Application]
 extension AllTests { @Suite struct ApplicationTests {
     @Test("an application starts after what it depends on, with its environment, and stops its tree")
     func startAndStop() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let log = Log()
             let below = application("below", log)
             let above = application("above", log, dependencies: [below])
@@ -47,7 +47,7 @@ extension AllTests { @Suite struct ApplicationTests {
 
     @Test("a tree that does not start is an error with its reason")
     func doesNotStart() async throws { try await withRuntime {
-        try inProcess { _ in
+        try await inProcess { _ in
             let broken = Application("broken") { _ in throw Failure(text: "no disk") }
             let error = #expect(throws: ApusError.self) { try broken.start() }
             #expect(error?.code == .exited || error?.code == .noproc)
@@ -57,7 +57,7 @@ extension AllTests { @Suite struct ApplicationTests {
 
     @Test("a temporary application whose tree ends is only gone")
     func temporary() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let temporary = application("temporary", Log())
             try temporary.start(.temporary)
             try Counter.at("temporary counter").send(.fail)

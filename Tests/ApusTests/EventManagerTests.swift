@@ -36,7 +36,7 @@ private struct Tally: EventHandler, Sendable {
 extension AllTests { @Suite struct EventManagerTests {
     @Test("each handler gets each event, in order; a call reaches one of them")
     func notify() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let ended = try Agent.startLink([HandlerEnd](), in: me)
             let manager = try EventManager<String>.startLink(in: me)
             try manager.add(Recorder(ended: ended), id: "recorder")
@@ -55,7 +55,7 @@ extension AllTests { @Suite struct EventManagerTests {
 
     @Test("a handler that fails is removed, and the others go on")
     func failing() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let ended = try Agent.startLink([HandlerEnd](), in: me)
             let manager = try EventManager<String>.startLink(in: me)
             try manager.add(Recorder(ended: ended), id: "one", owner: AnyPid(me.pid))
@@ -80,7 +80,7 @@ extension AllTests { @Suite struct EventManagerTests {
 
     @Test("handlers are deleted, remove themselves, are swapped, and go with their owner and with the manager")
     func removing() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let ended = try Agent.startLink([HandlerEnd](), in: me)
             let manager = try EventManager<String>.start()
             try manager.add(Recorder(ended: ended), id: "deleted")

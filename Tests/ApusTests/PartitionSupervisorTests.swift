@@ -6,7 +6,7 @@ extension AllTests { @Suite struct PartitionSupervisorTests {
     func keys() async throws { try await withRuntime {
         let counters = PartitionSupervisor(name: "counters", partitions: 3) { Counter(count: $0 * 100) }
         let tree = try await Supervisor.start { counters }
-        try inProcess { me in
+        try await inProcess { me in
             #expect((0..<7).map { counters.at($0) } == [0, 1, 2, 0, 1, 2, 0].map { counters.partition($0) })
             #expect(counters.at("apples") == counters.at("apples"))
             try counters.at(4).send(.add(1))
@@ -14,7 +14,7 @@ extension AllTests { @Suite struct PartitionSupervisorTests {
             #expect(sums == [0, 101, 200])
             let pid = try #require(counters.partition(1).pid)
             pid.send(.fail)
-            eventually(me) { counters.partition(1).pid != nil && counters.partition(1).pid != pid }
+            _ = eventually(me, counters.partition(1), isNot: pid)
             let restarted: Int = try me.call(counters.at(4)) { .get($0) }
             #expect(restarted == 100)
             #expect(try Supervisor.at("counters").whichChildren().map(\.id) == ["0", "1", "2"])

@@ -26,7 +26,7 @@ private func member(_ me: borrowing Context<Never>) throws -> Pid<Order> {
 extension AllTests { @Suite struct RegistryTests {
     @Test("R62 a unique key has one process, a duplicate key any number")
     func keys() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let unique = try Registry<String, Int>.start(keys: .unique)
             let (one, two) = (try member(me), try member(me))
             #expect(try me.call(one) { .register(unique, "a", 1, $0) } == true)
@@ -53,7 +53,7 @@ extension AllTests { @Suite struct RegistryTests {
 
     @Test("R62 entries go when their process ends, and are not seen even before they are removed")
     func ends() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let registry = try Registry<String, Int>.start(keys: .unique)
             let one = try member(me)
             #expect(try me.call(one) { .register(registry, "a", 1, $0) } == true)
@@ -71,7 +71,7 @@ extension AllTests { @Suite struct RegistryTests {
 
     @Test("R62 dispatch hands over the processes of a key, if there are any; a value can be updated by its owner")
     func dispatch() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let registry = try Registry<String, Int>.start(keys: .unique)
             try registry.register("me", value: 1, in: me)
             #expect(registry.updateValue("me", in: me) { $0 + 1 } == 2)
@@ -85,7 +85,7 @@ extension AllTests { @Suite struct RegistryTests {
 
     @Test("R62 listeners are told of what is registered, unregistered and left behind, in order")
     func listeners() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let registry = try Registry<String, Int>.start(keys: .unique)
             let told = try Agent.startLink([String](), in: me)
             let listener = try me.spawnLinkBlocking(of: String.self) { own in
@@ -111,7 +111,7 @@ extension AllTests { @Suite struct RegistryTests {
     func restart() async throws { try await withRuntime {
         let registry = Registry<String, Int>(keys: .unique)
         let tree = try await Supervisor.start { Child(registry.server) }
-        try inProcess { me in
+        try await inProcess { me in
             let (one, two) = (try member(me), try member(me))
             #expect(try me.call(one) { .register(registry, "a", 1, $0) } == true)
             #expect(try me.call(two) { .register(registry, "b", 2, $0) } == true)
@@ -129,7 +129,7 @@ extension AllTests { @Suite struct RegistryTests {
 
     @Test("groups have the processes that joined, as often as they joined and have not left, until they end")
     func groups() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let groups = try ProcessGroups<String>.start()
             let (one, two) = (try member(me), try member(me))
             try groups.join("workers", one)

@@ -62,7 +62,7 @@ private func log(of machine: Pid<Scripted.Message>, count: Int, _ me: borrowing 
 extension AllTests { @Suite struct StateMachineTests {
     @Test("a postponed event is taken again when the state has changed, before anything that waits, oldest first")
     func postpone() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             for name in ["1", "2"] { machine.send(.act(name) { $0 == .a ? .keep(.postpone) : .keep }) }
             machine.send(.act("stay") { .next($0) })
@@ -74,7 +74,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("an event that changes the state and is postponed is taken again in the new state")
     func postponeAndChange() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(.act("x") { $0 == .a ? .next(.b, .postpone) : .keep })
             #expect(try log(of: machine, count: 4, me) == ["a>a", "a x", "a>b", "b x"])
@@ -83,7 +83,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("inserted events are handled in order, before postponed ones and before what waits")
     func nextEvents() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(.act("old") { $0 == .a ? .keep(.postpone) : .keep })
             machine.send(
@@ -95,7 +95,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("the time-out of a state is cancelled when the state changes, and only then")
     func stateTimeout() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(.act("start") { _ in .keep(.stateTimeout(.seconds(3600)), .timeout("mine", .milliseconds(1))) })
             #expect(try log(of: machine, count: 3, me) == ["a>a", "a start", "a named(\"mine\")"])
@@ -113,7 +113,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("the time-out until the next event is cancelled by any event, one of one's own name by none")
     func eventTimeout() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(.act("start") { _ in .keep(.eventTimeout(.seconds(3600)), .timeout("mine", .seconds(3600))) })
             machine.send(.act("any") { _ in .keep })
@@ -127,7 +127,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("a time-out of zero passes before what waits, and after inserted events; one until the next event is cancelled by those")
     func zeroTimeout() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(
                 .act("start") { _ in .keep(.stateTimeout(.zero), .eventTimeout(.zero), .nextEvent(.act("1") { _ in .keep })) })
@@ -138,7 +138,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("a time-out that was cancelled is not seen, even if it has passed already")
     func cancelledTooLate() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             machine.send(.act("start") { _ in .keep(.timeout("mine", .milliseconds(1))) })
             machine.send(
@@ -156,7 +156,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("entering is called at the start, at a change, and when a state repeats itself; its actions count")
     func enter() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted { $0 == .c ? .keep(.stateTimeout(.zero)) : .keep })
             machine.send(.act("again") { _ in .repeat() })
             machine.send(.act("go") { _ in .next(.c) })
@@ -166,7 +166,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("what is not a message of its own reaches the machine as info")
     func info() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let machine = try me.spawnLink(Scripted())
             AnyPid(machine).send("hello")
             #expect(try log(of: machine, count: 2, me) == ["a>a", "a info hello"])
@@ -175,7 +175,7 @@ extension AllTests { @Suite struct StateMachineTests {
 
     @Test("a machine that stops or throws ends with that reason, after terminate")
     func stop() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let ended = try Agent.start("")
             let (one, monitor) = try me.spawnMonitor(Scripted(ended: ended))
             one.send(.act("stop") { _ in .stop(.shutdown(3)) })
@@ -194,13 +194,13 @@ extension AllTests { @Suite struct StateMachineTests {
     @Test("a supervisor restarts a state machine in its first state")
     func supervised() async throws { try await withRuntime {
         let tree = try await Supervisor.start { Child(Scripted(), name: "machine") }
-        try inProcess { me in
+        try await inProcess { me in
             let name = Scripted.at("machine")
             let pid = try #require(name.pid)
             try name.send(.act("go") { _ in .next(.b) })
             try name.send(.act("throw") { _ in throw Failure(text: "broken") })
-            eventually(me) { name.pid != nil && name.pid != pid }
-            #expect(try log(of: name.pid!, count: 1, me) == ["a>a"])
+            let another = eventually(me, name, isNot: pid)
+            #expect(try log(of: another, count: 1, me) == ["a>a"])
         }
         try tree.stop()
     } }

@@ -4,7 +4,7 @@ import Testing
 extension AllTests { @Suite struct TaskTests {
     @Test("a task's value reaches its owner, and no message is left")
     func value() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let one = try me.async { _ in 6 }
             let two = try me.async { _ in "seven" }
             #expect(try two.value(in: me) == "seven")
@@ -15,7 +15,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 await by another process than the owner is refused")
     func owner() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let task = try me.async { own in own.receive(Int.self, timeout: .seconds(60)) ?? 0 }
             let other = try me.async { own in
                 let error = #expect(throws: ApusError.self) { try task.value(in: own) }
@@ -29,7 +29,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("a task that fails ends its owner with its reason, since they are linked")
     func linked() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let (_, monitor) = try me.spawnMonitorBlocking(of: Never.self) { own in
                 let task = try own.async { _ -> Int in throw Failure(text: "broken") }
                 _ = try task.value(in: own)
@@ -43,7 +43,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R61 a task without a link that fails leaves its caller alone, who is told when it asks")
     func noLink() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let task = try me.asyncNoLink { _ -> Int in throw Failure(text: "broken") }
             let error = #expect(throws: ApusError.self) { try task.value(in: me) }
             #expect(error?.code == .exited)
@@ -54,7 +54,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("a task that takes too long is killed, and nothing of it comes later")
     func timeout() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let task = try me.async { own in own.receive(Int.self) ?? 0 }
             #expect(try task.yield(in: me, timeout: .zero) == nil)
             let error = #expect(throws: ApusError.self) { try task.value(in: me, timeout: .milliseconds(1)) }
@@ -66,7 +66,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("a task that is shut down says why it ended, or its value if that came first")
     func shutdown() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let idle = try me.async { own in own.receive(Int.self) ?? 0 }
             #expect(try idle.shutdown(in: me) == .failure(.shutdown))
             let done = try me.async { _ in 7 }
@@ -94,7 +94,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("a server that does not wait finds a task's value, or its failure, by its reference")
     func asInfo() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let good = try me.asyncNoLink { _ in 7 }
             guard case .message(let envelope)? = me.receiveInfo() else { throw Failure(text: "no message") }
             #expect(envelope.reference == good.reference)
@@ -109,7 +109,7 @@ extension AllTests { @Suite struct TaskTests {
     func supervised() async throws { try await withRuntime {
         let jobs = TaskSupervisor(name: "jobs", maxTasks: 2)
         let tree = try await Supervisor.start { jobs }
-        try inProcess { me in
+        try await inProcess { me in
             #expect(try me.async(under: jobs) { _ in 7 }.value(in: me) == 7)
             let failing = try me.asyncNoLink(under: jobs) { _ -> Int in throw Failure(text: "broken") }
             let error = #expect(throws: ApusError.self) { try failing.value(in: me) }
@@ -129,7 +129,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 a stream keeps the order of the elements, with no more tasks at work than allowed")
     func ordered() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let atWork = try Agent.startLink((now: 0, most: 0), in: me)
             let results = try me.asyncMap(1...40, TaskStreamOptions(maxConcurrency: 4)) { n, own in
                 try atWork.update { ($0.now, $0.most) = ($0.now + 1, max($0.most, $0.now + 1)) }
@@ -145,7 +145,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 a stream told otherwise gives results as they come")
     func unordered() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let gate = try Agent.startLink(0, in: me)
             var seen: [Int] = []
             try me.asyncStream(over: [1, 2, 3], TaskStreamOptions(maxConcurrency: 3, isOrdered: false)) { n, own in
@@ -164,7 +164,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 R61 a failure is a result, and the others go on")
     func failures() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let results = try me.asyncMap(0..<4) { n, _ -> Int in
                 if n == 1 { throw Failure(text: "one") }
                 return n
@@ -177,7 +177,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 a task of a stream that takes too long is killed and gives timeout, or ends the stream")
     func streamTimeout() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let killing = TaskStreamOptions(timeout: .milliseconds(20), onTimeout: .kill)
             let results = try me.asyncMap([1, 2, 3], killing) { n, own in
                 if n == 2 { _ = own.receive(Int.self) }
@@ -195,7 +195,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 ending the consumer ends the outstanding tasks and leaves no stray message")
     func endOfConsumer() async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             var seen = 0
             try me.asyncStream(over: 0..., TaskStreamOptions(maxConcurrency: 4, isOrdered: false)) { n, own in
                 if n > 2 { _ = own.receive(Int.self) }
@@ -215,7 +215,7 @@ extension AllTests { @Suite struct TaskTests {
 
     @Test("R60 a consumer that is ended takes its outstanding tasks along", arguments: [ExitReason.kill, .shutdown])
     func endOfConsumersProcess(reason: ExitReason) async throws { try await withRuntime {
-        try inProcess { me in
+        try await inProcess { me in
             let consumer = try spawnBlocking(of: Never.self) { own in
                 _ = try own.asyncMap(0..<8, TaskStreamOptions(maxConcurrency: 8)) { _, task in task.receive(Int.self) }
             }

@@ -6,6 +6,6 @@ import CApus
 func callHere<Asked: ~Copyable, Reply: ~Copyable>(
     _ server: Pid<Asked>, timeout: Duration?, _ message: (From<Reply>) -> Asked
 ) throws(ApusError) -> Reply {
-    guard let process = apus_self() else { throw ApusError(.notPermitted) }
+    guard let process = apus_self() else { return try server.callSync(timeout: timeout, message) }
     return try Context<Never>(process).call(server, timeout: timeout, message)
 }
