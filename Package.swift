@@ -1,4 +1,4 @@
-// swift-tools-version: 6.0
+// swift-tools-version: 6.1
 // The Swift view of the tree; the Makefile is the C view. Same sources, same language standard, same defines.
 import PackageDescription
 
@@ -7,6 +7,24 @@ let package = Package(
     products: [
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "CApus", targets: ["CApus"]),
+        .library(name: "ApusTesting", targets: ["ApusTesting"]),
+        // Add-ons: only who uses one gets what it depends on (docs/decisions/0012-add-ons-are-traits.md).
+        .library(name: "ApusLogging", targets: ["ApusLogging"]),
+        .library(name: "ApusMetrics", targets: ["ApusMetrics"]),
+        .library(name: "ApusServiceLifecycle", targets: ["ApusServiceLifecycle"]),
+        .executable(name: "apus", targets: ["ApusCommand"]),
+    ],
+    traits: [
+        .trait(name: "Logging", description: "ApusLogging: reports go to swift-log"),
+        .trait(name: "Metrics", description: "ApusMetrics: counters go to swift-metrics"),
+        .trait(name: "ServiceLifecycle", description: "ApusServiceLifecycle: a tree is a service of swift-service-lifecycle"),
+        .trait(name: "Command", description: "the command apus, with swift-argument-parser"),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
         // The C core. Its private headers are included relative to CSources.
@@ -29,7 +47,39 @@ let package = Package(
             dependencies: ["CApus", "CApusSwift"],
             swiftSettings: [.enableExperimentalFeature("SuppressedAssociatedTypes")]
         ),
-        .testTarget(name: "ApusTests", dependencies: ["Apus"], path: "Tests/ApusTests"),
+        .target(name: "ApusTesting", dependencies: ["Apus"]),
+        .target(
+            name: "ApusLogging",
+            dependencies: ["Apus", .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Logging"]))]
+        ),
+        .target(
+            name: "ApusMetrics",
+            dependencies: ["Apus", .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"]))]
+        ),
+        .target(
+            name: "ApusServiceLifecycle",
+            dependencies: [
+                "Apus",
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+            ]
+        ),
+        .executableTarget(
+            name: "ApusCommand",
+            dependencies: [
+                "Apus",
+                .product(name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
+            ]
+        ),
+        .testTarget(
+            name: "ApusTests",
+            dependencies: [
+                "Apus", "ApusTesting", "ApusLogging", "ApusMetrics", "ApusServiceLifecycle", "ApusCommand",
+                .product(name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["Logging"])),
+                .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+            ],
+            path: "Tests/ApusTests"
+        ),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11

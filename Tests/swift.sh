@@ -6,7 +6,7 @@ command -v swift >/dev/null || {
     echo "swift: no toolchain on this machine, left out"
     exit 0
 }
-swift build --quiet || {
+swift build --quiet --enable-all-traits || {
     echo "swift: 0 passed, 1 failed"
     exit 1
 }
@@ -14,7 +14,7 @@ status=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if compgen -G 'Tests/*Tests/*.swift' >/dev/null; then
-    swift test 2>&1 | tee "$log"
+    swift test --enable-all-traits 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
 fi
 # Swift Testing says "Test name() passed after 0.1 seconds", XCTest "Test Case 'name' passed (0.1 seconds)".
