@@ -1,5 +1,5 @@
 # Tests/prove.mk - the part of the Makefile that proves: the comparison with OTP, and all that `make prove` runs.
-.PHONY: prove test-otp test-otp-nightly otp-page test-weak
+.PHONY: prove test-otp test-otp-nightly otp-page test-weak test-fuzz test-fuzz-nightly
 
 deps: build/deps/otp
 
@@ -28,5 +28,13 @@ test-weak: $(BUILD)/weak/weak_test $(BUILD)/weak/litmus
 	@RUNNER=qemu-aarch64-static Tests/run.sh aarch64 build/aarch64/weak/litmus
 -include $(wildcard $(BUILD)/weak/*.d)
 
-# What continuous integration runs of all this.
-prove: test-otp test-weak
+# The public functions with whatever arguments, and the parsers with whatever texts.
+test-fuzz: | build/deps/core
+	@Tests/fuzz/run.sh 20
+test-fuzz-nightly: | build/deps/core
+	@Tests/fuzz/run.sh 1800
+
+# What continuous integration runs of all this. The models run with `make test`.
+PROVE = test-otp test-weak test-fuzz
+prove:
+	@Tests/prove.sh $(PROVE)

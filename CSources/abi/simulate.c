@@ -115,7 +115,7 @@ static int script_read(const char *text, struct script *script)
     if (strcmp(text, "-") == 0)
         return 0;
     int result = *text ? 0 : -EINVAL;
-    while (*text && !result) {
+    while (!result && *text) {
         char *colon, *end = NULL;
         unsigned long long place = strtoull(text, &colon, 10);
         bool is_pair = colon > text && *colon == ':' && colon[1] >= '0' && colon[1] <= '9' && *text >= '0' && *text <= '9';
