@@ -98,10 +98,11 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
         apus__heap_free(&here->heap, message, message->block);
 }
 
-// Whether the message is an ordinary one, with no flag that asks for care: one comparison for both.
-apus_inline bool apus__message_is_plain(const apus_message *message)
+// Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.
+apus_inline bool apus__message_is_done(const apus_message *message)
 {
-    return (message->flags | message->kind) == 0;
+    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    return both == 0 || both == (APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
 // The same for the argument in a SPAWN message (spawn.c).

@@ -321,7 +321,7 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
             run_come_back(slot);
         }
         handled++;
-        if (apus_likely(here->handling == message && apus__message_is_plain(message) && !message->type->drop)) {
+        if (apus_likely(here->handling == message && apus__message_is_done(message) && !message->type->drop)) {
             here->handling = NULL;
             apus__message_free(here, message);
         } else {
