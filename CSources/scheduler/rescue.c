@@ -95,7 +95,7 @@ bool apus__rescue_is_likely(struct apus__slot *slot)
 {
     // acquire: the carrier's fields. Pairs with apus__carrier_assign() and apus__carrier_hold().
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
-    return apus_load_acquire(&carrier->hold) == APUS__HOLD_RUNS && !apus_load_relaxed(&carrier->local->inside);
+    return apus__machine.has_membarrier && apus_load_acquire(&carrier->hold) == APUS__HOLD_RUNS && !apus_load_relaxed(&carrier->local->inside);
 }
 
 bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus_pid *culprit)

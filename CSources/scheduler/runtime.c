@@ -417,8 +417,8 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
         return -EALREADY;
     apus__world.on_errand_end = on_errand_end;
     int result = apus__fork_guard_arm();
-    if (!result)
-        result = apus__membarrier_register();
+    // Where the system has none (old kernels, sandboxes), no slot is taken from outside.
+    apus__machine.has_membarrier = apus__membarrier_register() == 0;
     if (!result)
         result = apus__world_make(options, false);
     if (!result) {

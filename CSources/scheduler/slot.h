@@ -94,6 +94,7 @@ struct apus__machine {
     _Atomic uint64_t stack_bytes;
     _Atomic uint32_t detached;       // threads that have lost their slot and are in a callback still
     uint32_t detached_max;
+    bool has_membarrier;             // without it nobody can claim a slot (rescue.h)
     _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };
 

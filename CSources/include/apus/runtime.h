@@ -59,7 +59,8 @@ typedef struct apus_options {
                                    * they take over 1 ms in all; 0: 65,536 */
     size_t stack_size;            /* bytes of a stack for a process that waits inside a callback; 0: 256 KiB; at least 16 KiB */
     uint32_t rescue_ms;           /* a process that stays in a callback for longer loses its scheduler to the others that wait there,
-                                   * and goes on beside them on its own thread; 0: 10; APUS_RESCUE_OFF: never */
+                                   * and goes on beside them on its own thread; 0: 10; APUS_RESCUE_OFF: never,
+                                   * which it is also where the system has no membarrier(2) */
     uint32_t detached_max;        /* such threads at once, beyond which a process keeps its scheduler; 0: 256; at most 4096 */
     apus_fault_mode faults;
     bool faults_with_locks;       /* contain a fault also if its thread holds a pthread mutex, which then stays locked for good */
