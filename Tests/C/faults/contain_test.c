@@ -393,6 +393,49 @@ TEST(supervised, "a supervisor restarts its child after a fault of every kind")
     stop_runtime();
 }
 
+// --- Over its memory ------------------------------------------------------------------------------------------------------------
+
+static int eat_or_answer(apus_process *self, void *state, apus_message *message)
+{
+    if (apus_message_is_request(message))
+        return echo(self, state, message);
+    while (apus_alloc(self, 1000)) {
+    }
+    return APUS_OK;
+}
+
+static const apus_behaviour eater = {.name = "eater", .handle = eat_or_answer};
+
+static void supervise_eater(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_pid top, before, after;
+    apus_ref ref;
+    apus_spawn_options options = {.struct_size = sizeof options, .name = "eater", .arena_limit = 50000};
+    apus_child_spec spec = {.struct_size = sizeof spec, .id = "eater", .behaviour = &eater, .options = &options};
+    apus_supervisor_spec tree = {.struct_size = sizeof tree, .children = &spec, .child_count = 1};
+    CHECK_EQ(apus_supervisor_start(self, &tree, &top), 0);
+    CHECK_EQ(apus_whereis("eater", &before), 0);
+    CHECK_EQ(apus_monitor(self, before, &ref), 0);
+    CHECK_EQ(apus_send(before, &type_number, NULL, 0), 0);
+    apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    const apus_down_message *down = apus_message_payload(message);
+    CHECK(apus_message_type(message) == &apus_type_down);
+    CHECK_EQ(down->reason.kind, APUS_REASON_KILLED);
+    apus_message_release(message);
+    while (apus_whereis("eater", &after))
+        apus_sleep(self, 1);
+    CHECK(!apus_pid_equal(before, after));
+    CHECK_EQ(apus_call(after, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
+}
+
+TEST(arena, "a process over its arena's limit ends with killed, and its supervisor restarts it")
+{
+    start_runtime(1);
+    run_process(supervise_eater, NULL, 0);
+    stop_runtime();
+}
+
 // --- Again and again ------------------------------------------------------------------------------------------------------------
 
 TEST(start_again, "after faults the runtime stops cleanly, starts again, and contains again")
