@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LOOKS_BEFORE_PLACE = 2 }; // at the clock (slot.c)
 
@@ -266,16 +267,17 @@ int apus__carriers_spare(uint32_t count)
 static void carrier_forget(struct apus__carrier *carrier)
 {
     uint32_t word = apus_load_relaxed(&carrier->word);
-    if (word == APUS__CARRIER_NONE) {
-        free(carrier->said);
-        free(carrier->room);
-    } else if (word == APUS__CARRIER_DEAD) {
+    if (word == APUS__CARRIER_DEAD || word == APUS__CARRIER_AT_REST) {
+        // acquire: that it has done with our memory. Pairs with quarantine_sleep().
+        while (apus_load_acquire(&carrier->word) != APUS__CARRIER_AT_REST)
+            usleep(100);
         pthread_detach(carrier->thread);
-    } else {
-        pthread_join(carrier->thread, NULL);
-        free(carrier->said);
-        free(carrier->room);
+        return;
     }
+    if (word != APUS__CARRIER_NONE)
+        pthread_join(carrier->thread, NULL);
+    free(carrier->said);
+    free(carrier->room);
 }
 
 void apus__carriers_stop(void)
@@ -284,7 +286,7 @@ void apus__carriers_stop(void)
         apus__slot_tell(apus__machine.slots[i], APUS__EVENT_LEAVE);
     for (uint32_t i = 0; i < carrier_count; i++) {
         uint32_t word = apus_load_relaxed(&carriers[i].word);
-        if (word != APUS__CARRIER_NONE && word != APUS__CARRIER_DEAD)
+        if (word != APUS__CARRIER_NONE && word != APUS__CARRIER_DEAD && word != APUS__CARRIER_AT_REST)
             carrier_set(&carriers[i], APUS__CARRIER_QUIT);
     }
     for (uint32_t i = 0; i < carrier_count; i++)

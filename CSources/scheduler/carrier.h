@@ -21,7 +21,8 @@ enum apus__carrier_word {
     APUS__CARRIER_ASSIGNED = 2,
     APUS__CARRIER_CLAIMED = 3, // by the one that is about to assign it
     APUS__CARRIER_QUIT = 4,
-    APUS__CARRIER_DEAD = 5 // put aside by a fault (quarantine.h)
+    APUS__CARRIER_DEAD = 5,   // being put aside by a fault (quarantine.h)
+    APUS__CARRIER_AT_REST = 6 // and asleep: it touches nothing of the runtime any more
 };
 
 // How a carrier stands to its slot, for those who would take it away (rescue.h).

@@ -104,12 +104,14 @@ static void quarantine_trim(uintptr_t low, uintptr_t sp, size_t size)
 }
 
 // `stack` is the one that had the fault, the other one the thread's own, on which it will never be again.
-static _Noreturn void quarantine_sleep(const struct apus__carrier *carrier, const struct apus__stack *stack, const struct apus__fault *fault)
+static _Noreturn void quarantine_sleep(struct apus__carrier *carrier, const struct apus__stack *stack, const struct apus__fault *fault)
 {
     static _Atomic uint32_t never;
     uintptr_t own = (uintptr_t)carrier->native.sp & -(uintptr_t)apus__page_size();
     quarantine_trim((uintptr_t)stack->low, fault->sp, stack->size);
     quarantine_trim(own - OWN_STACK_USED, own, OWN_STACK_USED);
+    // release: the last that is done with the runtime's memory, which the stop gives back. Pairs with carrier_forget().
+    apus_store_release(&carrier->word, APUS__CARRIER_AT_REST);
     for (;;)
         apus__futex_wait(&never, 0, UINT64_MAX);
 }
