@@ -31,6 +31,7 @@ CFLAGS_APUS = -std=gnu11 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -ftl
 CFLAGS_release = -O2
 CFLAGS_debug = -O1 -DAPUS_DEBUG -DAPUS_INJECT
 CFLAGS_asan = -O1 -DAPUS_DEBUG -DAPUS_INJECT -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_coverage = -O1 -DAPUS_DEBUG -DAPUS_INJECT --coverage
 CFLAGS_tsan = -O1 -DAPUS_DEBUG -DAPUS_INJECT -fsanitize=thread -fno-omit-frame-pointer
 ALL_CFLAGS = $(CPPFLAGS_APUS) $(CFLAGS_APUS) $(CFLAGS_$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
 CFLAGS_aarch64 = -O2

@@ -1,5 +1,6 @@
 # Tests/prove.mk - the part of the Makefile that proves: the comparison with OTP, and all that `make prove` runs.
-.PHONY: prove test-otp test-otp-nightly otp-page test-weak test-fuzz test-fuzz-nightly
+.PHONY: prove test-otp test-otp-nightly otp-page test-weak test-fuzz test-fuzz-nightly \
+        test-mutation test-mutation-nightly test-soak soak-hour coverage
 
 deps: build/deps/otp
 
@@ -34,7 +35,27 @@ test-fuzz: | build/deps/core
 test-fuzz-nightly: | build/deps/core
 	@Tests/fuzz/run.sh 1800
 
+# The core changed in one place at a time: does a test notice?
+test-mutation: all
+	@python3 Tests/mutation/mutate.py $(BUILD) 12 1
+test-mutation-nightly: all
+	@python3 Tests/mutation/mutate.py $(BUILD)
+
+# Everything at once for a while: invariants, and memory that comes to rest.
+$(BUILD)/soak: Tests/soak/soak.c $(BUILD)/libapus.a Makefile Tests/prove.mk
+	$(call say,TEST)
+	$(Q)$(CC) $(ALL_CFLAGS) -ITests/C $(LDFLAGS) -o $@ $< $(BUILD)/libapus.a $(LDLIBS_APUS)
+test-soak: $(BUILD)/soak
+	@$< 60
+soak-hour: $(BUILD)/soak
+	@$< 3600
+
+# Lines of the core that the tests reach.
+coverage:
+	@TEST_SCALE=0.2 TEST_SLOW=4 $(MAKE) --no-print-directory VARIANT=coverage test || true
+	@Tests/coverage.sh build/coverage
+
 # What continuous integration runs of all this. The models run with `make test`.
-PROVE = test-otp test-weak test-fuzz
+PROVE = test-otp test-weak test-fuzz test-soak
 prove:
 	@Tests/prove.sh $(PROVE)

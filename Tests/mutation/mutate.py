@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Tests/mutation/mutate.py BUILD [COUNT] [SEED] - changes the core in one place at a time, to see that a test notices.
+
+The supervisor's decisions, and the signals and bounds of the mailbox, are changed as a slip of the pen would: a comparison turned
+round, a condition denied, a step left out, one more or less. Each mutant is compiled, linked with the tests that should notice, and
+runs them; those that no test notices are shown, and are failures unless Tests/mutation/survivors.txt says why they change nothing.
+COUNT mutants are drawn by SEED; without COUNT all are tried. BUILD is build/release, built. The last line is "N passed, N failed".
+"""
+import os, random, re, subprocess, sys, tempfile
+
+SUPERVISOR = ["unit/supervisor_core_test", "play"]
+MAILBOX = ["play", "conformance/link_test", "conformance/monitor_test", "conformance/exit_test", "conformance/mailbox_test",
+           "conformance/request_test", "abi/start_test"]
+FILES = {
+    "CSources/otp/decision.c": SUPERVISOR, "CSources/otp/decision_stop.c": SUPERVISOR, "CSources/otp/intensity.c": SUPERVISOR,
+    "CSources/otp/children.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
+}
+RULES = [
+    (r" == ", " != "), (r" != ", " == "), (r" < ", " <= "), (r" <= ", " < "), (r" > ", " >= "), (r" >= ", " > "), (r" && ", " || "),
+    (r" \|\| ", " && "), (r" \+ 1\b", " + 2"), (r" - 1\b", " - 0"), (r"\btrue\b", "false"), (r"\bfalse\b", "true"),
+    (r"\bif \((.*)\)$", r"if (!(\1))"), (r"\bif \((.*)\) \{$", r"if (!(\1)) {"), (r"\breturn ([a-z_]+);", r"return !\1;"),
+    (r"^( +)[a-z_]+\(.*\);$", r"\1;"), (r"^( +)[a-z_>.-]+ (=|\|=|&=) [^;{]*;$", r"\1;"), (r"\bcontinue;", "break;"),
+]
+CFLAGS = ("-O1 -std=gnu11 -w -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthread -ICSources -ICSources/include -ITests/C").split()
+LIBS = "-lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread -lm".split()
+
+
+def mutants(path):
+    """(path, line number, the new line) for each place where a rule applies; comments, declarations and assertions are left alone."""
+    inside = False
+    for number, line in enumerate(open(path).read().split("\n")):
+        if line.startswith("{"):
+            inside = True
+        elif line.startswith("}"):
+            inside = False
+        if not inside or line.strip().startswith("//") or "apus_check" in line or "apus_debug" in line or "likely" in line:
+            continue
+        for pattern, replacement in RULES:
+            changed = re.sub(pattern, replacement, line, count=1)
+            if changed != line:
+                yield path, number, changed
+
+
+def build(target, objects, out, build_folder):
+    source = "Tests/otp/play.c" if target == "play" else f"Tests/C/{target}.c"
+    return subprocess.run(["gcc", *CFLAGS, "-o", out, source, *objects, f"{build_folder}/libapus.a", *LIBS],
+                          capture_output=True).returncode == 0
+
+
+def notices(target, binary, reference):
+    environment = dict(os.environ, TEST_TIMEOUT="10")
+    try:
+        arguments = [binary, "Tests/otp/scenarios.txt", "1"] if target == "play" else [binary]
+        run = subprocess.run(arguments, capture_output=True, timeout=40, env=environment)
+    except subprocess.TimeoutExpired:
+        return True
+    return run.returncode != 0 or (target == "play" and run.stdout != reference)
+
+
+def try_mutant(mutant, work, build_folder, reference):
+    """killed by which test, "stillborn" (does not compile), or None."""
+    path, number, changed = mutant
+    lines = open(path).read().split("\n")
+    lines[number] = changed
+    source, object_file = f"{work}/{os.path.basename(path)}", f"{work}/mutant.o"
+    with open(source, "w") as file:
+        file.write("\n".join(lines))
+    if subprocess.run(["gcc", *CFLAGS, "-I" + os.path.dirname(path), "-c", "-o", object_file, source], capture_output=True).returncode:
+        return "stillborn"
+    for target in FILES[path]:
+        if not build(target, [object_file], f"{work}/test", build_folder) or notices(target, f"{work}/test", reference):
+            return target
+    return None
+
+
+def main():
+    build_folder = sys.argv[1]
+    chosen = [m for path in FILES for m in mutants(path)]
+    total = len(chosen)
+    if len(sys.argv) > 2:
+        random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1).shuffle(chosen)
+        chosen = chosen[:int(sys.argv[2])]
+    explained = [line.split(" | ")[:2] for line in open("Tests/mutation/survivors.txt") if " | " in line and line[0] != "#"]
+    killed = stillborn = known = 0
+    survivors = []
+    with tempfile.TemporaryDirectory() as work:
+        if not build("play", [], f"{work}/play", build_folder):
+            sys.exit("mutate: the tests do not build")
+        reference = subprocess.run([f"{work}/play", "Tests/otp/scenarios.txt", "1"], capture_output=True).stdout
+        for mutant in chosen:
+            by = try_mutant(mutant, work, build_folder, reference)
+            if by == "stillborn":
+                stillborn += 1
+            elif by:
+                killed += 1
+            elif [mutant[0], mutant[2].strip()] in explained:
+                known += 1
+            else:
+                survivors.append(mutant)
+                print(f"FAIL not noticed: {mutant[0]}:{mutant[1] + 1}: {mutant[2].strip()}", flush=True)
+    print(f"{len(chosen)} of {total} mutants: {killed} noticed, {known} change nothing, {stillborn} do not compile, {len(survivors)} not noticed")
+    print(f"{killed + known} passed, {len(survivors)} failed")
+    sys.exit(1 if survivors else 0)
+
+
+main()
