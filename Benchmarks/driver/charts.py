@@ -20,7 +20,9 @@ def ratio_bars(title, rows, peers):
     image = Image(width, height, title, peers)
 
     def x_of(ratio):
-        return left + (math.log(min(max(ratio, low), high)) - math.log(low)) / (math.log(high) - math.log(low)) * (width - left - right)
+        return left + (math.log(min(max(ratio, low), high)) - math.log(low)) / (math.log(high) - math.log(low)) * (
+            width - left - right
+        )
 
     bottom = 48 + ROW * len(rows)
     image.text(left, 18, title, kind="ink strong")
@@ -31,7 +33,14 @@ def ratio_bars(title, rows, peers):
         if x - last > 44 or tick == 1:
             image.text(x, bottom + 16, f"{tick:g}x", "middle", "soft", FONT - 2)
             last = x
-    image.text((left + width - right) / 2, bottom + 34, "times better than the best peer (logarithmic; right of 1x: ahead)", "middle", "soft", FONT - 2)
+    image.text(
+        (left + width - right) / 2,
+        bottom + 34,
+        "times better than the best peer (logarithmic; right of 1x: ahead)",
+        "middle",
+        "soft",
+        FONT - 2,
+    )
     for i, (label, ratio, best, certain) in enumerate(rows):
         y = 44 + ROW * i
         a, b = sorted((x_of(1), x_of(ratio)))
@@ -93,7 +102,8 @@ def scaling(title, panels, peers, cores):
 
 
 def percentiles(title, curves, peers, unit="µs"):
-    """Latency against the share of round trips that took longer, both logarithmic: HdrHistogram's picture. curves: {peer: [(share, value)]}."""
+    """Latency against the share of round trips that took longer, both logarithmic: HdrHistogram's picture. curves: {peer: [(share,
+    value)]}."""
     width, height, x, y, right = 900, 380, 84, 52, 150
     plot_width, plot_height = width - x - right, height - y - 62
     values = [max(v, 1e-3) for curve in curves.values() for _, v in curve]
@@ -106,8 +116,10 @@ def percentiles(title, curves, peers, unit="µs"):
 
     def place(share, value):
         above = -math.log10(max(1 - share, 10**-nines))
-        return (x + above / nines * plot_width,
-                y + plot_height - (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low)) * plot_height)
+        return (
+            x + above / nines * plot_width,
+            y + plot_height - (math.log(max(value, low)) - math.log(low)) / (math.log(high) - math.log(low)) * plot_height,
+        )
 
     for share, label in ((0, "0"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"), (0.99999, "99.999")):
         px, _ = place(share, low)
@@ -121,8 +133,13 @@ def percentiles(title, curves, peers, unit="µs"):
     ends = [place(*curves[p][-1]) for p in names]
     labels = spread_out([py for _, py in ends], FONT + 2)
     for n, p in enumerate(names):
-        image.path([place(s, v) for s, v in curves[p]], name_class(p), 2.6 if p.startswith("apus") else 1.6,
-                   DASHES[peers.index(p) % len(DASHES)], p)
+        image.path(
+            [place(s, v) for s, v in curves[p]],
+            name_class(p),
+            2.6 if p.startswith("apus") else 1.6,
+            DASHES[peers.index(p) % len(DASHES)],
+            p,
+        )
         image.text(ends[n][0] + 8, labels[n] + 4, p, "start", "f" + name_class(p))
     return image
 
@@ -170,7 +187,9 @@ def change_bars(title, rows):
     bottom = 48 + ROW * len(rows)
 
     def x_of(ratio):
-        return left + (math.log(min(max(ratio, low), high)) - math.log(low)) / (math.log(high) - math.log(low)) * (width - left - right)
+        return left + (math.log(min(max(ratio, low), high)) - math.log(low)) / (math.log(high) - math.log(low)) * (
+            width - left - right
+        )
 
     image.text(left, 18, title, kind="ink strong")
     last = -100
@@ -180,7 +199,14 @@ def change_bars(title, rows):
         if x - last > 44 or tick == 1:
             image.text(x, bottom + 16, f"{tick:g}x", "middle", "soft", FONT - 2)
             last = x
-    image.text((left + width - right) / 2, bottom + 34, "times better than before (logarithmic), with the 95 % interval", "middle", "soft", FONT - 2)
+    image.text(
+        (left + width - right) / 2,
+        bottom + 34,
+        "times better than before (logarithmic), with the 95 % interval",
+        "middle",
+        "soft",
+        FONT - 2,
+    )
     for i, (label, ratio, least, most, verdict) in enumerate(rows):
         y = 44 + ROW * i + 10
         kind = name_class("apus-c" if verdict in ("better", "worse") else "caf")

@@ -1,7 +1,8 @@
 """What changed between two sets of results, and what is noise.
 
-Each row is one workload of one peer on one number of cores. Its verdict needs both: ranks too uneven for chance (Mann-Whitney, corrected
-for the number of rows), and a median that moved by more than a twentieth. Samples too small for any verdict are said to be so.
+Each row is one workload of one peer on one number of cores. Its verdict needs both: ranks too uneven for chance (Mann-Whitney,
+corrected for the number of rows), and a median that moved by more than a twentieth. Samples too small for any verdict are said to
+be so.
 """
 
 from dataclasses import dataclass

@@ -58,8 +58,11 @@ class Document:
     # HTML.
 
     def to_html(self, data_json=""):
-        parts = [f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<meta name='viewport' content='width=device-width'>\n"
-                 f"<title>{html.escape(self.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{html.escape(self.title)}</h1>"]
+        parts = [
+            f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<meta name='viewport' "
+            f"content='width=device-width'>\n"
+            f"<title>{html.escape(self.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{html.escape(self.title)}</h1>"
+        ]
         for block in self.blocks:
             parts.append(getattr(self, "_html_" + block[0])(*block[1:]))
         if data_json:
@@ -88,7 +91,9 @@ class Document:
             attribute = f" class='{' '.join(classes)}'" if classes else ""
             return f"<{tag}{attribute}>{self._inline(text)}{f'<small>{self._inline(small)}</small>' if small else ''}</{tag}>"
 
-        lines = ["<div class='table'><table><thead><tr>" + "".join(cell("th", i, t) for i, t in enumerate(head)) + "</tr></thead><tbody>"]
+        lines = [
+            "<div class='table'><table><thead><tr>" + "".join(cell("th", i, t) for i, t in enumerate(head)) + "</tr></thead><tbody>"
+        ]
         for row in rows:
             lines.append("<tr>" + "".join(cell("td", i, c.text, c.small, c.tone) for i, c in enumerate(row)) + "</tr>")
         return "\n".join(lines) + "\n</tbody></table></div>"

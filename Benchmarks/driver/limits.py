@@ -36,7 +36,12 @@ PROCESSES = {"skynet": 1111111, "fib": 317811}
 
 
 def build(build_root, log):
-    return subprocess.run(["sh", f"{HERE}/Limits/build.sh", f"{build_root}/limits"], stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
+    return (
+        subprocess.run(
+            ["sh", f"{HERE}/Limits/build.sh", f"{build_root}/limits"], stdout=log, stderr=subprocess.STDOUT, check=False
+        ).returncode
+        == 0
+    )
 
 
 def measure(build_root, cores, cpus, scale, log):
@@ -44,8 +49,14 @@ def measure(build_root, cores, cpus, scale, log):
     rows = []
     for program in PROGRAMS:
         command = ["taskset", "-c", ",".join(map(str, cpus)), f"{build_root}/limits/{program}", str(cores), f"{scale:g}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False,
-                              env=dict(os.environ, BENCH_CPUS=",".join(map(str, cpus))))
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=dict(os.environ, BENCH_CPUS=",".join(map(str, cpus))),
+        )
         log.write(done.stdout + done.stderr)
         if done.returncode != 0:
             raise RuntimeError(f"Limits/{program} failed with status {done.returncode}: {done.stderr.strip()}")
@@ -83,7 +94,11 @@ def _bound(name, cores, measured):
     if name == "chameneos":
         return 1e9 / (4 * ns), "four blocks a meeting, through one process"
     if name in ("bang", "count", "fanin"):
-        return (1e9 / ns, "a block for each message") if cores == 1 else (measured["exchange_shared"], "an exchange on a shared line for each message")
+        return (
+            (1e9 / ns, "a block for each message")
+            if cores == 1
+            else (measured["exchange_shared"], "an exchange on a shared line for each message")
+        )
     if name in ("spawn", "fork_create"):
         return cores * 1e9 / (2 * ns), "a block for the process and one for its message, on every core"
     if name in PROCESSES:

@@ -45,8 +45,8 @@ def node_of_cpus(root="/sys/devices/system/node"):
 def cpu_order(placement="compact", cpus=None, topology="/sys/devices/system/cpu", nodes=None):
     """The allowed CPUs in the order in which a run with more cores takes them.
 
-    compact: one node after the other; spread: from the nodes by turns. Either way whole cores first, and second hardware threads only
-    when every core has one.
+    compact: one node after the other; spread: from the nodes by turns. Either way whole cores first, and second hardware threads
+    only when every core has one.
     """
     cpus = sorted(os.sched_getaffinity(0)) if cpus is None else cpus
     nodes = node_of_cpus() if nodes is None else nodes

@@ -70,8 +70,14 @@ def build(peer, build_root, log):
     # A rival is built again only when its sources change; ours always, since the library may have.
     if not is_ours(peer) and read(stamp) == sources and read(f"{target}/version.txt"):
         return read(f"{target}/version.txt")
-    done = subprocess.run(["sh", f"{HERE}/Peers/{folder}/build.sh", target], stdout=log, stderr=subprocess.STDOUT, env=environment,
-                          stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        ["sh", f"{HERE}/Peers/{folder}/build.sh", target],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     log.flush()
     if done.returncode != 0:
         return None
@@ -94,7 +100,9 @@ def digest(folder):
 
 def checkout(revision, build_root, log):
     """The library of another commit, in a work tree of its own. Returns its root, or None."""
-    found = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", f"{revision}^{{commit}}"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "--short", f"{revision}^{{commit}}"], capture_output=True, text=True, check=False
+    )
     if found.returncode != 0:
         log.write(f"no revision {revision}\n")
         return None
@@ -103,7 +111,12 @@ def checkout(revision, build_root, log):
     commands.append(["make", "-C", root, "--no-print-directory", "build/release/libapus.a"])
     quiet = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     for command in commands:
-        if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=quiet, check=False).returncode != 0:
+        if (
+            subprocess.run(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=quiet, check=False
+            ).returncode
+            != 0
+        ):
             return None
     return root
 
@@ -111,11 +124,20 @@ def checkout(revision, build_root, log):
 def run(peer, build_root, workload, cores, scale, cpus, limit_s, extra_environment=None):
     """One run. It is ended, with all its children, after limit_s seconds."""
     name, folder, _ = split(peer)
-    environment = dict(os.environ, SWIFT_PEER=name, BENCH_PEER=name, BENCH_CPUS=",".join(map(str, cpus)), **(extra_environment or {}))
+    environment = dict(
+        os.environ, SWIFT_PEER=name, BENCH_PEER=name, BENCH_CPUS=",".join(map(str, cpus)), **(extra_environment or {})
+    )
     command = ["sh", f"{HERE}/Peers/{folder}/run.sh", build_folder(peer, build_root), workload, str(cores), f"{scale:g}"]
     begin = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment,
-                          start_new_session=True) as child:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as child:
         try:
             out, err = child.communicate(timeout=limit_s)
             status = child.returncode

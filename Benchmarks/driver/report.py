@@ -62,8 +62,13 @@ class Results:
         best = None
         for peer in filter(peers.is_raced, self.peers):
             values = self.of(peer, workload.name, cores)
-            if values and (best is None or stats.times_better(
-                    stats.median(values), stats.median(self.of(best, workload.name, cores)), workload.more_is_better) > 1):
+            if values and (
+                best is None
+                or stats.times_better(
+                    stats.median(values), stats.median(self.of(best, workload.name, cores)), workload.more_is_better
+                )
+                > 1
+            ):
                 best = peer
         return best
 
@@ -94,18 +99,26 @@ def conditions(document, data):
     machine = data["machine"]
     virtual = "a virtual machine" if machine["virtual"] else "no hypervisor"
     document.heading("Conditions")
-    document.items([
-        f"machine: {machine['cpu']}, {machine['cpus']} CPUs ({machine['cpus_allowed']} allowed), {machine['nodes']} NUMA node(s), "
-        f"{machine['caches']}, {machine['memory_gib']} GiB, {virtual}, {machine['kernel']}, governor {machine['governor']}, "
-        f"cpu.max {machine['quota'] or 'none'}, huge pages {machine['huge_pages']}",
-        f"started {data['started']}, took {data['elapsed_s']:g} s; load {' '.join(data['load_before'])} before, {' '.join(data['load_after'])} "
-        f"after; other programs used {data['others_percent']:g} % of the machine meanwhile, its host took {data['stolen_percent']:g} %",
-        f"pinning: every peer by taskset to the first CPUs of {', '.join(map(str, data['cpu_order']))} ({data['placement']})",
-        f"C compiler: {machine['compiler']}",
-    ] + [f"{peer}: {version}" for peer, version in data["peers"].items()]
-      + ([f"**left out, could not be built: {', '.join(data['left_out'])}**"] if data["left_out"] else []))
+    document.items(
+        [
+            f"machine: {machine['cpu']}, {machine['cpus']} CPUs ({machine['cpus_allowed']} allowed), {machine['nodes']} NUMA "
+            f"node(s), "
+            f"{machine['caches']}, {machine['memory_gib']} GiB, {virtual}, {machine['kernel']}, governor {machine['governor']}, "
+            f"cpu.max {machine['quota'] or 'none'}, huge pages {machine['huge_pages']}",
+            f"started {data['started']}, took {data['elapsed_s']:g} s; load {' '.join(data['load_before'])} before, "
+            f"{' '.join(data['load_after'])} "
+            f"after; other programs used {data['others_percent']:g} % of the machine meanwhile, its host took "
+            f"{data['stolen_percent']:g} %",
+            f"pinning: every peer by taskset to the first CPUs of {', '.join(map(str, data['cpu_order']))} ({data['placement']})",
+            f"C compiler: {machine['compiler']}",
+        ]
+        + [f"{peer}: {version}" for peer, version in data["peers"].items()]
+        + ([f"**left out, could not be built: {', '.join(data['left_out'])}**"] if data["left_out"] else [])
+    )
     if data.get("cut_short"):
-        document.paragraph(f"**The budget of time ended the first round after {data['cut_short']} runs: what is missing below was not reached.**")
+        document.paragraph(
+            f"**The budget of time ended the first round after {data['cut_short']} runs: what is missing below was not reached.**"
+        )
     if data["others_percent"] + data["stolen_percent"] >= 10:
         document.paragraph("**The machine was shared: gaps under 2x mean little here.**")
 
@@ -123,14 +136,23 @@ def measured_cell(results, peer, workload, cores):
 
 def comparison_table(document, results, cores, group):
     """One row for each workload of the group that has been measured on so many cores."""
-    names = [n for n in results.data["workloads"] if BY_NAME[n].group == group and any(results.of(p, n, cores) or
-             (p, n, cores) in results.why for p in results.peers)]
+    names = [
+        n
+        for n in results.data["workloads"]
+        if BY_NAME[n].group == group and any(results.of(p, n, cores) or (p, n, cores) in results.why for p in results.peers)
+    ]
     if not names:
         return
     others = [p for p in results.peers if p != results.ours]
     document.paragraph(f"**{GROUP_TITLES[group]}, {cores} core{'s' if cores > 1 else ''}**")
     compared = bool(results.ours) and any(map(peers.is_raced, others))
-    head = ["workload", "unit"] + ([results.ours] if results.ours else []) + (["best peer", "ratio", "verdict"] if compared else []) + ["of the limit"] + others
+    head = (
+        ["workload", "unit"]
+        + ([results.ours] if results.ours else [])
+        + (["best peer", "ratio", "verdict"] if compared else [])
+        + ["of the limit"]
+        + others
+    )
     rows = []
     for name in names:
         workload = BY_NAME[name]
@@ -147,7 +169,9 @@ def comparison_table(document, results, cores, group):
             row += [results.best(workload, cores) or "none", "", "" if results.best(workload, cores) else "alone"]
         row.append(limit_cell(results, workload, cores))
         rows.append(row + [measured_cell(results, p, workload, cores) for p in others])
-    document.table(head, rows, numbers=[i for i, title in enumerate(head) if title not in ("workload", "unit", "best peer", "verdict")])
+    document.table(
+        head, rows, numbers=[i for i, title in enumerate(head) if title not in ("workload", "unit", "best peer", "verdict")]
+    )
 
 
 def limit_cell(results, workload, cores):
@@ -168,20 +192,27 @@ def ratio_figure(document, results, peer, cores):
             rows.append((name, *against))
     if rows:
         title = f"{peer} against the best peer, {cores} core{'s' if cores > 1 else ''}"
-        document.figure(f"ratios-{peer}-{cores}", charts.ratio_bars(title, rows, results.peers),
-                        f"{title}: ahead in {sum(r[1] >= AHEAD for r in rows)} of {len(rows)}, at least twice as good in "
-                        f"{sum(r[1] >= TWICE for r in rows)}, behind in {sum(r[1] < LEVEL for r in rows)}.")
+        document.figure(
+            f"ratios-{peer}-{cores}",
+            charts.ratio_bars(title, rows, results.peers),
+            f"{title}: ahead in {sum(r[1] >= AHEAD for r in rows)} of {len(rows)}, at least twice as good in "
+            f"{sum(r[1] >= TWICE for r in rows)}, behind in {sum(r[1] < LEVEL for r in rows)}.",
+        )
 
 
 def comparison(document, results):
     data = results.data
     document.heading("Comparison")
     document.paragraph(
-        f"Medians of {data['rounds']} interleaved runs, least and most below them. **ratio** is how many times better the median of "
-        f"{results.ours} is than that of the best peer with a mailbox; swift-actors is shown, not raced. **verdict**: twice from 2 up, ahead "
-        "from 1.1, level from 0.9, behind below; with a question mark where the two spreads overlap, so that another run may say otherwise. "
+        f"Medians of {data['rounds']} interleaved runs, least and most below them. **ratio** is how many times better the median "
+        f"of "
+        f"{results.ours} is than that of the best peer with a mailbox; swift-actors is shown, not raced. **verdict**: twice from "
+        f"2 up, ahead "
+        "from 1.1, level from 0.9, behind below; with a question mark where the two spreads overlap, so that another run may say "
+        "otherwise. "
         "`-`: no form of the workload; FAIL: its own check failed, it crashed or took too long. **of the limit**: see Limits. "
-        "What the workloads are, and what does not compare: Benchmarks/WORKLOADS.md and README.md.")
+        "What the workloads are, and what does not compare: Benchmarks/WORKLOADS.md and README.md."
+    )
     for cores in data["cores"]:
         for peer in filter(peers.is_ours, results.peers):
             ratio_figure(document, results, peer, cores)
@@ -199,17 +230,32 @@ def scaling(document, results):
         if workload.scales and any(len(curve) > 1 for curve in curves.values()):
             panels.append((name, curves))
             most = max(cores)
-            rows.append([name] + [f"{curves[p][most]:.2f} ({100 * curves[p][most] / most:.0f} %)" if most in curves[p] else "" for p in results.peers])
+            rows.append(
+                [name]
+                + [
+                    f"{curves[p][most]:.2f} ({100 * curves[p][most] / most:.0f} %)" if most in curves[p] else ""
+                    for p in results.peers
+                ]
+            )
     if not panels or max(cores) == 1:
         return
     document.heading("Scaling")
-    document.paragraph(f"How many times better than the same peer on one core; in brackets the efficiency, the share of the ideal {max(cores)}x. "
-                       "A peer that is slow on one core scales easily: read this beside the comparison.")
+    document.paragraph(
+        f"How many times better than the same peer on one core; in brackets the efficiency, the share of the ideal {max(cores)}x. "
+        "A peer that is slow on one core scales easily: read this beside the comparison."
+    )
     nodes = data.get("nodes_used", [])
     if nodes and len(nodes[-1]) > 1:
-        document.paragraph(f"NUMA nodes used ({data['placement']}): " + "; ".join(f"{c} cores: {', '.join(map(str, nodes[c - 1]))}" for c in cores) + ".")
-    document.figure("scaling", charts.scaling("speed-up over one core", panels, results.peers, cores),
-                    "Speed-up over one core; dotted: the ideal. Values at the right are those of the most cores.")
+        document.paragraph(
+            f"NUMA nodes used ({data['placement']}): "
+            + "; ".join(f"{c} cores: {', '.join(map(str, nodes[c - 1]))}" for c in cores)
+            + "."
+        )
+    document.figure(
+        "scaling",
+        charts.scaling("speed-up over one core", panels, results.peers, cores),
+        "Speed-up over one core; dotted: the ideal. Values at the right are those of the most cores.",
+    )
     document.table(["workload"] + results.peers, rows, numbers=range(1, 1 + len(results.peers)))
 
 
@@ -232,7 +278,9 @@ def latency(document, results):
     cores = max(data["cores"])
     curves = {}
     for peer in results.peers:
-        found = [h["counts"] for h in data["histograms"] if h["peer"] == peer and h["workload"] == "latency" and h["cores"] == cores]
+        found = [
+            h["counts"] for h in data["histograms"] if h["peer"] == peer and h["workload"] == "latency" and h["cores"] == cores
+        ]
         if found:
             curves[peer] = curve_of(found)
     metrics = {}
@@ -244,9 +292,13 @@ def latency(document, results):
     document.heading("Latency")
     if curves:
         title = f"round trips under full load, {cores} core{'s' if cores > 1 else ''}"
-        document.figure("latency", charts.percentiles(title, curves, results.peers),
-                        f"{title}, all rounds together. The load is 64 pairs that keep all cores busy. The next message is sent when the answer is there, so "
-                        "a long stall counts once: read the maximum too.")
+        document.figure(
+            "latency",
+            charts.percentiles(title, curves, results.peers),
+            f"{title}, all rounds together. The load is 64 pairs that keep all cores busy. The next message is sent when the "
+            f"answer is there, so "
+            "a long stall counts once: read the maximum too.",
+        )
         rows = []
         for peer in curves:
             found = metrics.get(("latency", peer), {})
@@ -255,14 +307,40 @@ def latency(document, results):
     echo = {peer: found for (workload, peer), found in metrics.items() if workload == "echo"}
     if echo:
         levels = [1, 10, 100, 1000]
-        lines = {peer: [(n, stats.median(found[f"c{n}_p99"])) for n in levels if f"c{n}_p99" in found] for peer, found in echo.items()}
-        document.figure("echo", charts.lines_over(f"echo over TCP, {cores} core{'s' if cores > 1 else ''}", "connections, each with one message under way",
-                                                  "99th percentile of a round trip, µs (logarithmic)", lines, results.peers),
-                        "Connections against latency. The client is the same for every peer and shares its cores.")
-        document.table(["peer"] + [f"{n} connections" for n in levels],
-                       [[peer] + [Cell(pretty(stats.median(found[f"c{n}"])) + "/s", f"p50 {pretty(stats.median(found[f'c{n}_p50']))} µs, p99 "
-                                       f"{pretty(stats.median(found[f'c{n}_p99']))} µs") if f"c{n}" in found else "" for n in levels]
-                        for peer, found in echo.items()], numbers=(1, 2, 3, 4))
+        lines = {
+            peer: [(n, stats.median(found[f"c{n}_p99"])) for n in levels if f"c{n}_p99" in found] for peer, found in echo.items()
+        }
+        document.figure(
+            "echo",
+            charts.lines_over(
+                f"echo over TCP, {cores} core{'s' if cores > 1 else ''}",
+                "connections, each with one message under way",
+                "99th percentile of a round trip, µs (logarithmic)",
+                lines,
+                results.peers,
+            ),
+            "Connections against latency. The client is the same for every peer and shares its cores.",
+        )
+        document.table(
+            ["peer"] + [f"{n} connections" for n in levels],
+            [
+                [peer]
+                + [
+                    (
+                        Cell(
+                            pretty(stats.median(found[f"c{n}"])) + "/s",
+                            f"p50 {pretty(stats.median(found[f'c{n}_p50']))} µs, p99 "
+                            f"{pretty(stats.median(found[f'c{n}_p99']))} µs",
+                        )
+                        if f"c{n}" in found
+                        else ""
+                    )
+                    for n in levels
+                ]
+                for peer, found in echo.items()
+            ],
+            numbers=(1, 2, 3, 4),
+        )
 
 
 def limits_section(document, results):
@@ -271,12 +349,25 @@ def limits_section(document, results):
     cores = sorted({c for _, c in results.limits})
     units = {name: unit for _, name, _, _, unit in results.data["limits"]}
     document.heading("Limits")
-    document.paragraph("What the hardware allows here, by small C programs in the same run (Benchmarks/Limits); medians of the rounds.")
-    document.table(["limit", "what"] + [f"{c} core{'s' if c > 1 else ''}" for c in cores] + ["unit"],
-                   [[name, limits.TITLES[name]] + [pretty(results.limits[name, c]) if (name, c) in results.limits else "" for c in cores]
-                    + [units[name]] for name in limits.TITLES if name in units], numbers=range(2, 2 + len(cores)))
-    document.paragraph("Which of them bounds a workload, and what Apus reaches of it. A bound is an argument, not a law: a runtime that can do without "
-                       "the priced step gets past 100 %.")
+    document.paragraph(
+        "What the hardware allows here, by small C programs in the same run (Benchmarks/Limits); medians of the rounds."
+    )
+    document.table(
+        ["limit", "what"] + [f"{c} core{'s' if c > 1 else ''}" for c in cores] + ["unit"],
+        [
+            [name, limits.TITLES[name]]
+            + [pretty(results.limits[name, c]) if (name, c) in results.limits else "" for c in cores]
+            + [units[name]]
+            for name in limits.TITLES
+            if name in units
+        ],
+        numbers=range(2, 2 + len(cores)),
+    )
+    document.paragraph(
+        "Which of them bounds a workload, and what Apus reaches of it. A bound is an argument, not a law: a runtime that can do "
+        "without "
+        "the priced step gets past 100 %."
+    )
     rows = []
     for name in results.data["workloads"]:
         for c in cores:
@@ -293,8 +384,11 @@ def numa(document, data):
     if not counts:
         return
     document.heading("Four NUMA nodes")
-    document.paragraph("Counts on an emulated machine of 4 nodes with 2 CPUs each (`make bench-numa`). Emulated time says nothing, so there is none here: "
-                       "how often something crossed a border is what a real machine would pay for. " + counts["note"])
+    document.paragraph(
+        "Counts on an emulated machine of 4 nodes with 2 CPUs each (`make bench-numa`). Emulated time says nothing, so there is "
+        "none here: "
+        "how often something crossed a border is what a real machine would pay for. " + counts["note"]
+    )
     document.table(["workload", "placement"] + counts["columns"], counts["rows"], numbers=range(2, 2 + len(counts["columns"])))
 
 
@@ -302,11 +396,16 @@ def ratios(data):
     """A small Markdown table: how many times better than the best peer, for each workload and number of cores."""
     results = Results(data)
     cores = data["cores"]
-    lines = ["| workload | " + " | ".join(f"{c} core{'s' if c > 1 else ''} | best peer" for c in cores) + " |", "|---|" + "---:|---|" * len(cores)]
+    lines = [
+        "| workload | " + " | ".join(f"{c} core{'s' if c > 1 else ''} | best peer" for c in cores) + " |",
+        "|---|" + "---:|---|" * len(cores),
+    ]
     for name in data["workloads"]:
         found = [results.against_best(BY_NAME[name], c) for c in cores]
         if any(found):
-            lines.append(f"| {name} | " + " | ".join(f"{f[0]:.2f}{'' if f[2] else '?'} | {f[1]}" if f else " | " for f in found) + " |")
+            lines.append(
+                f"| {name} | " + " | ".join(f"{f[0]:.2f}{'' if f[2] else '?'} | {f[1]}" if f else " | " for f in found) + " |"
+            )
     return "\n".join(lines)
 
 
@@ -314,7 +413,9 @@ def build(data, title=None):
     """The whole report of a run."""
     results = Results(data)
     document = Document(title or f"Apus and its peers, {data['started'][:10]}")
-    document.paragraph(f"Mode {data['mode']}: {len(data['workloads'])} workloads, {len(results.peers)} peers, {data['rounds']} interleaved rounds.")
+    document.paragraph(
+        f"Mode {data['mode']}: {len(data['workloads'])} workloads, {len(results.peers)} peers, {data['rounds']} interleaved rounds."
+    )
     conditions(document, data)
     comparison(document, results)
     scaling(document, results)
@@ -329,20 +430,41 @@ def comparison_of_builds(changes, title, about):
     document = Document(title)
     for text in about:
         document.paragraph(text)
-    document.paragraph("A row is better or worse if its ranks are too uneven for chance (Mann-Whitney, corrected for the number of rows by "
-                       "Benjamini and Hochberg, p at most 0.05) and its median has moved by more than 5 %; else it is noise. Four runs on each side are the "
-                       "least that can tell anything.")
+    document.paragraph(
+        "A row is better or worse if its ranks are too uneven for chance (Mann-Whitney, corrected for the number of rows by "
+        "Benjamini and Hochberg, p at most 0.05) and its median has moved by more than 5 %; else it is noise. Four runs on each "
+        "side are the "
+        "least that can tell anything."
+    )
     names = sorted({c.key[0] for c in changes})
     for cores in sorted({c.key[2] for c in changes}):
-        rows = [(f"{c.key[1]}" + (f" ({c.key[0]})" if len(names) > 1 else ""), c.ratio, c.low, c.high, c.verdict) for c in changes
-                if c.key[2] == cores and 0 < c.ratio < math.inf and 0 < c.low and c.high < math.inf]
+        rows = [
+            (f"{c.key[1]}" + (f" ({c.key[0]})" if len(names) > 1 else ""), c.ratio, c.low, c.high, c.verdict)
+            for c in changes
+            if c.key[2] == cores and 0 < c.ratio < math.inf and 0 < c.low and c.high < math.inf
+        ]
         if rows:
             text = f"after against before, {cores} core{'s' if cores > 1 else ''}"
             document.figure(f"change-{cores}", charts.change_bars(text, rows), text)
-    document.table(["workload", "peer", "cores", "unit", "before", "after", "times better", "95 % interval", "p", "verdict"],
-                   [[c.key[1], c.key[0], str(c.key[2]), c.unit, Cell(pretty(stats.median(c.before)), f"{len(c.before)} runs"),
-                     Cell(pretty(stats.median(c.after)), f"{len(c.after)} runs"), f"{c.ratio:.2f}", f"{c.low:.2f} to {c.high:.2f}", f"{c.p:.3f}",
-                     Cell(c.verdict, tone={"better": "good", "worse": "bad"}.get(c.verdict, ""))] for c in changes], numbers=(2, 4, 5, 6, 7, 8))
+    document.table(
+        ["workload", "peer", "cores", "unit", "before", "after", "times better", "95 % interval", "p", "verdict"],
+        [
+            [
+                c.key[1],
+                c.key[0],
+                str(c.key[2]),
+                c.unit,
+                Cell(pretty(stats.median(c.before)), f"{len(c.before)} runs"),
+                Cell(pretty(stats.median(c.after)), f"{len(c.after)} runs"),
+                f"{c.ratio:.2f}",
+                f"{c.low:.2f} to {c.high:.2f}",
+                f"{c.p:.3f}",
+                Cell(c.verdict, tone={"better": "good", "worse": "bad"}.get(c.verdict, "")),
+            ]
+            for c in changes
+        ],
+        numbers=(2, 4, 5, 6, 7, 8),
+    )
     return document
 
 

@@ -1,7 +1,7 @@
 """Rounds and turns: runs everything, and keeps every result as soon as it is there.
 
-Rounds go outermost and peers innermost, so all peers share a moment's noise; each later round begins with the next peer; and a round
-more or less changes only how often something was measured. Every peer gets the same scale.
+Rounds go outermost and peers innermost, so all peers share a moment's noise; each later round begins with the next peer; and a
+round more or less changes only how often something was measured. Every peer gets the same scale.
 """
 
 import csv
@@ -86,7 +86,8 @@ class Run:
     # Building.
 
     def build(self):
-        """Builds the peers and the limits. False if Apus in C cannot be built, or nothing can: nobody asked for such a comparison. The
+        """Builds the peers and the limits. False if Apus in C cannot be built, or nothing can: nobody asked for such a comparison.
+        The
         Swift form needs a toolchain that Debian does not have, so it may be left out like a rival."""
         versions, begin = {}, time.monotonic()
         for peer in self.plan.peers:
@@ -104,8 +105,10 @@ class Run:
             self.say("bench: Benchmarks/Limits does not build")
             return False
         if self.data["left_out"]:
-            self.say(f"bench: left out, could not be built: {', '.join(self.data['left_out'])} (Benchmarks/setup.sh installs what peers "
-                     f"need; {self.path('log', 'txt')} says why)")
+            self.say(
+                f"bench: left out, could not be built: {', '.join(self.data['left_out'])} (Benchmarks/setup.sh installs what peers "
+                f"need; {self.path('log', 'txt')} says why)"
+            )
         # Building counts, so that the whole keeps its promise of time; but half of the budget stays for measuring.
         self.budget_s = max(self.plan.budget_s / 2, self.plan.budget_s - (time.monotonic() - begin))
         return bool(self.data["peers"])
@@ -139,8 +142,13 @@ class Run:
             if number < self.plan.rounds and now - begin + (now - round_begin) > self.budget_s:
                 self.say(f"bench: the budget of {self.budget_s:.0f} s ends it after {number} of {self.plan.rounds} rounds")
                 break
-        self.data.update(rounds=rounds, elapsed_s=round(time.monotonic() - begin, 1), load_before=load_before, load_after=machine.load(),
-                         **account.shares())
+        self.data.update(
+            rounds=rounds,
+            elapsed_s=round(time.monotonic() - begin, 1),
+            load_before=load_before,
+            load_after=machine.load(),
+            **account.shares(),
+        )
         self.data["missing"] = [{"peer": p, "workload": w, "cores": c, "why": why} for (p, w, c), why in self.no_more.items()]
         self.log.close()
         self.raw.close()
@@ -154,8 +162,9 @@ class Run:
             for cores in self.plan.cores:
                 self.say(f"bench: [round {number}, {time.monotonic() - begin:.0f} s] limits of the hardware on {cores}")
                 share = 0.01 if self.plan.mode == "smoke" else 1
-                self.data["limits"] += [[number] + row for row in
-                                        limits.measure(self.plan.build_root, cores, self.cpus[:cores], share, self.log)]
+                self.data["limits"] += [
+                    [number] + row for row in limits.measure(self.plan.build_root, cores, self.cpus[:cores], share, self.log)
+                ]
         for cores, workload, peer in self.turns(number):
             if number == 1 and time.monotonic() - begin > self.budget_s:
                 return False
@@ -168,8 +177,16 @@ class Run:
         scale = self.plan.scale_of(workload)
         load = machine.load()[0]
         self.log.write(f"# round {number}: {peer} {workload} cores {cores} scale {scale:g}\n")
-        outcome = peers.run(peer, self.plan.build_root, workload, cores, scale, self.cpus[:cores], self.plan.limit_s,
-                            {"BENCH_ECHO_CLIENT": os.path.abspath(f"{self.plan.build_root}/limits/echo_client")})
+        outcome = peers.run(
+            peer,
+            self.plan.build_root,
+            workload,
+            cores,
+            scale,
+            self.cpus[:cores],
+            self.plan.limit_s,
+            {"BENCH_ECHO_CLIENT": os.path.abspath(f"{self.plan.build_root}/limits/echo_client")},
+        )
         self.log.write(outcome.text)
         self.log.flush()
         if outcome.value is not None and outcome.unit != BY_NAME[workload].unit:
@@ -190,5 +207,6 @@ class Run:
             self.data["results"].append(dict(zip(RAW_COLUMNS, row)))
         self.raw.flush()
         if outcome.histogram:
-            self.data["histograms"].append({"round": number, "peer": peer, "workload": workload, "cores": cores,
-                                            "counts": outcome.histogram})
+            self.data["histograms"].append(
+                {"round": number, "peer": peer, "workload": workload, "cores": cores, "counts": outcome.histogram}
+            )

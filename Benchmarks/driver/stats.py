@@ -23,8 +23,8 @@ def times_better(ours, theirs, more_is_better):
 def mann_whitney_p(a, b):
     """Two-sided probability of ranks as uneven as these if both samples were of one distribution.
 
-    Exact by enumeration of rank sums for samples without ties and up to 400 pairs, else the normal approximation with the correction
-    for ties and continuity. Mann and Whitney, 1947.
+    Exact by enumeration of rank sums for samples without ties and up to 400 pairs, else the normal approximation with the
+    correction for ties and continuity. Mann and Whitney, 1947.
     """
     n, m = len(a), len(b)
     if n == 0 or m == 0:

@@ -39,8 +39,13 @@ def style(names):
         for sheet, colour in ((light, on_light), (dark, on_dark)):
             kind = name_class(name)
             sheet.append(f".{kind}{{stroke:{colour}}}.f{kind}{{fill:{colour}}}")
-    return (f"text{{font:{FONT}px system-ui,sans-serif}}.small{{font-size:{FONT - 2}px}}.strong{{font-weight:600}}path,line{{fill:none}}"
-            + "".join(light) + "@media(prefers-color-scheme:dark){" + "".join(dark) + "}")
+    return (
+        f"text{{font:{FONT}px system-ui,sans-serif}}.small{{font-size:{FONT - 2}px}}.strong{{font-weight:600}}path,line{{fill:none}}"
+        + "".join(light)
+        + "@media(prefers-color-scheme:dark){"
+        + "".join(dark)
+        + "}"
+    )
 
 
 class Image:
@@ -53,36 +58,52 @@ class Image:
         width = len(text) * 0.58 * size
         left = {"start": x, "middle": x - width / 2, "end": x - width}[anchor]
         self.boxes.append((left, y - 0.8 * size, left + width, y + 0.2 * size, text))
-        self.parts.append(f"<text class='{kind}{' small' if size < FONT else ''}' x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}'>"
-                          f"{html.escape(text)}</text>")
+        self.parts.append(
+            f"<text class='{kind}{' small' if size < FONT else ''}' x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}'>"
+            f"{html.escape(text)}</text>"
+        )
 
     def line(self, x1, y1, x2, y2, kind="line", width=1, dash=""):
-        self.parts.append(f"<line class='{kind}' x1='{x1:.1f}' y1='{y1:.1f}' x2='{x2:.1f}' y2='{y2:.1f}' stroke-width='{width}'"
-                          f"{f' stroke-dasharray={chr(39)}{dash}{chr(39)}' if dash else ''}/>")
+        self.parts.append(
+            f"<line class='{kind}' x1='{x1:.1f}' y1='{y1:.1f}' x2='{x2:.1f}' y2='{y2:.1f}' stroke-width='{width}'"
+            f"{f' stroke-dasharray={chr(39)}{dash}{chr(39)}' if dash else ''}/>"
+        )
 
     def rect(self, x, y, width, height, kind, title=""):
-        self.parts.append(f"<rect class='{kind}' x='{x:.1f}' y='{y:.1f}' width='{max(0.5, width):.1f}' height='{height:.1f}' stroke='none'>"
-                          f"<title>{html.escape(title)}</title></rect>")
+        self.parts.append(
+            f"<rect class='{kind}' x='{x:.1f}' y='{y:.1f}' width='{max(0.5, width):.1f}' height='{height:.1f}' stroke='none'>"
+            f"<title>{html.escape(title)}</title></rect>"
+        )
 
     def path(self, points, kind, width=2, dash="", title=""):
         steps = "".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(points))
-        self.parts.append(f"<path class='{kind}' d='{steps}' stroke-width='{width}' stroke-linejoin='round'"
-                          f"{f' stroke-dasharray={chr(39)}{dash}{chr(39)}' if dash else ''}><title>{html.escape(title)}</title></path>")
+        self.parts.append(
+            f"<path class='{kind}' d='{steps}' stroke-width='{width}' stroke-linejoin='round'"
+            f"{f' stroke-dasharray={chr(39)}{dash}{chr(39)}' if dash else ''}><title>{html.escape(title)}</title></path>"
+        )
 
     def dot(self, x, y, kind, radius=3, title=""):
-        self.parts.append(f"<circle class='{kind}' cx='{x:.1f}' cy='{y:.1f}' r='{radius}' stroke='none'><title>{html.escape(title)}</title></circle>")
+        self.parts.append(
+            f"<circle class='{kind}' cx='{x:.1f}' cy='{y:.1f}' r='{radius}' "
+            f"stroke='none'><title>{html.escape(title)}</title></circle>"
+        )
 
     def __str__(self):
-        return (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width:.0f} {self.height:.0f}' width='{self.width:.0f}' "
-                f"height='{self.height:.0f}' role='img' aria-label='{html.escape(self.title, quote=True)}'>"
-                f"<title>{html.escape(self.title)}</title><style>{style(self.names)}</style>" + "".join(self.parts) + "</svg>")
+        return (
+            f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width:.0f} {self.height:.0f}' width='{self.width:.0f}' "
+            f"height='{self.height:.0f}' role='img' aria-label='{html.escape(self.title, quote=True)}'>"
+            f"<title>{html.escape(self.title)}</title><style>{style(self.names)}</style>" + "".join(self.parts) + "</svg>"
+        )
 
     def overlaps(self):
         """Pairs of texts that lie on each other, and texts that leave the image: none in a good one."""
-        bad = [(t,) for (left, top, right, bottom, t) in self.boxes
-               if left < -1 or top < -1 or right > self.width + 1 or bottom > self.height + 1]
+        bad = [
+            (t,)
+            for (left, top, right, bottom, t) in self.boxes
+            if left < -1 or top < -1 or right > self.width + 1 or bottom > self.height + 1
+        ]
         for i, a in enumerate(self.boxes):
-            for b in self.boxes[i + 1:]:
+            for b in self.boxes[i + 1 :]:
                 if a[0] < b[2] - 1 and b[0] < a[2] - 1 and a[1] < b[3] - 1 and b[1] < a[3] - 1:
                     bad.append((a[4], b[4]))
         return bad

@@ -110,7 +110,8 @@ ALL = [
     Workload("selective_call", OWN, "ns/call", "a call behind 100,000 others", "the same by a call, *200,000* times", 0.1, 2, 0.005),
     Workload("fanin", OWN, "msg/s", "threads that are none of the runtime's", "4 plain threads send *500,000* integers each to one process", 0.2, 2),
     Workload("echo", OWN, "round trips/s", "sockets",
-             "TCP, 64 bytes, a process for each connection; 1, 10, 100 and 1,000 connections, *100,000* round trips; the value is that of 100",
+             "TCP, 64 bytes, a process for each connection; 1, 10, 100 and 1,000 connections, *100,000* round trips; the value "
+             "is that of 100",
              0.05, 1, alone=True),
     Workload("size_64", OWN, "bytes/s", "messages of 64 bytes", "*1,000,000* copies of a buffer to one receiver that reads all, 8 at once", 0.5, 5),
     Workload("size_1k", OWN, "bytes/s", "of 1 KiB", "*500,000* of them", 0.3, 3),

@@ -9,7 +9,13 @@ from tests import made
 
 def rescaled(data, factor, names):
     chance = random.Random(11)
-    return dict(data, results=[dict(r, value=r["value"] * (factor if r["workload"] in names else 1) * chance.uniform(0.99, 1.01)) for r in data["results"]])
+    return dict(
+        data,
+        results=[
+            dict(r, value=r["value"] * (factor if r["workload"] in names else 1) * chance.uniform(0.99, 1.01))
+            for r in data["results"]
+        ],
+    )
 
 
 class Compare(unittest.TestCase):

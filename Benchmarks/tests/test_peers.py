@@ -20,7 +20,13 @@ class Contract(unittest.TestCase):
         self.assertEqual(peers.parse("go", "storm", 1, 3, "").complaint, "")
 
     def test_what_breaks_the_contract_is_a_failure(self):
-        for status, text in ((0, ""), (0, "go,ring,2,5,ns/hop\n"), (0, "go,ring,1,5,ns/hop\nhello\n"), (0, "go,ring,1,fast,ns/hop\n"), (1, "go,ring,1,5,ns/hop\n")):
+        for status, text in (
+            (0, ""),
+            (0, "go,ring,2,5,ns/hop\n"),
+            (0, "go,ring,1,5,ns/hop\nhello\n"),
+            (0, "go,ring,1,fast,ns/hop\n"),
+            (1, "go,ring,1,5,ns/hop\n"),
+        ):
             self.assertTrue(peers.parse("go", "ring", 1, status, text).complaint, text)
 
     def test_never_is_a_value(self):
@@ -117,7 +123,10 @@ class Turns(unittest.TestCase):
 
     def test_every_peer_begins_a_round_in_turn_and_gets_the_same_work(self):
         with tempfile.TemporaryDirectory() as folder:
-            run = Run(Plan("quick", ["a", "b", "c"], ["ring", "million"], [1, 2], 3, 1e9, 60, build_root=folder, alone_on_most=True), say=lambda _: None)
+            run = Run(
+                Plan("quick", ["a", "b", "c"], ["ring", "million"], [1, 2], 3, 1e9, 60, build_root=folder, alone_on_most=True),
+                say=lambda _: None,
+            )
             run.data["peers"] = dict.fromkeys("abc")
             firsts = [next(iter(run.turns(number)))[2] for number in (1, 2, 3)]
             self.assertEqual(firsts, ["a", "b", "c"])

@@ -80,7 +80,10 @@ class Report(unittest.TestCase):
 
     def test_the_check_finds_what_is_broken(self):
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in (("a.html", "<p><table></p><img src='http://elsewhere/x.png'>"), ("a.md", "![x](missing.svg)\n\n| a |\n| a | b |\n\n")):
+            for name, text in (
+                ("a.html", "<p><table></p><img src='http://elsewhere/x.png'>"),
+                ("a.md", "![x](missing.svg)\n\n| a |\n| a | b |\n\n"),
+            ):
                 with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
                     file.write(text)
             self.assertGreaterEqual(len(check_report.complaints(f"{folder}/a.html", f"{folder}/a.md")), 4)
@@ -104,7 +107,15 @@ class Charts(unittest.TestCase):
     def test_percentiles_and_connections_are_legible(self):
         curves = {p: [(0, 1 + i), (0.5, 2 + i), (0.99, 30 + i), (0.99999, 9000 + i)] for i, p in enumerate(PEERS)}
         self.legible(charts.percentiles("title", curves, PEERS))
-        self.legible(charts.lines_over("title", "x", "y", {p: [(1, 20 + i), (10, 30), (100, 400 + i), (1000, 5000 + i)] for i, p in enumerate(PEERS)}, PEERS))
+        self.legible(
+            charts.lines_over(
+                "title",
+                "x",
+                "y",
+                {p: [(1, 20 + i), (10, 30), (100, 400 + i), (1000, 5000 + i)] for i, p in enumerate(PEERS)},
+                PEERS,
+            )
+        )
 
     def test_changes_are_legible(self):
         self.legible(charts.change_bars("title", [(w.name, 1.1, 1.0, 1.3, "noise") for w in workloads.ALL]))
@@ -127,15 +138,25 @@ class Charts(unittest.TestCase):
 
 
 class Numa(unittest.TestCase):
-    NAMES = "messages remote_messages remote_messages_far moves_near moves_remote moves_far blocks_sampled blocks_remote states_sampled states_remote shared " \
-            "shared_far frees_far"
+    NAMES = (
+        "messages remote_messages remote_messages_far moves_near moves_remote moves_far blocks_sampled blocks_remote "
+        "states_sampled states_remote shared "
+        "shared_far frees_far"
+    )
 
     def console(self, names):
-        return "booting\n" + "\n".join(f"numa-count aware grouped {name} {10 * (i + 1)}" for i, name in enumerate(names)) + "\n1 passed, 0 failed\n"
+        return (
+            "booting\n"
+            + "\n".join(f"numa-count aware grouped {name} {10 * (i + 1)}" for i, name in enumerate(names))
+            + "\n1 passed, 0 failed\n"
+        )
 
     def test_counts_of_the_console_become_a_table(self):
         counts = numa.table(self.console(self.NAMES.split()))
-        self.assertEqual(counts["rows"], [["grouped", "aware", "10", "200.0 %", "300.0 %", "90", "50", "60", "114.3 %", "111.1 %", "110", "120", "130"]])
+        self.assertEqual(
+            counts["rows"],
+            [["grouped", "aware", "10", "200.0 %", "300.0 %", "90", "50", "60", "114.3 %", "111.1 %", "110", "120", "130"]],
+        )
         self.assertEqual(len(counts["rows"][0]), 2 + len(counts["columns"]))
 
     def test_a_count_that_is_missing_is_named(self):
@@ -150,7 +171,11 @@ class Table(unittest.TestCase):
         with open(f"{peers.HERE}/WORKLOADS.md", encoding="utf-8") as file:
             text = file.read()
         for group in workloads.GROUP_TITLES:
-            self.assertIn(workloads.markdown_table(group), text, f"Benchmarks/WORKLOADS.md: put there what `Benchmarks/bench table` prints ({group})")
+            self.assertIn(
+                workloads.markdown_table(group),
+                text,
+                f"Benchmarks/WORKLOADS.md: put there what `Benchmarks/bench table` prints ({group})",
+            )
 
     def test_every_limit_that_bounds_a_workload_is_measured_somewhere(self):
         known = {name: 1.0 for name in limits.TITLES}

@@ -46,7 +46,10 @@ class Stats(unittest.TestCase):
 
     def test_a_true_null_is_rejected_about_as_often_as_promised(self):
         chance = random.Random(3)
-        rejected = sum(stats.mann_whitney_p([chance.random() for _ in range(6)], [chance.random() for _ in range(6)]) <= 0.05 for _ in range(1000))
+        rejected = sum(
+            stats.mann_whitney_p([chance.random() for _ in range(6)], [chance.random() for _ in range(6)]) <= 0.05
+            for _ in range(1000)
+        )
         self.assertLess(rejected, 70)
         self.assertGreater(rejected, 15)
 
