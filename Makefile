@@ -5,7 +5,7 @@
 #   make test            every C test in this VARIANT; `make test-asan`, `make test-tsan` the same under the sanitizers
 #   make soak            the torture at full size under both sanitizers
 #   make test-all        what .ci/run runs: tests, sanitizers, four-node machine, layers, ABI, aarch64, examples, Swift
-#   make bench           Apus beside other runtimes, which it installs as far as it can; -full, -scaling, -numa: longer, over cores, over nodes
+#   make bench           Apus beside other runtimes, which it installs as far as it can; -full, -scaling, -numa: longer, by cores, by nodes
 #   make deps            installs the packages that all of this needs (Debian and its like)
 
 VERSION = 0.1.0

@@ -1,8 +1,8 @@
 // echo_client.c - the client of the echo workload, the same for every peer. usage: echo_client PORT ROUND_TRIPS
 //
-// For 1, 10, 100 and 1,000 connections in turn: each has one message of 64 bytes under way, all in all ROUND_TRIPS of them (a tenth with one
-// connection). Prints, when all is done, a line `CONNECTIONS RATE P50 P99`: round trips a second, and microseconds from the write of a
-// message to the read of the last byte of its answer. Exit status 0 only if every answer was its question.
+// For 1, 10, 100 and 1,000 connections in turn: each has one message of 64 bytes under way, all in all ROUND_TRIPS of them (a
+// tenth with one connection). Prints, when all is done, a line `CONNECTIONS RATE P50 P99`: round trips a second, and microseconds
+// from the write of a message to the read of the last byte of its answer. Exit status 0 only if every answer was its question.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -45,7 +45,8 @@ static int64_t now_ns(void)
 
 static void connection_open(struct connection *me, int epoll, unsigned port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = me};
     int on = 1;
     me->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

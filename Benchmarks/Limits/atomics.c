@@ -112,8 +112,8 @@ int main(int argc, char **argv)
     struct limits_arguments arguments = limits_arguments(argc, argv);
     int cores = arguments.cores < THREADS_MAX ? arguments.cores : THREADS_MAX;
     check(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "sched_getaffinity");
-    // The least of many short tries is what the machine does when nobody disturbs it. Not so for the shared line: a try in which the
-    // threads happen to run one after the other is the fastest, so of those it is the one in the middle.
+    // The least of many short tries is what the machine does when nobody disturbs it. Not so for the shared line: a try in which
+    // the threads happen to run one after the other is the fastest, so of those it is the one in the middle.
     double exchange = 1e9, line = 1e9, all[REPETITIONS];
     for (int i = 0; i < REPETITIONS; i++) {
         double ns = exchange_ns(limits_scaled(arguments, 1000000));

@@ -5,6 +5,8 @@ set -eu
 src=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 for program in atomics memory wakes kernels; do
-    ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE ${CFLAGS:--O3 -march=native} -Wall -Wextra -Werror -I"$src/../Peers/apus-c" "$src/$program.c" -lm -pthread -o "$1/$program"
+    ${CC:-gcc} -std=gnu11 -D_GNU_SOURCE ${CFLAGS:--O3 -march=native} -Wall -Wextra -Werror -I"$src/../Peers/apus-c" \
+        "$src/$program.c" -lm -pthread -o "$1/$program"
 done
-${CC:-gcc} -std=gnu11 -D_GNU_SOURCE ${CFLAGS:--O3 -march=native} -Wall -Wextra -Werror "$src/../Common/echo_client.c" -o "$1/echo_client"
+${CC:-gcc} -std=gnu11 -D_GNU_SOURCE ${CFLAGS:--O3 -march=native} -Wall -Wextra -Werror \
+    "$src/../Common/echo_client.c" -o "$1/echo_client"

@@ -36,7 +36,8 @@ static double sort_per_s(int64_t count)
 
 static double multiply_per_s(int64_t n)
 {
-    double *a = malloc((size_t)(n * n) * sizeof *a), *b = malloc((size_t)(n * n) * sizeof *b), *c = calloc((size_t)(n * n), sizeof *c);
+    double *a = malloc((size_t)(n * n) * sizeof *a), *b = malloc((size_t)(n * n) * sizeof *b);
+    double *c = calloc((size_t)(n * n), sizeof *c);
     check(a != NULL && b != NULL && c != NULL, "malloc");
     for (int64_t i = 0; i < n * n; i++) {
         a[i] = (double)(i / n);

@@ -1,4 +1,5 @@
-// memory.c - what memory costs: a small block of the C library, copies of several sizes into fresh blocks, and the bandwidth of all cores.
+// memory.c - what memory costs: a small block of the C library, copies of several sizes into fresh blocks, and the bandwidth of
+// all cores.
 #include "limits.h"
 
 #include <pthread.h>

@@ -10,7 +10,8 @@ ROW = 22
 def ratio_bars(title, rows, peers):
     """How many times better Apus is than the best peer: a bar from 1 to the left or right of it.
 
-    rows: (label, ratio, best peer, certain). Logarithmic; the bar has the colour of that peer; a question mark where the spreads overlap.
+    rows: (label, ratio, best peer, certain). Logarithmic; the bar has the colour of that peer; a question mark where the
+    spreads overlap.
     """
     left = max([len(r[0]) for r in rows] + [8]) * LETTER + 16
     width, right = 900, 190

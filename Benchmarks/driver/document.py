@@ -7,12 +7,13 @@ import html
 import re
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --paper: #ffffff; --band: #f6f8fa; --good: #116329;
-  --bad: #a40e26; }
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --paper: #ffffff; --band: #f6f8fa; --good:
+  #116329; --bad: #a40e26; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa4af; --line: #3d444d; --paper: #0d1117; --band: #161b22;
   --good: #56d364; --bad: #ff7b72; } }
 * { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1180px; margin: 0 auto; padding: 24px; }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1180px; margin: 0 auto; 
+  padding: 24px; }
 h1 { line-height: 1.2; } h2 { margin-top: 2em; border-bottom: 1px solid var(--line); padding-bottom: .2em; }
 a { color: inherit; } code { background: var(--band); padding: 0 .25em; border-radius: 3px; }
 .table { overflow-x: auto; margin: 1em 0; }
@@ -22,7 +23,8 @@ td.wide { white-space: normal; min-width: 18em; }
 th { background: var(--band); } .number { text-align: right; } td small { color: var(--soft); display: block; }
 tbody tr:hover { background: var(--band); }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
-figure { margin: 1.5em 0; overflow-x: auto; } figcaption { color: var(--soft); font-size: 14px; } svg { max-width: 100%; height: auto; }
+figure { margin: 1.5em 0; overflow-x: auto; }
+figcaption { color: var(--soft); font-size: 14px; } svg { max-width: 100%; height: auto; }
 """
 
 

@@ -110,7 +110,7 @@ class Image:
 
 
 def spread_out(places, gap):
-    """Moves places (sorted or not) apart so that neighbours have `gap` between them, each as little as a sweep can do. In order given."""
+    """Moves places (sorted or not) apart until neighbours have `gap` between them, each by little. In the order given."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = [places[i] for i in order]
     for _ in range(50):

@@ -1,8 +1,10 @@
-// counts.c - question: on a machine of several NUMA nodes, how often does something cross a border, with and without knowing of them?
+// counts.c - question: on a machine of several NUMA nodes, how often does something cross a border, with and without knowing of
+// them?
 //
-// The kernel's books, not the runtime's: a handler asks on which node it runs (getcpu) and, now and then, on which node a page lies
-// (get_mempolicy). Counted for each message: whether it came from another node; for each turn of a process: whether it has moved to another
-// CPU, near or far; for samples of the pages it needs: whether they are remote. Counts do not depend on time, so an emulated machine will do.
+// The kernel's books, not the runtime's: a handler asks on which node it runs (getcpu) and, now and then, on which node a page
+// lies (get_mempolicy). Counted for each message: whether it came from another node; for each turn of a process: whether it has
+// moved to another CPU, near or far; for samples of the pages it needs: whether they are remote. Counts do not depend on time, so
+// an emulated machine will do.
 //
 //     aware     the runtime reads the machine's topology
 //     unaware   it is shown a machine of as many CPUs and a single node, so that memory and neighbours are as they come
@@ -30,7 +32,8 @@ static int distance[NODES_MAX][NODES_MAX];
 static int cpu_count, node_count, failed;
 
 // relaxed everywhere: counters, read when the runtime has stopped.
-static atomic_long messages, remote_messages, remote_far, moves, moves_near, moves_remote, moves_far, blocks, blocks_remote, states, states_remote;
+static atomic_long messages, remote_messages, remote_far, moves, moves_near, moves_remote, moves_far;
+static atomic_long blocks, blocks_remote, states, states_remote;
 
 static void check(bool ok, const char *what)
 {
@@ -193,8 +196,8 @@ static void print(const struct run *run, const char *name, long value)
 
 static void measure(const struct run *run, const char *sysfs_root)
 {
-    atomic_long *counters[] = {&messages, &remote_messages, &remote_far, &moves, &moves_near, &moves_remote, &moves_far, &blocks, &blocks_remote,
-                               &states, &states_remote};
+    atomic_long *counters[] = {&messages, &remote_messages, &remote_far, &moves, &moves_near, &moves_remote, &moves_far, &blocks,
+                               &blocks_remote, &states, &states_remote};
     apus_options options = {.struct_size = sizeof options, .binding = APUS_BIND_CORES, .sysfs_root = sysfs_root};
     apus_runtime_info_t info = {.struct_size = sizeof info};
     apus_pid boss;
@@ -202,7 +205,8 @@ static void measure(const struct run *run, const char *sysfs_root)
         atomic_store_explicit(counters[i], 0, memory_order_relaxed);
     }
     check(apus_start(&options) == 0 && apus_runtime_info(&info) == 0, "start");
-    check((int)info.schedulers == cpu_count && (int)info.nodes == (sysfs_root ? 1 : node_count), "the runtime sees what it is shown");
+    int nodes = sysfs_root ? 1 : node_count;
+    check((int)info.schedulers == cpu_count && (int)info.nodes == nodes, "the runtime sees what it is shown");
     check(apus_spawn_blocking(boss_body, &run, sizeof run, NULL, &boss) == 0 && apus_join(boss, APUS_INFINITY, NULL) == 0, "boss");
     check(apus_stop(1000) == 0 && apus_runtime_info(&info) == 0 && info.blocks_in_use == 0, "stop, and nothing is left");
     check(messages == (long)run->group_count * run->tokens * (run->hops + 1), "every message was counted");
@@ -262,11 +266,12 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     read_machine();
     const char *one_node = pretend_one_node();
-    // Groups of 8 talk among themselves. grouped: each near its first member; ungrouped: left where the default puts them; single: many groups
-    // with one token each, so that whoever has it is alone.
+    // Groups of 8 talk among themselves. grouped: each near its first member; ungrouped: left where the default puts them; single:
+    // many groups with one token each, so that whoever has it is alone.
     static const struct run runs[] = {
-        {"aware", "grouped", 16, true, 8, 400},     {"unaware", "grouped", 16, true, 8, 400},   {"aware", "ungrouped", 16, false, 8, 400},
-        {"unaware", "ungrouped", 16, false, 8, 400}, {"aware", "single", 64, false, 1, 400},      {"unaware", "single", 64, false, 1, 400},
+        {"aware", "grouped", 16, true, 8, 400},    {"unaware", "grouped", 16, true, 8, 400},
+        {"aware", "ungrouped", 16, false, 8, 400}, {"unaware", "ungrouped", 16, false, 8, 400},
+        {"aware", "single", 64, false, 1, 400},    {"unaware", "single", 64, false, 1, 400},
     };
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         measure(&runs[i], runs[i].placement[0] == 'u' ? one_node : NULL);

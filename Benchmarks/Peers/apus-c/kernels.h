@@ -1,7 +1,7 @@
 // kernels.h - the arithmetic of the workloads that compute, without any process: what one thread of plain C does.
 //
-// Included by the workloads of apus-c and of CAF, whose processes call the parts, and by Benchmarks/Limits, which runs the whole on one thread to
-// say what the work itself costs.
+// Included by the workloads of apus-c and of CAF, whose processes call the parts, and by Benchmarks/Limits, which runs the whole
+// on one thread to say what the work itself costs.
 #ifndef APUS_BENCH_KERNELS_H
 #define APUS_BENCH_KERNELS_H
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- queens: each new one is compared with those before it, as Savina does ---------------------------------------------------------
+// --- queens: each new one is compared with those before it, as Savina does -------------------------------------------------------
 
 struct kernel_board {
     int8_t queens;
@@ -67,7 +67,8 @@ static inline struct kernel_parts kernel_split(struct kernel_slice all)
         less += all.values[i] < pivot;
         equal += all.values[i] == pivot;
     }
-    int64_t *block = (int64_t *)malloc((size_t)all.count * sizeof *block), *to_less = block, *to_equal = block + less, *to_greater = to_equal + equal;
+    int64_t *block = (int64_t *)malloc((size_t)all.count * sizeof *block);
+    int64_t *to_less = block, *to_equal = block + less, *to_greater = to_equal + equal;
     struct kernel_parts parts = {{block, less}, {to_equal, equal}, {to_greater, all.count - less - equal}};
     for (int64_t i = 0; i < all.count; i++) {
         int64_t value = all.values[i];
@@ -95,10 +96,11 @@ static inline void kernel_sort(struct kernel_slice all)
     free(parts.less.values);
 }
 
-// --- matrices ------------------------------------------------------------------------------------------------------------------------
+// --- matrices --------------------------------------------------------------------------------------------------------------------
 
 // The block of c = a * b that begins at (row, column) and has `size` rows and columns; matrices have n.
-static inline void kernel_multiply(const double *a, const double *b, double *c, int64_t n, int64_t row, int64_t column, int64_t size)
+static inline void kernel_multiply(const double *a, const double *b, double *c, int64_t n, int64_t row, int64_t column,
+                                   int64_t size)
 {
     for (int64_t i = row; i < row + size; i++) {
         for (int64_t k = 0; k < n; k++) {
@@ -110,7 +112,7 @@ static inline void kernel_multiply(const double *a, const double *b, double *c, 
     }
 }
 
-// --- Mandelbrot --------------------------------------------------------------------------------------------------------------------
+// --- Mandelbrot ------------------------------------------------------------------------------------------------------------------
 
 // bencherl's picture of n * n points: the sum of the iterations of all points.
 static inline int64_t kernel_mandelbrot(int n)
@@ -131,7 +133,7 @@ static inline int64_t kernel_mandelbrot(int n)
     return sum;
 }
 
-// --- orbit -----------------------------------------------------------------------------------------------------------------------------
+// --- orbit -----------------------------------------------------------------------------------------------------------------------
 
 // Counts from 1 at 0 and 1, by doubly recursive calls, which are the work.
 static int64_t kernel_orbit_fib(int64_t n)

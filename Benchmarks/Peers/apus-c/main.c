@@ -1,7 +1,8 @@
 // main.c - one workload of the common set, on Apus through its C ABI. usage: bench WORKLOAD CORES SCALE
 //
-// Prints apus-c,WORKLOAD,CORES,VALUE,UNIT on stdout, and a line WORKLOAD.METRIC for each further value; anything else on stderr. Exit status 0 only if the workload's own check of
-// counts and sums held and the runtime then stopped with nothing left; 1 if not; 3 for a workload that Apus has no form of.
+// Prints apus-c,WORKLOAD,CORES,VALUE,UNIT on stdout, and a line WORKLOAD.METRIC for each further value; anything else on stderr.
+// Exit status 0 only if the workload's own check of counts and sums held and the runtime then stopped with nothing left; 1 if not;
+// 3 for a workload that Apus has no form of.
 #include "bench.h"
 #include "histogram.h"
 

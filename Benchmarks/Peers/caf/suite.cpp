@@ -534,7 +534,8 @@ struct receiver : event_based_actor {
   }
 };
 
-// Sends a hundred to all, asks whether they keep up, and goes on when all have answered: the last of the hundred goes to each with its answer.
+// Sends a hundred to all, asks whether they keep up, and goes on when all have answered: the last of the hundred goes to each with
+// its answer.
 struct sender : event_based_actor {
   std::vector<actor> receivers;
   int64_t left, answers = 0;

@@ -1,5 +1,6 @@
-// Savina's workloads of messages: count, fork-join, thread ring, chameneos, dictionary, philosophers, barber, smokers, bank, bounded buffer.
-// A mailbox is a channel. Where one could run full it holds 1,024, and its senders are held back; the others hold what can be outstanding.
+// Savina's workloads of messages: count, fork-join, thread ring, chameneos, dictionary, philosophers, barber, smokers, bank,
+// bounded buffer. A mailbox is a channel. Where one could run full it holds 1,024, and its senders are held back; the others hold
+// what can be outstanding.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// The workloads of Benchmarks/WORKLOADS.md beyond the first set, and what they share. What Go has no form of (links, supervisors, selective
-// receive) is not here: main exits 3 for it.
+// The workloads of Benchmarks/WORKLOADS.md beyond the first set, and what they share. What Go has no form of (links, supervisors,
+// selective receive) is not here: main exits 3 for it.
 package main
 
 import (

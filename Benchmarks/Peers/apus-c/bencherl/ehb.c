@@ -1,4 +1,5 @@
-// ehb.c - bencherl's ehb (hackbench): 50 groups in which 20 senders each send to 20 receivers, and ask now and then whether they keep up.
+// ehb.c - bencherl's ehb (hackbench): 50 groups in which 20 senders each send to 20 receivers, and ask now and then whether they
+// keep up.
 #include "bench.h"
 
 enum { GROUPS = 50, SIZE = 20, ASK_EVERY = 100 };

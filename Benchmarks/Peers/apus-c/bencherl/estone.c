@@ -1,7 +1,7 @@
 // estone.c - a mix like bencherl's estone: small, medium and large messages, calls, processes that come and go, timers.
 //
-// One round of one runner is 100 messages of 8 bytes, 50 of 256 and 10 of 4,096 to an echo and back, 10 calls to a server, 10 linked
-// processes that end, 10 timers made and cancelled. Sixteen runners work at once.
+// One round of one runner is 100 messages of 8 bytes, 50 of 256 and 10 of 4,096 to an echo and back, 10 calls to a server, 10
+// linked processes that end, 10 timers made and cancelled. Sixteen runners work at once.
 #include "bench.h"
 
 enum { RUNNERS = 16, SMALL = 100, MEDIUM = 50, LARGE = 10, CALLS = 10, CHILDREN = 10, TIMERS = 10 };
@@ -17,7 +17,8 @@ static int echo_handle(apus_process *self, void *state, apus_message *message)
         *count += number_of(message);
         check(apus_reply(message, &number_type, count, sizeof *count) == 0, "reply");
     } else {
-        check(apus_send(apus_message_from(message), &bytes_type, apus_message_payload(message), apus_message_size(message)) == 0, "echo");
+        size_t size = apus_message_size(message);
+        check(apus_send(apus_message_from(message), &bytes_type, apus_message_payload(message), size) == 0, "echo");
     }
     return APUS_OK;
 }

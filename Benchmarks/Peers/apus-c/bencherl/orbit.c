@@ -1,4 +1,5 @@
-// orbit.c - bencherl's orbit_int: 100 workers hold the numbers that two functions can reach from 0, each those of its own remainder.
+// orbit.c - bencherl's orbit_int: 100 workers hold the numbers that two functions can reach from 0, each those of its own
+// remainder.
 //
 // The functions are its g13, doubly recursive Fibonacci numbers among them. That all is done is found by counting at the master,
 // where bencherl hands out credit.

@@ -1,7 +1,7 @@
 // echo.c - a TCP server with a process for each connection; the common client keeps 1, 10, 100 and 1,000 connections busy.
 //
-// The client (Benchmarks/Common/echo_client.c, named by BENCH_ECHO_CLIENT) is a child of this program, so it has the same CPUs. It prints
-// a line `CONNECTIONS RATE P50 P99` for each, round trips a second and microseconds, when all is done.
+// The client (Benchmarks/Common/echo_client.c, named by BENCH_ECHO_CLIENT) is a child of this program, so it has the same CPUs. It
+// prints a line `CONNECTIONS RATE P50 P99` for each, round trips a second and microseconds, when all is done.
 #define _GNU_SOURCE // accept4
 #include "bench.h"
 

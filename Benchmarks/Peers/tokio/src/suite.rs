@@ -1,5 +1,5 @@
-// The workloads of Benchmarks/WORKLOADS.md beyond the first set, and what they share. What tokio has no form of (links, supervisors, selective
-// receive) is not here: main exits 3 for it.
+// The workloads of Benchmarks/WORKLOADS.md beyond the first set, and what they share. What tokio has no form of (links,
+// supervisors, selective receive) is not here: main exits 3 for it.
 use crate::{bencherl, own, savina_messages as messages, savina_work as work};
 use std::sync::Mutex;
 use std::time::Instant;
