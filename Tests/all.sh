@@ -5,7 +5,7 @@
 # the whole log if it fails. The last line is the total, "N passed, N failed"; a step that fails without counting counts as one.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-steps=(check-layers check-abi check-aarch64 test test-faults test-asan test-tsan test-aarch64 examples test-numa gates prove test-bench bench-smoke swift)
+steps=(check-layers check-abi check-aarch64 test test-faults test-asan test-tsan test-aarch64 examples test-numa gates prove test-bench bench-smoke swift swift-command)
 unset MAKEFLAGS MFLAGS MAKELEVEL # each step is a make of its own, not a part of the one that called
 mkdir -p build/logs
 passed=0
