@@ -62,7 +62,7 @@ public struct LeftBehind: Error, Hashable, Sendable, CustomStringConvertible {
 /// Inside ``withRuntime(_:_:)`` it is stopped with the runtime, children in reverse order.
 ///
 /// **OTP**: `ExUnit`'s `start_supervised/2`.
-public func startSupervised(@ChildBuilder children: () -> [Child]) async throws(ApusError) -> Supervisor {
+public nonisolated(nonsending) func startSupervised(@ChildBuilder children: () -> [Child]) async throws(ApusError) -> Supervisor {
     try await Supervisor.start(intensity: 0, children: children)
 }
 

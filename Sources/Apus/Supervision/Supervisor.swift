@@ -56,6 +56,7 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
     /// - Throws: ``ApusError`` of the first child that failed, ``ApusError/detail`` names it; the siblings started before it are
     ///   stopped in reverse. ``ApusError/Code/taken`` the name, or an id, is.
     /// - Threads: a plain thread or a process; it waits. **OTP**: `supervisor:start_link/3`.
+    @_disfavoredOverload
     public static func start(
         name: String? = nil, strategy: Strategy = .oneForOne, intensity: UInt32 = 1, within period: Duration = .seconds(5),
         automaticShutdown: AutomaticShutdown = .never, stopBudget: Duration? = nil, @ChildBuilder children: () -> [Child]
@@ -70,7 +71,7 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
 
     /// The same for a Task, which is suspended meanwhile. The supervisor has no parent: it is stopped by ``Runtime/stop(timeout:)``, or
     /// by ``stop(timeout:)``.
-    public static func start(
+    public nonisolated(nonsending) static func start(
         name: String? = nil, strategy: Strategy = .oneForOne, intensity: UInt32 = 1, within period: Duration = .seconds(5),
         automaticShutdown: AutomaticShutdown = .never, stopBudget: Duration? = nil, @ChildBuilder children: () -> [Child]
     ) async throws(ApusError) -> Supervisor {
@@ -199,7 +200,7 @@ extension Supervisor.ChildInfo {
 }
 
 /// Runs `body` on a thread of its own and suspends the task meanwhile: for what waits and must not be inside a process.
-func onPlainThread<Result: Sendable>(_ body: @escaping @Sendable () throws(ApusError) -> Result) async throws(ApusError) -> Result {
+nonisolated(nonsending) func onPlainThread<Result: Sendable>(_ body: @escaping @Sendable () throws(ApusError) -> Result) async throws(ApusError) -> Result {
     let result = await withUnsafeContinuation { (continuation: UnsafeContinuation<Swift.Result<Result, ApusError>, Never>) in
         let work = Work { continuation.resume(returning: Swift.Result { () throws(ApusError) in try body() }) }
         var thread = pthread_t()
