@@ -27,7 +27,7 @@ result $? "the tutorial's code is that of its tests"
 swift build --enable-all-traits --product apus >"$work/log" 2>&1
 result $? "the command builds"
 apus=$PWD/.build/debug/apus
-"$apus" topology >"$work/log" 2>&1 && grep -qE '^[0-9]+ CPUs? allowed, [0-9]+ NUMA nodes?, ' "$work/log" && grep -q 'CPU 0' "$work/log"
+"$apus" topology >"$work/log" 2>&1 && grep -qE '^[0-9]+ CPUs? allowed, [0-9]+ NUMA nodes?, ' "$work/log" && grep -qE 'core [0-9]+: CPU [0-9]' "$work/log"
 result $? "apus topology draws this machine"
 cd "$work" || exit 1
 "$apus" new demo >"$work/log" 2>&1 && ! "$apus" new demo >>"$work/log" 2>&1
