@@ -99,3 +99,17 @@ extension AllTests { @Suite struct FaultTests {
     } }
 }
 }
+
+/// A lazy global whose initialiser traps: whoever came next would wait for it for ever.
+private let neverMade: Int = opaque(Int("x"))!
+
+extension AllTests { @Suite struct FatalFaultTests {
+    @Test("rule 4: a trap in the initialiser of a lazy global ends the program") func once() async {
+        await #expect(processExitsWith: .failure) {
+            try Runtime.start()
+            let pid = try spawnBlocking(of: Never.self) { _ in print(neverMade) }
+            while pid.isAlive { try await Task.sleep(for: .milliseconds(1)) }
+        }
+    }
+}
+}
