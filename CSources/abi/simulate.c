@@ -226,6 +226,8 @@ int apus_simulate(const apus_simulation *simulation, uint64_t first, uint64_t co
     struct study study;
     apus_simulation copy;
     int status = study_begin(&study, &copy, simulation, result);
+    if (status)
+        return status;
     for (uint64_t i = 0; i < count && !status; i++) {
         result->seed = first + i;
         status = study_run_seed(&study, first + i);
