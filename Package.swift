@@ -47,6 +47,9 @@ let package = Package(
             dependencies: ["CApus", "CApusSwift"],
             swiftSettings: [.enableExperimentalFeature("SuppressedAssociatedTypes")]
         ),
+        // Small programs, one idea each; Tests/swift.sh runs them and compares what they print.
+        .example("Hello"), .example("Chat"), .example("RateLimiter"), .example("JobQueue"), .example("CrashingTree"),
+        .example("WordCount"), .example("Survivor"),
         .target(name: "ApusTesting", dependencies: ["Apus"]),
         .target(
             name: "ApusLogging",
@@ -84,3 +87,10 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11
 )
+
+extension Target {
+    static func example(_ name: String) -> Target {
+        .executableTarget(
+            name: name, dependencies: ["Apus"], path: "Examples/Swift/\(name)", exclude: ["expected.txt"])
+    }
+}

@@ -34,6 +34,8 @@ final class NextDetail {
         case hibernate
         case stop(ExitReason)
         case ignore
+        /// Only as what is pending in a server: the timer of its timeout runs.
+        case timer(UInt64)
     }
 
     let kind: Kind

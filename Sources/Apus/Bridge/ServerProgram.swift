@@ -7,12 +7,12 @@ import CApusSwift
 /// What lies in a server's process behind the program's address.
 @usableFromInline
 struct ServerRecord<Server: GenServer & ~Copyable>: ~Copyable {
-    /// The timer of `.continue(timeout:)`; 0: none.
-    @usableFromInline var timer: UInt64
+    /// What is to be seen to before the next message: a timer that runs, or a step to be taken; nil: nothing.
+    @usableFromInline var pending: NextDetail?
     @usableFromInline var server: Server
 
     @inlinable init(_ server: consuming Server) {
-        timer = 0
+        pending = nil
         self.server = server
     }
 
@@ -50,7 +50,7 @@ func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> Handl
     let messageType = messageType(of: Server.Message.self)
     return HandleClosure { process, state, message in
         let record = ServerRecord<Server>.at(state)
-        guard apus_message_type(message) == messageType, record.pointee.timer == 0 else {
+        guard apus_message_type(message) == messageType, record.pointee.pending == nil else {
             return handleSeldom(record, process, message, messageType)
         }
         do {
@@ -97,34 +97,45 @@ func argumentOffset<Value: ~Copyable>(of type: Value.Type) -> Int {
 func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
     do {
         guard let detail = try record.pointee.server.initialize(in: Context(process)).next.detail else { return 0 }
-        return follow(detail, record, process)
+        guard case .step = detail.kind else { return follow(detail, record, process) }
+        // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
+        record.pointee.pending = detail
+        return min(apus_send(apus_pid_of(process), ServerMarker.type, nil, 0), 0)
     } catch {
         return exitThrowing(error, process)
     }
 }
 
-/// A message while a timeout runs, or one that is not of the server's own type.
+/// A message while something is pending, or one that is not of the server's own type.
 @usableFromInline @inline(never)
 func handleSeldom<Server: GenServer & ~Copyable>(
     _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>,
     _ messageType: UnsafePointer<apus_type>
 ) -> Int32 {
-    let timer = record.pointee.timer
-    record.pointee.timer = 0
+    let type = apus_message_type(message)
     do {
         let next: Next
-        if apus_message_type(message) == ServerTimeout.type {
+        let pending = record.pointee.pending.take()
+        switch pending?.kind {
+        case .timer(let timer) where type == ServerMarker.type:
             // R35: one that was cancelled by a message that came at the same time is not seen.
             guard apus_message_ref(message).id == timer else {
-                record.pointee.timer = timer
+                record.pointee.pending = pending
                 return 0
             }
             next = try record.pointee.server.handleTimeout(in: Context(process))
-        } else {
-            if timer != 0 { apus_cancel(apus_ref(id: timer), nil) }
-            if apus_message_type(message) == messageType {
+        case .step:
+            let result = follow(pending!, record, process)
+            return result == 0 ? handleSeldom(record, process, message, messageType) : result
+        case .timer(let timer):
+            apus_cancel(apus_ref(id: timer), nil)
+            fallthrough
+        default:
+            if type == messageType {
                 let own = takePayload(of: message, as: Server.Message.self)
                 next = try record.pointee.server.handle(own, in: Context(process))
+            } else if type == ServerMarker.type {
+                return 0
             } else {
                 next = try record.pointee.server.handle(info: Info(message, isOwned: false), in: Context(process))
             }
@@ -136,8 +147,8 @@ func handleSeldom<Server: GenServer & ~Copyable>(
     }
 }
 
-/// The message that a server's own timeout is.
-enum ServerTimeout {
+/// The message that a server's own timeout is, and the one that gives a server its turn.
+enum ServerMarker {
     struct Message {}
     static var type: UnsafePointer<apus_type> { Apus.messageType(of: Message.self) }
 }
@@ -152,8 +163,8 @@ func follow<Server: GenServer & ~Copyable>(
         switch detail.kind {
         case .timeout(let duration):
             var ref = apus_ref()
-            let result = apus_send_after(milliseconds(duration), apus_pid_of(process), ServerTimeout.type, nil, 0, &ref)
-            record.pointee.timer = ref.id
+            let result = apus_send_after(milliseconds(duration), apus_pid_of(process), ServerMarker.type, nil, 0, &ref)
+            record.pointee.pending = NextDetail(.timer(ref.id))
             return min(result, 0)
         case .hibernate:
             return apus_hibernate(process)
@@ -168,6 +179,8 @@ func follow<Server: GenServer & ~Copyable>(
             } catch {
                 return exitThrowing(error, process)
             }
+        case .timer:
+            return 0
         }
     }
 }

@@ -35,7 +35,7 @@ extension Pid where Message: ~Copyable {
     /// - Throws: as ``callSync(timeout:_:)``; ``ApusError/Code/ending`` the task was cancelled; ``ApusError/Code/deadlock`` a process
     ///   called itself.
     /// - **OTP**: `gen_server:call/3`.
-    public func call<Reply: ~Copyable>(
+    public nonisolated(nonsending) func call<Reply: ~Copyable>(
         timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Message
     ) async throws(ApusError) -> Reply {
         if let inside = apus_self(), apus_pid_of(inside).id == id { throw ApusError(.deadlock) }
@@ -61,7 +61,7 @@ extension Name where Message: ~Copyable {
     }
 
     /// As ``Pid/call(timeout:_:)``, whoever has the name now.
-    public func call<Reply: ~Copyable>(
+    public nonisolated(nonsending) func call<Reply: ~Copyable>(
         timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Message
     ) async throws(ApusError) -> Reply {
         try await resolve().call(timeout: timeout, message)

@@ -58,7 +58,7 @@ public struct Child: Sendable {
         }
     }
 
-    /// Unique in its supervisor; not needed in a dynamic one.
+    /// Unique in its supervisor. nil: its name, or else the server's type; in a ``DynamicSupervisor`` children need none.
     public var id: String?
     public var restart: Restart
     public var shutdown: Shutdown
@@ -86,7 +86,7 @@ public struct Child: Sendable {
     ///
     /// - Parameters:
     ///   - server: copied for each start.
-    ///   - id: the name, or the type's name, if nil.
+    ///   - id: nil: the name, or else the type's name.
     ///   - name: to register under.
     ///   - restart: when it is started again.
     ///   - shutdown: how it is stopped.
@@ -99,8 +99,8 @@ public struct Child: Sendable {
         var options = options
         if let name { options.name = name }
         self.init(
-            id: id ?? options.name ?? String(describing: Server.self), restart: restart, shutdown: shutdown, options: options,
-            way: ChildWay(program: childProgram(of: Server.self), source: ServerSource(server)))
+            id: id, restart: restart, shutdown: shutdown, options: options,
+            way: ChildWay(program: childProgram(of: Server.self), source: ServerSource(server), kind: String(describing: Server.self)))
     }
 
     /// A blocking process: one straight-line body, run anew for each start.
@@ -142,13 +142,16 @@ public struct Child: Sendable {
 struct ChildWay: @unchecked Sendable {  // the program is immortal and immutable, the source is Sendable
     let program: UnsafePointer<apus_swift_program>
     let source: AnyObject & Sendable
-    var isBody = false
-    var isSupervisor = false
+    let kind: String
+    let isBody: Bool
+    let isSupervisor: Bool
 
     @usableFromInline
     init(
-        program: UnsafePointer<apus_swift_program>, source: AnyObject & Sendable, isBody: Bool = false, isSupervisor: Bool = false
+        program: UnsafePointer<apus_swift_program>, source: AnyObject & Sendable, kind: String = "process", isBody: Bool = false,
+        isSupervisor: Bool = false
     ) {
+        self.kind = kind
         self.program = program
         self.source = source
         self.isBody = isBody

@@ -46,7 +46,7 @@ public struct DynamicSupervisor: Sendable {
     /// Starts a child; as ``Supervisor/startChild(_:)``.
     @discardableResult
     public func startChild(_ child: Child) throws(ApusError) -> AnyPid? {
-        try supervisor.startChild(child)
+        try supervisor.startChild(child, needsId: false)
     }
 
     /// Starts a server as a child, and says which messages it takes.

@@ -102,9 +102,13 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
     /// - **OTP**: `supervisor:start_child/2`.
     @discardableResult
     public func startChild(_ child: Child) throws(ApusError) -> AnyPid? {
+        try startChild(child, needsId: true)
+    }
+
+    func startChild(_ child: Child, needsId: Bool) throws(ApusError) -> AnyPid? {
         var pid = apus_pid()
         let memory = SpecMemory()
-        var spec = memory.spec(of: child)
+        var spec = memory.spec(of: child, needsId: needsId)
         let result = apus_supervisor_start_child(untyped.c, &spec, &pid)
         // A caller that must end does not know whether the request is still on its way: the object stays.
         if result == -ECANCELED { _ = Unmanaged.passRetained(child.way.source) }

@@ -93,11 +93,11 @@ final class SpecMemory {
     }
 
     /// The argument's object is borrowed: the child must live as long as this.
-    func spec(of child: Child) -> apus_child_spec {
+    func spec(of child: Child, needsId: Bool = true) -> apus_child_spec {
         var spec = apus_child_spec()
         let way = child.way
         spec.struct_size = MemoryLayout<apus_child_spec>.size
-        spec.id = string(child.id)
+        spec.id = string(child.id ?? (needsId ? child.options.name ?? way.kind : nil))
         let object = UnsafeRawPointer(Unmanaged.passUnretained(way.source).toOpaque())
         spec.argument = UnsafeRawPointer(place((UnsafeRawPointer(way.program), object)))
         spec.argument_size = MemoryLayout<(UnsafeRawPointer, UnsafeRawPointer)>.size
