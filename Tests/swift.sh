@@ -27,5 +27,15 @@ count() { grep -vE 'Test run with' "$log" | grep -cE "Test .* $1 (after [0-9.]+ 
 passed=$(($(count passed) + 1))
 failed=$(count failed)
 [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+# The examples: each has 60 s, ends with status 0 and prints what its expected.txt says.
+for folder in Examples/Swift/*/; do
+    if timeout 60 ".build/debug/$(basename "$folder")" 2>"$log" | diff - "$folder/expected.txt"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $folder"
+        tail -n 40 "$log"
+    fi
+done
 echo "swift: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
