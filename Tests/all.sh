@@ -2,7 +2,8 @@
 # Tests/all.sh - every check there is, one after the other; what `make test-all` and .ci/run run.
 #
 # A step that fails does not stop the next. The log of each is under build/logs; on the terminal stand its closing lines and time, and
-# the whole log if it fails. The last line is the total, "N passed, N failed"; a step that fails without counting counts as one.
+# the whole log if it fails. The last line is the total, "N passed, N failed"; a step that fails without counting counts as one, and so
+# does one that is not done after STEP_LIMIT seconds, which is ended.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 steps=(check-layers check-abi check-aarch64 test test-faults test-asan test-tsan test-aarch64 examples test-numa gates prove test-bench bench-smoke swift swift-command)
@@ -13,8 +14,9 @@ failed=0
 for step in "${steps[@]}"; do
     log=build/logs/$step.log
     start=$SECONDS
-    make --no-print-directory -k -j2 "$step" >"$log" 2>&1
+    timeout --kill-after=10 "${STEP_LIMIT:-1200}" make --no-print-directory -k -j2 "$step" >"$log" 2>&1
     status=$?
+    [ "$status" -ne 124 ] || echo "not done after ${STEP_LIMIT:-1200} seconds" >>"$log"
     # The last closing line of a step is its total; those before it are parts.
     closing=$(grep -aE '^([a-z0-9-]+: )?[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 | grep -oE '[0-9]+ passed, [0-9]+ failed')
     read -r step_passed _ step_failed _ <<<"${closing:-0 passed, 0 failed}"
