@@ -61,7 +61,8 @@ struct apus__heap_outgoing {
 
 // Before each large block, and as long as its alignment.
 struct heap_large {
-    size_t bytes;
+    size_t bytes; // asked for
+    size_t whole; // there are, this header included
 };
 
 _Static_assert(sizeof(struct apus__batch) == 16, "a batch of the smallest class has six entries");
@@ -358,14 +359,59 @@ static struct heap_large *heap_large_of(const void *block)
     return (struct heap_large *)((char *)(uintptr_t)block - APUS_CACHE_LINE);
 }
 
+// A kept block that is large enough, and not more than twice as large as need be; NULL if there is none.
+static struct heap_large *heap_take_kept(struct apus__heap *heap, size_t whole)
+{
+    for (unsigned i = 0; i < heap->kept_count; i++) {
+        struct heap_large *large = heap->kept[i];
+        apus__unpoison(large, sizeof *large);
+        if (large->whole >= whole && large->whole / 2 <= whole) {
+            heap->kept[i] = heap->kept[--heap->kept_count];
+            heap->kept_bytes -= large->whole;
+            apus__unpoison(large, large->whole);
+            return large;
+        }
+        apus__poison(large, sizeof *large);
+    }
+    return NULL;
+}
+
+// Keeps a large block to be used again, or gives it back to the system.
+static void heap_keep(struct apus__heap *heap, struct heap_large *large)
+{
+    // With several nodes nobody knows here on which one its pages lie.
+    if (heap->outgoing != NULL || heap->kept_count == APUS__LARGE_KEPT || heap->kept_bytes + large->whole > APUS__LARGE_KEPT_BYTES) {
+        free(large);
+        return;
+    }
+    heap->kept[heap->kept_count++] = large;
+    heap->kept_bytes += large->whole;
+    apus__poison(large, large->whole);
+}
+
+static void heap_empty_kept(struct apus__heap *heap)
+{
+    while (heap->kept_count > 0) {
+        struct heap_large *large = heap->kept[--heap->kept_count];
+        apus__unpoison(large, sizeof *large);
+        apus__unpoison(large, large->whole);
+        free(large);
+    }
+    heap->kept_bytes = 0;
+}
+
 void *apus__heap_alloc_large(struct apus__heap *heap, size_t bytes)
 {
     if (bytes > SIZE_MAX / 2 || apus__inject_fail(APUS__INJECT_LARGE))
         return NULL;
     size_t whole = (bytes + 2 * APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1);
-    struct heap_large *large = aligned_alloc(APUS_CACHE_LINE, whole);
-    if (large == NULL)
-        return NULL;
+    struct heap_large *large = heap_take_kept(heap, whole);
+    if (large == NULL) {
+        large = aligned_alloc(APUS_CACHE_LINE, whole);
+        if (large == NULL)
+            return NULL;
+        large->whole = whole;
+    }
     large->bytes = bytes;
     apus_bump_relaxed(&heap->allocated_large, 1);
     return (char *)large + APUS_CACHE_LINE;
@@ -380,7 +426,7 @@ void apus__heap_free_slow(struct apus__heap *heap, void *block, unsigned class)
 {
     if (class == APUS__HEAP_LARGE) {
         apus_bump_relaxed(&heap->freed_large, 1);
-        free(heap_large_of(block));
+        heap_keep(heap, heap_large_of(block));
         return;
     }
     apus_check(class < APUS__HEAP_CLASSES);
@@ -461,6 +507,7 @@ void apus__heap_retire(struct apus__heap *heap)
     apus__heap_flush(heap);
     for (unsigned class = 0; class < APUS__HEAP_CLASSES; class++)
         heap_empty_bin(heap, class);
+    heap_empty_kept(heap);
     apus__heap_counts(heap, &counts);
     pthread_mutex_lock(&pool->lock);
     apus__list_remove(&heap->in_pool);

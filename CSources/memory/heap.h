@@ -19,6 +19,7 @@
 //             I5 blocks in use = the sum over all heaps, retired ones included, of allocated - freed; exact when nobody is at work.
 // Who:        alloc, free, flush, retire: the thread that uses the heap. Counts, in_use: any thread, approximate while others work.
 // Ordering:   see the shelf in memory/heap.c. Fields read by other threads are relaxed atomics with one writer.
+// Large:      a block above 32 KB comes from the system, which clears each page of it; so a heap keeps a few that it has freed.
 // Progress:   alloc and free are lock-free, and wait-free until they need the shelf. Creating, retiring and summing up heaps takes
 //             a mutex: these happen when a thread comes or goes, not when a message does.
 // Dropped:    lists through free blocks; a tagged stack of batches (its pop reads a block that may be in use by then). Numbers in
@@ -45,7 +46,9 @@ enum {
     APUS__HEAP_LARGE = 255, // not a class of the pools: a block of its own, with its size remembered
     APUS__HEAP_BYTES_MAX = 32768,
     APUS__HEAP_SLOTS = 6 * 256 + 2 * 128 + 2 * 64 + 3 * 16 + APUS__HEAP_CLASSES, // see heap_limits in memory/heap.c
-    APUS__HEAP_NODES_MAX = 64
+    APUS__HEAP_NODES_MAX = 64,
+    APUS__LARGE_KEPT = 8,                // large blocks a heap keeps: the system clears the pages of each new one
+    APUS__LARGE_KEPT_BYTES = 8 * 1024 * 1024 // in all of them
 };
 
 // The size of a block of each class.
@@ -155,6 +158,9 @@ struct apus__heap {
     struct apus__batch *stash[APUS__HEAP_CLASSES]; // a chain taken from the shelf that found no free place to return to
     struct apus__heap_outgoing *outgoing;          // one for each node, or NULL on a machine of one node
     uint32_t place;                                // where this heap begins to look on a shelf
+    uint32_t kept_count;                           // large blocks that were freed here, to be used again
+    size_t kept_bytes;
+    void *kept[APUS__LARGE_KEPT];
     // Written by the heap's thread, read by any.
     _Atomic uint64_t received;        // blocks that came in: carved, or from a shelf
     _Atomic uint64_t delivered;       // blocks that went to a shelf

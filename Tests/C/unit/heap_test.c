@@ -114,6 +114,35 @@ TEST(counts_are_exact, "allocations and frees are counted one by one, large bloc
     CHECK_EQ(apus__pool_destroy(&pool), 0);
 }
 
+TEST(large_again, "a large block that was freed is used again for one of about its size, and only a few are kept")
+{
+    CHECK_EQ(apus__pool_init(&pool, 1, NULL), 0);
+    struct apus__heap *heap = heap_new(0);
+    void *blocks[3 * APUS__LARGE_KEPT];
+    void *first = apus__heap_alloc_large(heap, 100000);
+    CHECK(first != NULL);
+    apus__heap_free(heap, first, APUS__HEAP_LARGE);
+    CHECK_EQ(heap->kept_count, 1);
+    void *small = apus__heap_alloc_large(heap, 40000); // less than half: it would waste the rest
+    CHECK(small != first);
+    void *again = apus__heap_alloc_large(heap, 99000);
+    CHECK(again == first);
+    CHECK_EQ(apus__heap_large_size(again), 99000);
+    memset(again, 1, 99000);
+    void *more = apus__heap_alloc_large(heap, 100001); // does not fit into what is kept
+    CHECK(more != NULL);
+    apus__heap_free(heap, small, APUS__HEAP_LARGE);
+    apus__heap_free(heap, again, APUS__HEAP_LARGE);
+    apus__heap_free(heap, more, APUS__HEAP_LARGE);
+    for (unsigned i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        CHECK((blocks[i] = apus__heap_alloc_large(heap, 300000)) != NULL);
+    for (unsigned i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        apus__heap_free(heap, blocks[i], APUS__HEAP_LARGE);
+    CHECK(heap->kept_count <= APUS__LARGE_KEPT && heap->kept_bytes <= APUS__LARGE_KEPT_BYTES);
+    heap_end(heap);
+    CHECK_EQ(apus__pool_destroy(&pool), 0);
+}
+
 TEST(large_remembers_size, "a large block remembers its size, is aligned and wholly usable")
 {
     static const size_t sizes[] = {0, 1, 64, 32769, 100000, 5000000};
