@@ -42,7 +42,8 @@ static void hang_up(apus_process *self, void *state, const apus_reason *reason)
     close(*(const int *)state);
 }
 
-static const apus_behaviour connection = {"connection", sizeof(int), begin, echo, hang_up};
+static const apus_behaviour connection = {
+    .name = "connection", .state_size = sizeof(int), .init = begin, .handle = echo, .terminate = hang_up};
 
 // Accepts connections, and spawns a process for each.
 static void serve(apus_process *self, void *argument)

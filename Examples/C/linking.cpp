@@ -14,7 +14,7 @@ int obey(apus_process *self, void *, apus_message *message)
 }
 
 constexpr apus_type type_code = {"code", nullptr, nullptr};
-constexpr apus_behaviour child = {"child", 0, nullptr, obey, nullptr};
+constexpr apus_behaviour child = {"child", 0, nullptr, obey, nullptr, nullptr};
 
 struct Outcome {
     int normal = 0, failed = 0;
