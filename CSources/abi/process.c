@@ -42,7 +42,8 @@ bool apus_is_alive(apus_pid pid)
 
 static int spawn_options_check(const apus_spawn_options *options, const struct apus__owner *here)
 {
-    const unsigned all = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_ACK | APUS_SPAWN_UNWIND;
+    const unsigned all = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_TRAP_EXITS | APUS_SPAWN_ACK | APUS_SPAWN_UNWIND |
+                         APUS_SPAWN_KEEP_THREAD;
     const unsigned needs_self = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_ACK;
     size_t length;
     if (options->struct_size != sizeof *options || options->flags & ~all || (unsigned)options->priority > APUS_PRIORITY_MAX ||
@@ -406,7 +407,8 @@ int apus_blocking_begin(apus_process *self)
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
         return error;
-    bool may = !here->is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
+    bool may = !here->is_simulated && !(self->flags & APUS__KEEPS_THREAD) &&
+               apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
     if (may && !apus__rescue_oneself(apus__slot_of(here)))
         apus__monitor_want_spares();
     apus__depart();

@@ -129,6 +129,8 @@ static uint32_t cell_flags(const struct apus__birth *birth)
         flags |= APUS__ACK;
     if (birth->flags & APUS_SPAWN_UNWIND)
         flags |= APUS__UNWINDS;
+    if (birth->flags & APUS_SPAWN_KEEP_THREAD)
+        flags |= APUS__KEEPS_THREAD;
     if (birth->body)
         flags |= APUS__BLOCKING;
     if (birth->is_node_bound)

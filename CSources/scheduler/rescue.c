@@ -133,9 +133,10 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
     if (!rescue_claim(carrier, slot))
         return APUS__RESCUE_NOT_NOW;
     enum apus__rescue result = APUS__RESCUE_NOT_NOW;
-    if (slot->owner.current && apus__slot_keeps_waiting(slot)) {
+    struct apus_process *process = slot->owner.current;
+    if (process && !(process->flags & APUS__KEEPS_THREAD) && apus__slot_keeps_waiting(slot)) {
         struct apus__carrier *spare = apus__carrier_claim_spare();
-        *culprit = apus__pid(slot->owner.current);
+        *culprit = apus__pid(process);
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;
         if (spare && rescue_hand_over(slot, carrier, spare)) {
             apus__carrier_demote(carrier);

@@ -52,6 +52,15 @@ public struct SpawnOptions: Sendable {
     /// Run on this NUMA node, from 0, and stay there.
     public var node: Int?
 
+    /// Whether a job in it must end on the thread it began on: the runtime of Swift's tasks keeps addresses of thread-local variables.
+    var keepsThread = false
+
+    var keepingThread: SpawnOptions {
+        var options = self
+        options.keepsThread = true
+        return options
+    }
+
     public init() {}
 
     /// The defaults, with a name.
@@ -66,6 +75,7 @@ public struct SpawnOptions: Sendable {
         var c = apus_spawn_options()
         c.struct_size = MemoryLayout<apus_spawn_options>.size
         c.flags = flags | UInt32(APUS_SPAWN_UNWIND)
+        if keepsThread { c.flags |= UInt32(APUS_SPAWN_KEEP_THREAD) }
         if trapsExits { c.flags |= UInt32(APUS_SPAWN_TRAP_EXITS) }
         if acknowledges { c.flags |= UInt32(APUS_SPAWN_ACK) }
         c.priority = apus_priority(rawValue: priority.rawValue)

@@ -38,4 +38,36 @@ extension AllTests { @Suite struct AsyncProcessTests {
         #expect(await iterator.next() == true)
         #expect(await iterator.next() == true)
     } }
+
+    @Test("an asynchronous body that stays in a job for long keeps its thread, and goes on as the same task") func stays() async throws {
+        try await withRuntime(schedulers: 1) {
+            let (stream, ended) = AsyncStream.makeStream(of: Int.self)
+            let other = try spawn(Counter())
+            for _ in 0..<4 {
+                let body = try spawn(of: Int.self) { me in
+                    var sum = 0
+                    for _ in 0..<5 {
+                        spin(for: .milliseconds(30))
+                        sum += await me.receive() ?? 0
+                        let count: Int = try await me.call(other) { .get($0) }
+                        sum += count
+                        try await Task.sleep(for: .milliseconds(1))
+                        #expect(!Task.isCancelled)
+                    }
+                    ended.yield(sum)
+                }
+                for n in 1...5 { body.send(n) }
+            }
+            var iterator = stream.makeAsyncIterator()
+            for _ in 0..<4 {
+                let sum = await iterator.next()
+                #expect(sum == 15)
+            }
+        }
+    }
 } }
+
+func spin(for duration: Duration) {
+    let end = ContinuousClock.now + duration
+    while ContinuousClock.now < end {}
+}

@@ -61,11 +61,15 @@ enum {
     APUS_SPAWN_LINK = 1,       /* link with the spawning process, atomically */
     APUS_SPAWN_MONITOR = 2,    /* monitor it from the spawning process, atomically; the reference goes to `*monitor` */
     APUS_SPAWN_TRAP_EXITS = 4, /* the new process traps exits from its first moment */
-    APUS_SPAWN_ACK = 8,       /* send the spawning process one `apus_type_started` message when init has ended, however */
+    APUS_SPAWN_ACK = 8,        /* send the spawning process one `apus_type_started` message when init has ended, however */
     /* When a signal ends the process in a wait, the wait returns instead of the stack being dropped, so that what the stack owns is
      * released by those who own it: `apus_receive` gives NULL, everything else -ECANCELED, and so does each later wait. For everybody
      * else the process is dead already. It ends when its callback returns; after 100 such waits it loses its stack all the same. */
-    APUS_SPAWN_UNWIND = 16
+    APUS_SPAWN_UNWIND = 16,
+    /* However long a callback stays, its scheduler is not taken from its thread (apus_options.rescue_ms): for code that keeps the
+     * addresses of thread-local variables over calls of Apus, as the runtime of Swift's tasks does. Others of the scheduler wait as
+     * long. Between `apus_blocking_begin` and `apus_blocking_end` it holds as well. */
+    APUS_SPAWN_KEEP_THREAD = 32
 };
 
 /* Options for spawning. Zero every field you do not set; zero is the default. */

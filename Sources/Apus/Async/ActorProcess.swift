@@ -25,7 +25,7 @@ public final class ActorProcess: SerialExecutor {
     public init(options: SpawnOptions? = nil) throws(ApusError) {
         pid = AnyPid(
             try spawnProgram(actorProgram.pointer, value: 0) { argument, size in
-                spawnRaw(actorProgram.pointer, argument, size, options, 0, nil)
+                spawnRaw(actorProgram.pointer, argument, size, (options ?? SpawnOptions()).keepingThread, 0, nil)
             })
     }
 

@@ -72,7 +72,7 @@ extension Child {
         var options = options
         if let name { options.name = name }
         self.init(
-            id: id, restart: restart, shutdown: shutdown, options: options,
+            id: id, restart: restart, shutdown: shutdown, options: options.keepingThread,
             way: ChildWay(program: asyncChildProgram.pointer, source: AsyncSource(AsyncBody(body))))
     }
 }
@@ -96,7 +96,7 @@ private func spawnAsync<Message: ~Copyable>(
     body: nonisolated(nonsending) @escaping @Sendable (borrowing AsyncContext<Message>) async throws -> Void
 ) throws(ApusError) -> apus_pid {
     try spawnProgram(asyncProgram.pointer, value: AsyncBody(body)) { argument, size in
-        spawnRaw(asyncProgram.pointer, argument, size, options, flags, monitor)
+        spawnRaw(asyncProgram.pointer, argument, size, (options ?? SpawnOptions()).keepingThread, flags, monitor)
     }
 }
 
