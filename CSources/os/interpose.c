@@ -20,7 +20,8 @@ __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")))
 #include <time.h>
 #include <unistd.h>
 
-#define INTERPOSED __attribute__((visibility("default")))
+// Weak: in a static program the C library's own may be linked as well, and are taken then.
+#define INTERPOSED __attribute__((visibility("default"), weak))
 
 // --- Ending the program ---------------------------------------------------------------------------------------------------------
 
