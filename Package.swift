@@ -8,7 +8,7 @@ let package = Package(
         .library(name: "Apus", targets: ["Apus"]),
         .library(name: "CApus", targets: ["CApus"]),
         .library(name: "ApusTesting", targets: ["ApusTesting"]),
-        // Add-ons: only who uses one gets what it depends on (docs/decisions/0012-add-ons-are-traits.md).
+        // Add-ons: only who uses one gets what it depends on (docs/decisions/0015-add-ons-are-traits.md).
         .library(name: "ApusLogging", targets: ["ApusLogging"]),
         .library(name: "ApusMetrics", targets: ["ApusMetrics"]),
         .library(name: "ApusServiceLifecycle", targets: ["ApusServiceLifecycle"]),
