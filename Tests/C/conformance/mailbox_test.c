@@ -326,6 +326,29 @@ TEST(R71_dead_letters, "R71: dropped messages are counted and go to the dead-let
     play(dropped_go_to_dead_letters, 50);
 }
 
+// Where the dead-letter process has no room either, the message ends there, whoever gets that one's dead letters.
+static void dead_letters_end(apus_process *self, const scene_t *scene)
+{
+    (void)scene;
+    apus_pid second = spawn_bounded(self, APUS_MAILBOX_DROP_NEWEST, BOUND, 0, apus_pid_of(self));
+    apus_pid first = spawn_bounded(self, APUS_MAILBOX_DROP_NEWEST, BOUND, 0, second);
+    for (int i = 0; i < 3 * BOUND; i++)
+        CHECK_EQ(try_number(first, i), 0);
+    CHECK_EQ(info_of(first).dropped, 2 * BOUND);
+    CHECK_EQ(info_of(second).dropped, BOUND);
+    struct report report = read_mailbox(self, second);
+    CHECK_EQ(report.count, BOUND);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(report.numbers[i], BOUND + i);
+    CHECK_EQ(read_mailbox(self, first).count, BOUND);
+    expect_silence(self);
+}
+
+TEST(R71_dead_letters_end, "R71: a dead letter for which there is no room is dropped and counted, and does not go on")
+{
+    play(dead_letters_end, 50);
+}
+
 static atomic_int drops;
 
 static void count_drop(void *payload, size_t size, const apus_type *type)

@@ -365,6 +365,39 @@ TEST(R33_caller_dies, "R33: a caller that ends before its reply leaves the serve
     play(caller_dies, 100);
 }
 
+static int ignore_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    return APUS_OK;
+}
+
+static const apus_behaviour ignoring = {.name = "ignoring", .handle = ignore_handle};
+
+// A server that has not answered remembers who asked, until it answers, ends, or is told that nobody waits any more.
+static void given_up(apus_process *self, const scene_t *scene)
+{
+    apus_pid server;
+    apus_ref refs[20];
+    (void)scene;
+    CHECK_EQ(apus_spawn(&ignoring, NULL, 0, NULL, &server), 0);
+    size_t before = info_of(server).memory;
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(apus_request(self, server, &type_question, NULL, 0, APUS_INFINITY, &refs[i]), 0);
+    while (info_of(server).messages > 0)
+        apus_yield(self);
+    CHECK(info_of(server).memory > before);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(apus_request_abandon(self, refs[i]), 1);
+    CHECK(info_of(server).memory <= before + 128); // the table of what it remembers may stay
+    expect_silence(self);
+    dismiss(server);
+}
+
+TEST(R25_given_up, "R25: a server forgets a request that was given up")
+{
+    play(given_up, 50);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
