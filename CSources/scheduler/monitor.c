@@ -104,6 +104,17 @@ __attribute__((no_sanitize("thread"))) static bool monitor_may_wait(struct apus_
     return here->run.count || here->fresh || here->next || wheel->count || !apus__inbox_is_empty(&slot->owner.inbox);
 }
 
+// Whether another slot has work that it would share. A hint likewise.
+__attribute__((no_sanitize("thread"))) static bool monitor_others_wait(const struct apus__slot *slot)
+{
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
+        const volatile struct apus__owner *other = &apus__machine.slots[i]->owner;
+        if (apus__machine.slots[i] != slot && !other->in_bulk && other->run.count + other->fresh_count > 1)
+            return true;
+    }
+    return false;
+}
+
 static void monitor_warn(void)
 {
     char line[160];
@@ -141,7 +152,7 @@ static void monitor_tell(apus_pid culprit, uint64_t for_ns)
     apus__report_line(APUS_LOG_RESCUE, culprit, line);
 }
 
-static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t now)
+static void monitor_take(struct apus__slot *slot, bool for_others, struct watch *watch, uint64_t now)
 {
     apus_pid culprit = APUS_NOBODY;
     watch->tried_ns = now;
@@ -151,7 +162,7 @@ static void monitor_take(struct apus__slot *slot, struct watch *watch, uint64_t 
         return;
     }
     apus__carriers_spare(1);
-    switch (apus__rescue(slot, &culprit)) {
+    switch (apus__rescue(slot, for_others, &culprit)) {
     case APUS__RESCUE_DONE:
         apus_bump_relaxed(&monitor.rescues, 1);
         apus__carriers_spare(SPARES_AHEAD);
@@ -188,8 +199,11 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
         watch->told = slices;
         monitor_tell_of_long(APUS_NOBODY, for_ns, slot);
     }
-    if (may_wait && for_ns >= monitor.limit_ns && now - watch->tried_ns >= monitor.limit_ns / 10)
-        monitor_take(slot, watch, now);
+    if (for_ns < monitor.limit_ns || now - watch->tried_ns < monitor.limit_ns / 10)
+        return true;
+    bool others_wait = monitor_others_wait(slot);
+    if (may_wait || others_wait)
+        monitor_take(slot, others_wait, watch, now);
     return true;
 }
 

@@ -126,7 +126,7 @@ static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carr
     return true;
 }
 
-enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
+enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, apus_pid *culprit)
 {
     // acquire: the carrier's fields. Pairs with apus__carrier_assign().
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
@@ -134,7 +134,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, apus_pid *culprit)
         return APUS__RESCUE_NOT_NOW;
     enum apus__rescue result = APUS__RESCUE_NOT_NOW;
     struct apus_process *process = slot->owner.current;
-    if (process && !(process->flags & APUS__KEEPS_THREAD) && apus__slot_keeps_waiting(slot)) {
+    if (process && !(process->flags & APUS__KEEPS_THREAD) && (for_others || apus__slot_keeps_waiting(slot))) {
         struct apus__carrier *spare = apus__carrier_claim_spare();
         *culprit = apus__pid(process);
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;

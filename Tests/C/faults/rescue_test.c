@@ -550,6 +550,30 @@ TEST(kept_thread, "a process that keeps its thread keeps its scheduler, beside o
     stop_runtime();
 }
 
+static void yield_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&may_go))
+        CHECK_EQ(apus_yield(self), 0);
+}
+
+TEST(for_others, "a process that stays loses its scheduler while others wait, on whichever scheduler they do")
+{
+    apus_pid pid, others[4];
+    start_on(2);
+    CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
+    await_stage(1);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(apus_spawn_blocking(yield_body, NULL, 0, NULL, &others[i]), 0);
+    while (runtime_info().rescues == 0)
+        usleep(1000);
+    atomic_store(&may_go, true);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(apus_join(others[i], APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
 TEST(hooks, "what the hooks take off the thread comes along wherever the stack goes on")
 {
     static const apus_hooks hooks = {sizeof hooks, leave, enter};
