@@ -221,6 +221,60 @@ TEST(forked, "in a fork every function answers -ECHILD, and the parent is not di
     stop_runtime();
 }
 
+#ifndef __SANITIZE_THREAD__ // which holds a signal back until the thread makes a system call
+static atomic_int caught, released;
+static atomic_bool may_end;
+
+static void hold_in_handler(int number)
+{
+    (void)number;
+    int mine = atomic_fetch_add(&caught, 1) + 1;
+    while (atomic_load(&released) < mine) {
+    }
+}
+
+static void *send_until_end(void *argument)
+{
+    apus_pid found;
+    while (!atomic_load(&may_end)) {
+        CHECK_EQ(apus_send(*(const apus_pid *)argument, &type_number, NULL, 0), 0);
+        CHECK_EQ(apus_whereis("neighbour", &found), 0);
+    }
+    return NULL;
+}
+
+// The handler stops a thread wherever it is, in the middle of a call mostly: nothing it holds may be in the way of others.
+TEST(signal_handler, "while a thread is held up by a signal handler inside a call, its neighbours send, spawn, call, name and monitor")
+{
+    enum { TIMES = 200 };
+    struct sigaction action = {.sa_handler = hold_in_handler};
+    pthread_t sender;
+    apus_pid found;
+    start_runtime(2);
+    apus_pid target = spawn_puppet_with(false, NULL);
+    CHECK_EQ(apus_register("neighbour", target), 0);
+    CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+    CHECK_EQ(pthread_create(&sender, NULL, send_until_end, &target), 0);
+    for (int time = 1; time <= TIMES; time++) {
+        CHECK_EQ(pthread_kill(sender, SIGUSR1), 0);
+        while (atomic_load(&caught) < time)
+            usleep(10);
+        apus_pid pid = spawn_puppet_with(true, NULL);
+        CHECK_EQ(apus_send(target, &type_number, NULL, 0), 0);
+        CHECK_EQ(apus_register("another", pid), 0);
+        CHECK_EQ(apus_whereis("another", &found), 0);
+        CHECK(apus_pid_equal(found, pid));
+        settle(pid);
+        CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+        CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+        atomic_store(&released, time);
+    }
+    atomic_store(&may_end, true);
+    CHECK_EQ(pthread_join(sender, NULL), 0);
+    stop_runtime();
+}
+#endif
+
 static atomic_bool is_stopping, may_stop;
 
 static void hold_the_stop(apus_process *self, void *argument)
