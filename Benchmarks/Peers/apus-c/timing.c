@@ -1,5 +1,6 @@
 // timing.c - workloads of timers and of the scheduler's fairness.
 #include "bench.h"
+#include "probe.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -63,55 +64,13 @@ static int burner_init(apus_process *self, void *state, const void *argument)
     return APUS_DONE;
 }
 
-static int echo_handle(apus_process *self, void *state, apus_message *message)
-{
-    (void)self;
-    (void)state;
-    send_number(apus_message_from(message), &number_type, number_of(message) + 1);
-    return APUS_OK;
-}
-
 static const apus_behaviour burner = {.name = "burner", .init = burner_init};
-static const apus_behaviour echo = {.name = "echo", .handle = echo_handle};
 
-struct prober {
-    apus_pid echo;
-    int64_t number;
-    int64_t sent; // when
-    int64_t end;
-};
-
-static void prober_probe(struct prober *me)
+static void round_trip_record(int64_t ns)
 {
-    me->sent = now_ns();
-    send_number(me->echo, &number_type, me->number);
-}
-
-static int prober_init(apus_process *self, void *state, const void *argument)
-{
-    (void)self;
-    *(struct prober *)state = *(const struct prober *)argument;
-    prober_probe(state);
-    return APUS_OK;
-}
-
-static int prober_handle(apus_process *self, void *state, apus_message *message)
-{
-    struct prober *me = state;
-    int64_t now = now_ns();
-    check(number_of(message) == ++me->number, "reply");
     check(round_trip_count < ROUND_TRIPS_MAX, "room for round trips");
-    round_trips[round_trip_count++] = now - me->sent;
-    if (now < me->end) {
-        prober_probe(me);
-        return APUS_OK;
-    }
-    send_number(apus_parent_of(self), &number_type, 0);
-    return APUS_DONE;
+    round_trips[round_trip_count++] = ns;
 }
-
-static const apus_behaviour prober = {.name = "prober", .state_size = sizeof(struct prober), .init = prober_init,
-                                      .handle = prober_handle};
 
 static int compare_ns(const void *a, const void *b)
 {
@@ -133,9 +92,8 @@ static double run_fairness(apus_process *boss, double share)
         spawn(&burner, NULL, 0);
     }
     check(apus_sleep(boss, 100) == 0, "sleep");
-    struct prober probe = {spawn(&echo, NULL, 0), 0, 0, now_ns() + (int64_t)(2e9 * scale())};
-    spawn(&prober, &probe, sizeof probe);
-    receive_number(boss);
+    probe_start(now_ns() + (int64_t)(2e9 * scale()), round_trip_record);
+    check(receive_number(boss) == round_trip_count, "round trips");
     atomic_store_explicit(&burn_ends, true, memory_order_relaxed);
     qsort(round_trips, (size_t)round_trip_count, sizeof *round_trips, compare_ns);
     fprintf(stderr, "fairness: %lld round trips, p50 %.2f us, p99 %.2f us, p99.9 %.2f us, max %.2f us\n",
