@@ -557,13 +557,20 @@ static void yield_body(apus_process *self, void *argument)
         CHECK_EQ(apus_yield(self), 0);
 }
 
+// Sleeps first, so that all its spawn has brought to its scheduler has been taken in, and stays when nobody waits there.
+static void sleep_and_stay_body(apus_process *self, void *argument)
+{
+    CHECK_EQ(apus_sleep(self, 30), 0);
+    stay_body(self, argument);
+}
+
 TEST(for_others, "a process that stays loses its scheduler while others wait, on whichever scheduler they do")
 {
     apus_pid pid, others[4];
     start_on(2);
-    CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_spawn_blocking(sleep_and_stay_body, NULL, 0, NULL, &pid), 0);
     await_stage(1);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) // on the other scheduler: it is idle, and then the one used last
         CHECK_EQ(apus_spawn_blocking(yield_body, NULL, 0, NULL, &others[i]), 0);
     while (runtime_info().rescues == 0)
         usleep(1000);
