@@ -49,12 +49,12 @@ struct apus__errand {
     _Atomic uint32_t word; // futex
 };
 
-// Runs the errand and sleeps until it is done, at most about timeout_ms. *is_mine: the errand is the caller's again; if not, time was
-// up, and it is disposed of later. Errors: what the errand gave; -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
 struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
 int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
                             size_t size, apus_pid *pid);
+// Runs the errand and sleeps until it is done, at most about timeout_ms. *is_mine: the errand is the caller's again; if not, time was
+// up, and it is disposed of later. Errors: what the errand gave; -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
 int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine);
 
 // Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
