@@ -51,7 +51,7 @@ uint64_t apus__wheel_next(const struct apus__wheel *wheel)
 }
 
 // Takes everything out of the slot on `level` that starts at `wheel->now` and puts it where it belongs now that the wheel stands
-// there: on a lower level. The list is walked in order, which keeps the order among entries of one tick.
+// there: on a lower level, or further round on the top one. The list is walked in order, which keeps the order among entries of one tick.
 static void wheel_cascade(struct apus__wheel *wheel, unsigned level)
 {
     unsigned digit = (unsigned)(wheel->now >> wheel_shift(level)) % APUS__WHEEL_SLOTS;
@@ -68,7 +68,7 @@ static void wheel_cascade(struct apus__wheel *wheel, unsigned level)
 }
 
 // Each turn goes either to a tick at which something is due or through one cascade; a cascade moves its entries down, so there are
-// at most six between two entries that are returned.
+// at most six between two entries that are returned, and one for each span that an entry lies ahead.
 struct apus__wheel_entry *apus__wheel_pop(struct apus__wheel *wheel, uint64_t now)
 {
     apus_debug(now >= wheel->now);
@@ -90,6 +90,17 @@ struct apus__wheel_entry *apus__wheel_pop(struct apus__wheel *wheel, uint64_t no
     return NULL;
 }
 
+// Whether an entry may lie in a slot: where I1 puts it, or, if it was beyond the span when it came, on the top level before that.
+static bool wheel_may_lie(const struct apus__wheel *wheel, unsigned place, uint64_t due)
+{
+    due = due > wheel->now ? due : wheel->now;
+    if (apus__wheel_place(wheel->now, due) == place)
+        return true;
+    unsigned top = APUS__WHEEL_LEVELS - 1;
+    unsigned slots_ahead = (place - (unsigned)(wheel->now >> wheel_shift(top))) % APUS__WHEEL_SLOTS;
+    return place / APUS__WHEEL_SLOTS == top && due >> wheel_shift(top) >= (wheel->now >> wheel_shift(top)) + slots_ahead;
+}
+
 // Whether every entry of one slot belongs there; adds their number to *count.
 static bool wheel_slot_is_valid(const struct apus__wheel *wheel, unsigned place, size_t *count)
 {
@@ -99,7 +110,7 @@ static bool wheel_slot_is_valid(const struct apus__wheel *wheel, unsigned place,
         return false;
     for (const struct apus__list *link = head->next; link != head; link = link->next) {
         uint64_t due = apus_container_of(link, struct apus__wheel_entry, link)->due;
-        if (apus__wheel_place(wheel->now, due > wheel->now ? due : wheel->now) != place || link->next->previous != link)
+        if (!wheel_may_lie(wheel, place, due) || link->next->previous != link)
             return false;
         ++*count;
     }

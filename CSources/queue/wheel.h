@@ -12,7 +12,9 @@
 //             I4 everything on a level is due before everything on the levels above it.
 //             From I1 and from lists that are only ever appended to follows the order: by tick, then by insertion.
 // The top:    seven digits are 42 bits. The top level is a ring that is read from `now` on, so that crossing a multiple of 2^42
-//             needs no care; it holds half a turn, which gives the limit of APUS__WHEEL_SPAN ticks ahead (69 years).
+//             needs no care; it holds half a turn, APUS__WHEEL_SPAN ticks (69 years). An entry further ahead, which takes a wheel that
+//             lags behind a virtual clock, lies at the end of the span and goes on from there when the wheel comes to it. For such
+//             entries alone I1 does not hold, nor the order among those of one tick.
 // Lateness:   an entry that is inserted with `due` at or before `now` is due at `now`: after those that are there already.
 //             `now` moves only in apus__wheel_pop, to the tick of the entry it returns, so it may lag behind the clock.
 // Who:        the owner of the scheduler slot; nothing here is atomic.
@@ -72,16 +74,18 @@ apus_inline bool apus__wheel_entry_is_linked(const struct apus__wheel_entry *ent
 apus_inline unsigned apus__wheel_place(uint64_t now, uint64_t due)
 {
     unsigned level = (63u - (unsigned)__builtin_clzll((now ^ due) | 1u)) / APUS__WHEEL_BITS;
-    level = level < APUS__WHEEL_LEVELS ? level : APUS__WHEEL_LEVELS - 1;
+    if (apus_unlikely(level >= APUS__WHEEL_LEVELS - 1)) {
+        level = APUS__WHEEL_LEVELS - 1;
+        due = due - now > APUS__WHEEL_SPAN ? now + APUS__WHEEL_SPAN : due;
+    }
     unsigned digit = (unsigned)(due >> (level * APUS__WHEEL_BITS)) % APUS__WHEEL_SLOTS;
     return level * APUS__WHEEL_SLOTS + digit;
 }
 
-// Puts an entry that is in no wheel, with `entry->due` set, where it belongs. `due` is at most APUS__WHEEL_SPAN ahead of `now`.
+// Puts an entry that is in no wheel, with `entry->due` set, where it belongs.
 apus_inline void apus__wheel_insert(struct apus__wheel *wheel, struct apus__wheel_entry *entry)
 {
     uint64_t due = entry->due > wheel->now ? entry->due : wheel->now;
-    apus_debug(due - wheel->now <= APUS__WHEEL_SPAN);
     unsigned place = apus__wheel_place(wheel->now, due);
     apus__list_append(&wheel->slot[place], &entry->link);
     wheel->occupied[place / APUS__WHEEL_SLOTS] |= UINT64_C(1) << (place % APUS__WHEEL_SLOTS);

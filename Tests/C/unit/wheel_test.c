@@ -166,7 +166,7 @@ TEST(edges, "a tick at every edge of every level is neither early nor late")
             }
 }
 
-TEST(span, "an entry as far ahead as is allowed comes out at its tick, across the turn of the top level")
+TEST(span, "an entry a whole span ahead comes out at its tick, across the turn of the top level")
 {
     for (uint64_t now = (UINT64_C(1) << 42) - 3; now < (UINT64_C(1) << 42) + 3; now++) {
         start(now);
@@ -176,6 +176,27 @@ TEST(span, "an entry as far ahead as is allowed comes out at its tick, across th
         CHECK(pop(now + APUS__WHEEL_SPAN));
         CHECK(pop(now + APUS__WHEEL_SPAN));
     }
+}
+
+TEST(beyond, "an entry further ahead than the span goes on from its end, as often as it takes, beside those within it")
+{
+    for (uint64_t spans = 1; spans < 5; spans++)
+        for (uint64_t now = (UINT64_C(1) << 42) - 2; now < (UINT64_C(1) << 42) + 2; now++) {
+            uint64_t due = now + spans * APUS__WHEEL_SPAN + 1;
+            start(now);
+            insert(&timers[0], due);
+            CHECK(!pop(now + APUS__WHEEL_SPAN / 2));
+            insert(&timers[1], now + APUS__WHEEL_SPAN);
+            CHECK(apus__wheel_is_valid(&wheel));
+            CHECK(pop(now + APUS__WHEEL_SPAN));
+            CHECK(apus__wheel_next(&wheel) <= due);
+            CHECK(!pop(due - 1));
+            CHECK(apus__wheel_is_valid(&wheel));
+            CHECK(pop(due));
+            insert(&timers[2], due + spans * APUS__WHEEL_SPAN + 1);
+            CHECK(apus__wheel_remove(&wheel, &timers[2].entry));
+            CHECK_EQ(wheel.count, 0);
+        }
 }
 
 TEST(late, "an entry that is late already is due at once, after those that are due already")
