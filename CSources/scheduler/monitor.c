@@ -31,7 +31,6 @@ static struct {
     struct watch *watches;
     _Atomic uint32_t bell; // futex: changes when it is rung
     _Atomic uint32_t quits;
-    _Atomic uint64_t rescues, rescues_refused;
     bool has_warned;
     uint64_t faults_seen; // that spares were made for
     _Atomic uint32_t wants_spares;
@@ -49,11 +48,6 @@ void apus__monitor_want_spares(void)
 {
     apus_store_relaxed(&monitor.wants_spares, 1);
     apus__monitor_ring();
-}
-
-struct apus__monitor_counts apus__monitor_counts(void)
-{
-    return (struct apus__monitor_counts){apus_load_relaxed(&monitor.rescues), apus_load_relaxed(&monitor.rescues_refused)};
 }
 
 // --- Staffing -------------------------------------------------------------------------------------------------------------------
@@ -157,14 +151,13 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
     apus_pid culprit = APUS_NOBODY;
     watch->tried_ns = now;
     if (apus_load_relaxed(&apus__machine.detached) >= apus__machine.detached_max) {
-        apus_bump_relaxed(&monitor.rescues_refused, 1);
+        apus_bump_relaxed(&apus__machine.rescues_refused, 1);
         monitor_warn();
         return;
     }
     apus__carriers_spare(1);
     switch (apus__rescue(slot, for_others, &culprit)) {
     case APUS__RESCUE_DONE:
-        apus_bump_relaxed(&monitor.rescues, 1);
         apus__carriers_spare(SPARES_AHEAD);
         monitor_tell(culprit, now - watch->since_ns);
         if (watch->told != watch->slices && monitor_long_ns() != UINT64_MAX)
@@ -174,7 +167,7 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
         break;
     case APUS__RESCUE_NO_SPARE:
     case APUS__RESCUE_NO_MEMORY:
-        apus_bump_relaxed(&monitor.rescues_refused, 1);
+        apus_bump_relaxed(&apus__machine.rescues_refused, 1);
         break;
     }
 }
@@ -263,8 +256,8 @@ int apus__monitor_start(uint32_t rescue_ms, uint32_t detached_max)
     monitor.has_warned = false;
     monitor.faults_seen = 0;
     apus_store_relaxed(&monitor.quits, 0);
-    apus_store_relaxed(&monitor.rescues, 0);
-    apus_store_relaxed(&monitor.rescues_refused, 0);
+    apus_store_relaxed(&apus__machine.rescues, 0);
+    apus_store_relaxed(&apus__machine.rescues_refused, 0);
     apus_store_relaxed(&apus__machine.detached, 0);
     monitor.is_running = !apus__inject_fail(APUS__INJECT_THREAD) && pthread_create(&monitor.thread, NULL, monitor_main, NULL) == 0;
     if (!monitor.is_running)

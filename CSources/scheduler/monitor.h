@@ -25,10 +25,4 @@ void apus__monitor_want_spares(void);
 // Whether it is there and is not the calling thread. Async-signal-safe.
 bool apus__monitor_is_other(void);
 
-// What it has done since the start.
-struct apus__monitor_counts {
-    uint64_t rescues, rescues_refused;
-};
-struct apus__monitor_counts apus__monitor_counts(void);
-
 #endif

@@ -140,6 +140,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, apus_pi
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;
         if (spare && rescue_hand_over(slot, carrier, spare)) {
             apus__carrier_demote(carrier);
+            apus_bump_relaxed(&apus__machine.rescues, 1);
             rescue_decide(carrier, APUS__HOLD_DETACHED);
             apus__carrier_assign(spare, slot);
             return APUS__RESCUE_DONE;

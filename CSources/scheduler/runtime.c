@@ -115,8 +115,8 @@ static void runtime_fill(apus_runtime_info_t *info)
     info->processes = runtime_minus(runtime_minus(info->spawned, sum.ended), runtime_minus(sum.departed, sum.buried));
     info->detached = apus_load_relaxed(&apus__machine.detached);
     info->faults = apus__quarantine_count();
-    info->rescues = apus__monitor_counts().rescues;
-    info->rescues_refused = apus__monitor_counts().rescues_refused;
+    info->rescues = apus_load_relaxed(&apus__machine.rescues);
+    info->rescues_refused = apus_load_relaxed(&apus__machine.rescues_refused);
     info->timers = runtime_minus(sum.timers_made, sum.timers_gone);
     info->stacks_parked = runtime_minus(sum.waits_begun, sum.waits_ended);
     info->stacks_unguarded = apus_load_relaxed(&apus__machine.stacks_unguarded);

@@ -94,6 +94,8 @@ struct apus__machine {
     _Atomic uint64_t stack_bytes;
     _Atomic uint32_t detached;       // threads that have lost their slot and are in a callback still
     uint32_t detached_max;
+    _Atomic uint64_t rescues;         // scheduler by scheduler, counted before the next carrier has it: who sees the one sees the other
+    _Atomic uint64_t rescues_refused; // both by the monitor
     bool has_membarrier;             // without it nobody can claim a slot (rescue.h)
     _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };
