@@ -46,10 +46,36 @@ quietly() { # quietly COMMAND... - what it prints is shown only if it fails
     }
 }
 
-# program NAME - builds Tests/gates/NAME.c as $OUT/NAME.
+# program NAME [OPTION...] - builds Tests/gates/NAME.c as $OUT/NAME, linked as LINK says, or as the options do.
 program() {
-    quietly "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -ICSources/include "${LINK[@]}" -o "$OUT/$1" "Tests/gates/$1.c" \
+    local name=$1 link=("${@:2}")
+    [ ${#link[@]} -gt 0 ] || link=("${LINK[@]}")
+    quietly "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -ICSources/include "${link[@]}" -o "$OUT/$name" "Tests/gates/$name.c" \
         "$BUILD/libapus.a" -lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread || exit 1
+}
+
+# executed PROGRAM CALLGRIND-OPTION... -- ARGUMENT... - runs it under callgrind and prints "LOCKED ALL", the instructions executed:
+# callgrind counts how often each is, objdump says which of them lock the bus: those with a lock prefix, xchg with memory, and mfence,
+# which costs the same. In callgrind's file the line after "calls=" counts the callee once more.
+executed() {
+    local program=$1 options=()
+    shift
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    objdump -d --no-show-raw-insn "$program" | awk '
+        /^ +[0-9a-f]+:\t/ && (/\tlock / || /\tmfence/ || (/\txchg / && /\(|%[fg]s:/)) {
+            sub(/:.*/, "", $1)
+            print "0x" $1
+        }' >"$work/locked"
+    valgrind -q --tool=callgrind --dump-instr=yes --compress-pos=no --compress-strings=no --callgrind-out-file="$work/counts" \
+        "${options[@]}" "$program" "$@" >/dev/null && awk '
+        NR == FNR { locked[$1] = 1; next }
+        /^calls=/ { getline; next }
+        /^0x/ { all += $3; if ($1 in locked) n += $3 }
+        END { print n + 0, all }' "$work/locked" "$work/counts"
 }
 
 # benchmark WORKLOAD SCALE [PREFIX...] - one run of a workload of Benchmarks/Peers/apus-c on one scheduler, behind the words of
