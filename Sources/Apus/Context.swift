@@ -64,6 +64,30 @@ public struct Context<Message: ~Copyable>: ~Copyable {
         return Info(message, isOwned: true)
     }
 
+    /// As ``receiveInfo(timeout:)``, the first one for which `isWanted` is true. It must not call Apus.
+    public func receiveInfo(timeout: Duration? = nil, where isWanted: (borrowing Info) -> Bool) -> Info? {
+        let message = withoutActuallyEscaping(isWanted) { isWanted in
+            let match = MatchClosure { message in
+                apus_swift_match_system(message, nil) && isWanted(Info(UnsafeMutablePointer(mutating: message), isOwned: false))
+            }
+            return withClosure(match) { apus_receive(process, apus_swift_match_closure, $0, milliseconds(timeout)) }
+        }
+        guard let message else { return nil }
+        return Info(message, isOwned: true)
+    }
+
+    /// Waits for whatever comes next, of this process's type or not, in the order in which it came.
+    ///
+    /// - Parameter timeout: nil waits for ever; zero takes what is there.
+    /// - Returns: nil when the time is up, or when the process must end, as ``receive(timeout:)``. **OTP**: `receive` of any message.
+    public func receiveNext(timeout: Duration? = nil) -> Received<Message>? {
+        guard let message = apus_receive(process, nil, nil, milliseconds(timeout)) else { return nil }
+        guard apus_message_type(message) == messageType(of: Message.self) else { return .info(Info(message, isOwned: true)) }
+        let payload = takePayload(of: message, as: Message.self)
+        apus_message_release(message)
+        return .message(payload)
+    }
+
     /// Waits, taking no message.
     /// - Throws: ``ApusError/Code/ending`` the process must end. **OTP**: `timer:sleep/1`.
     public func sleep(for duration: Duration) throws(ApusError) {
@@ -96,4 +120,12 @@ public struct Context<Message: ~Copyable>: ~Copyable {
     public func exitWhenDone(_ reason: ExitReason) {
         _ = exit(process, reason)
     }
+}
+
+/// What ``Context/receiveNext(timeout:)`` takes.
+public enum Received<Message: ~Copyable>: ~Copyable {
+    /// A message of the process's own type.
+    case message(Message)
+    /// Anything else.
+    case info(Info)
 }

@@ -167,6 +167,18 @@ extension AllTests { @Suite("rules") struct RuleTests {
         } }
     }
 
+    @Test("R15: a timer for a name finds whoever has it at expiry") func namedTimers() async throws {
+        try await withRuntime { try await inProcess { me in
+            let name = Name<Int>("late")
+            try name.send(1, after: .milliseconds(20))
+            try AnyPid(me.pid).register(as: "late")
+            let got = me.receive(Int.self, timeout: .seconds(20))
+            #expect(got == 1)
+            let timer = try name.send(2, after: .seconds(60))
+            #expect(cancelTimer(timer) != nil)
+        } }
+    }
+
     @Test("R18, R19: linking to the dead is an error, or an exit for one that traps; linking to oneself does nothing") func linkDead()
         async throws
     {
@@ -243,6 +255,34 @@ extension AllTests { @Suite("rules") struct RuleTests {
                 let n = me.receive(Int.self, timeout: .zero)
                 #expect(n == i)
             }
+        } }
+    }
+
+    @Test("R26: a body takes what comes next whatever it is, or one info and leaves the others in order") func inOrder() async throws {
+        try await withRuntime { try await inStringProcess { me in
+            let own = me.pid
+            own.send("one")
+            _ = try me.monitor(name: "nobody")
+            own.send("two")
+            let second = try me.monitor(name: "nobody")
+            AnyPid(own).send(3)
+            let chosen = me.receiveInfo(timeout: .zero) {
+                switch $0 {
+                case .down(let down): down.reference == second
+                default: false
+                }
+            }
+            guard case .down? = chosen else { throw Failure(text: "not found") }
+            var seen: [String] = []
+            while let next = me.receiveNext(timeout: .zero) {
+                switch consume next {
+                case .message(let text): seen.append(text)
+                case .info(.down): seen.append("down")
+                case .info(.message(let envelope)): seen.append(envelope.take(as: Int.self).map { "\($0)" } ?? "nothing")
+                case .info: seen.append("something")
+                }
+            }
+            #expect(seen == ["one", "down", "two", "3"])
         } }
     }
 
