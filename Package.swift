@@ -51,6 +51,8 @@ let package = Package(
         .example("Hello"), .example("Chat"), .example("RateLimiter"), .example("JobQueue"), .example("CrashingTree"),
         .example("WordCount"), .example("Survivor"),
         .target(name: "ApusTesting", dependencies: ["Apus"]),
+        // Plays the scenarios that are compared with Erlang/OTP (Tests/otp).
+        .executableTarget(name: "PlayOTP", dependencies: ["Apus", "CApus"], path: "Tests/otp/swift"),
         .target(
             name: "ApusLogging",
             dependencies: ["Apus", .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Logging"]))]

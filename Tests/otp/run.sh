@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Tests/otp/run.sh BUILD [--random COUNT [FIRST]] [--write] - the same scenarios on a real Erlang/OTP and on Apus.
+# Tests/otp/run.sh BUILD [--random COUNT [FIRST]] [--write] - the same scenarios on a real Erlang/OTP and on Apus, in C and in Swift.
 #
 # The hand-written ones (scenarios.txt) must do the same on both but where differences.txt says, and docs/otp.md must be the table of
 # that, which --write writes. --random generates COUNT more, from number FIRST on, which must all do the same. On Apus each is played
-# under two seeds. BUILD holds the programs play and generate. The last line is "N passed, N failed".
+# under two seeds, and under a third one through the Swift package, if there is a toolchain. BUILD holds the programs play and generate.
+# The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
@@ -25,6 +26,15 @@ result() { # result ok|FAIL COUNT TEXT
     if [ "$1" = ok ]; then passed=$((passed + $2)); else failed=$((failed + $2)); fi
     echo "$1 $3"
 }
+swift_play=
+if ! command -v swift >/dev/null; then
+    echo "note no Swift toolchain here: what the Swift package does is not compared"
+elif swift build --quiet --product PlayOTP >"$work/swift.log" 2>&1; then
+    swift_play=.build/debug/PlayOTP
+else
+    result FAIL 1 "PlayOTP does not build"
+    tail -n 40 "$work/swift.log"
+fi
 compare() { awk -f Tests/otp/compare.awk -v mode="$1" "${@:2}"; }
 
 # both FILE NAME - plays it on both. A real clock may be late, so what differs is played once more before it counts.
@@ -33,8 +43,19 @@ both() {
     "$build/play" "$1" 1 >"$work/$2.apus" 2>&1
     "$build/play" "$1" 2 >"$work/$2.again" 2>&1
     wait $!
+    [ -z "$swift_play" ] || "$swift_play" "$1" 3 >"$work/$2.swift" 2>&1
     cmp -s "$work/$2.apus" "$work/$2.again" || result FAIL 1 "$2: another seed shows in what happens on Apus"
     compare list "$3" "$work/$2.otp" "$work/$2.apus" >"$work/$2.list"
+}
+# in_swift NAME - whether the Swift package did what the C interface does.
+in_swift() {
+    [ -n "$swift_play" ] || return
+    local same
+    same=$(compare list "$work/none" "$work/$1.apus" "$work/$1.swift" | grep -c ^same)
+    result ok "$same" "$same scenarios ($1) the same through the Swift package"
+    cmp -s "$work/$1.apus" "$work/$1.swift" && return
+    result FAIL 1 "$1: something else through the Swift package"
+    diff "$work/$1.apus" "$work/$1.swift" | head -n 40
 }
 count_of() { grep -c "^$1" "$2"; }
 
@@ -48,6 +69,8 @@ if [ "$good" -ne "$total" ]; then
     result FAIL $((total - good)) "$((total - good)) scenarios are not"
     compare show Tests/otp/differences.txt "$work/hand.otp" "$work/hand.apus"
 fi
+
+in_swift hand
 
 {
     sed "s/@OTP@/$release/g; s/@TOTAL@/$total/; s/@ALLOWED@/$(count_of allowed "$work/hand.list")/" Tests/otp/page.md
@@ -66,6 +89,7 @@ fi
 if [ "$random" -gt 0 ]; then
     "$build/generate" "$random" "$first" >"$work/random.txt"
     both "$work/random.txt" random "$work/none"
+    in_swift random
     grep ^DIFFERS "$work/random.list" | cut -f 2 >"$work/doubtful"
     if [ -s "$work/doubtful" ]; then
         while read -r _ number; do "$build/generate" 1 "$number"; done <"$work/doubtful" >"$work/doubtful.txt"
