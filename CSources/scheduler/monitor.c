@@ -117,7 +117,7 @@ static void monitor_warn(void)
     monitor.has_warned = true;
     snprintf(line, sizeof line, "%u threads are in callbacks that do not return; no more schedulers are taken (detached_max)",
              apus__machine.detached_max);
-    apus__report_line(APUS_LOG_WARNING, APUS_NOBODY, line);
+    apus__report_warning(line);
 }
 
 // Tells the subscriber of system events of a process in a callback for long. The monitor is a plain thread to the others.
@@ -138,14 +138,6 @@ static uint64_t monitor_long_ns(void)
     return limit_ms ? (uint64_t)limit_ms * MILLION : UINT64_MAX;
 }
 
-static void monitor_tell(apus_pid culprit, uint64_t for_ns)
-{
-    char line[160];
-    snprintf(line, sizeof line, "process <%u.%u> has been in its callback for %u ms and has lost its scheduler to others",
-             (unsigned)(uint32_t)culprit.id, (unsigned)(culprit.id >> 32), (unsigned)(for_ns / MILLION));
-    apus__report_line(APUS_LOG_RESCUE, culprit, line);
-}
-
 static void monitor_take(struct apus__slot *slot, bool for_others, struct watch *watch, uint64_t now)
 {
     apus_pid culprit = APUS_NOBODY;
@@ -156,10 +148,16 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
         return;
     }
     apus__carriers_spare(1);
-    switch (apus__rescue(slot, for_others, &culprit)) {
+    int error;
+    bool is_told = apus__report_tells_of_rescues() && apus__foreign_enter(&error); // to have a look at its name
+    enum apus__rescue result = apus__rescue(slot, for_others, is_told, &culprit);
+    if (is_told)
+        apus__foreign_leave();
+    switch (result) {
     case APUS__RESCUE_DONE:
         apus__carriers_spare(SPARES_AHEAD);
-        monitor_tell(culprit, now - watch->since_ns);
+        if (is_told)
+            apus__report_rescue((uint32_t)((now - watch->since_ns) / MILLION));
         if (watch->told != watch->slices && monitor_long_ns() != UINT64_MAX)
             monitor_tell_of_long(culprit, now - watch->since_ns, NULL);
         break;

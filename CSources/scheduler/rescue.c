@@ -5,6 +5,7 @@
 #include "os/membarrier.h"
 #include "process/system.h"
 #include "scheduler/hooks.h"
+#include "scheduler/report.h"
 
 // --- Coming back ----------------------------------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carr
     return true;
 }
 
-enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, apus_pid *culprit)
+enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is_noted, apus_pid *culprit)
 {
     // acquire: the carrier's fields. Pairs with apus__carrier_assign().
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
@@ -138,6 +139,8 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, apus_pi
         struct apus__carrier *spare = apus__carrier_claim_spare();
         *culprit = apus__pid(process);
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;
+        if (spare && is_noted)
+            apus__report_note(slot, process);
         if (spare && rescue_hand_over(slot, carrier, spare)) {
             apus__carrier_demote(carrier);
             apus_bump_relaxed(&apus__machine.rescues, 1);

@@ -43,8 +43,9 @@ enum apus__rescue {
 };
 
 // Takes the slot from the carrier whose process has been in its callback for long, if others wait: behind it, or `for_others`, on a slot
-// that could give this one some of its work if it had a carrier that sleeps. *culprit: its pid.
-enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, apus_pid *culprit);
+// that could give this one some of its work if it had a carrier that sleeps. *culprit: its pid. `is_noted`: for a report as well, by a
+// thread in a read section (report.h).
+enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is_noted, apus_pid *culprit);
 
 // Only finds out who is in a callback there, and looks at its mailbox for the subscriber of system events; `teller` sends. False if nobody
 // is, or not now.

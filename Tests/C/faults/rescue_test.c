@@ -496,6 +496,81 @@ TEST(off, "with APUS_RESCUE_OFF no process loses its scheduler")
     stop_runtime();
 }
 
+// --- The log --------------------------------------------------------------------------------------------------------------------
+
+static char told_text[16384], told_json[32768]; // of the last rescue; read once `told` has grown
+static atomic_int told;
+
+static void tell(const apus_log *entry, void *context)
+{
+    (void)context;
+    CHECK_EQ(entry->kind, APUS_LOG_RESCUE);
+    snprintf(told_text, sizeof told_text, "%s", entry->text);
+    snprintf(told_json, sizeof told_json, "%s", entry->json);
+    atomic_fetch_add(&told, 1);
+}
+
+static void check_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fprintf(stderr, "not in it: %s\n%s", part, text);
+    CHECK(strstr(text, part));
+}
+
+static int door[2]; // a pipe: who stays in the system reads from it
+
+__attribute__((noinline)) static void stay_reading(void)
+{
+    char byte;
+    CHECK_EQ(read(door[0], &byte, 1), 1);
+}
+
+static void tells_of(void (*how)(void))
+{
+    apus_pid pid, other;
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .log = tell};
+    apus_spawn_options named = {.struct_size = sizeof named, .name = "feed", .label = "slow \"one\""};
+    stay = how;
+    CHECK_EQ(pipe(door), 0);
+    CHECK_EQ(apus_start(&options), 0);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&culprit, NULL, 0, &named, &pid), 0);
+    send_number(pid, 7);
+    send_number(pid, 0);
+    await_stage(1);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &other), 0); // kept waiting
+    while (atomic_load(&told) == 0)
+        usleep(1000);
+    atomic_store(&may_go, true);
+    CHECK_EQ(write(door[1], "", 1), 1);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+    check_has(told_text, " (culprit, named feed, slow \"one\") has been in its callback for ");
+    check_has(told_text, "in handle of a message of type \"number\", on scheduler 0; parent <0.0>; ");
+    check_has(told_json, "{\"event\":\"rescue\",\"time\":");
+    check_has(told_json, ",\"name\":\"feed\",\"label\":\"slow \\\"one\\\"\",\"callback\":\"handle\",\"message\":\"number\"");
+}
+
+TEST(told_asleep, "the log is told of a process that has lost its scheduler asleep: name, label, message, and where its thread sleeps")
+{
+    tells_of(stay_reading);
+    if (test_is_emulated())
+        return; // what the system says is then about the emulator
+    check_has(told_text, "  asleep;");
+    check_has(told_text, " stay_reading+");
+    check_has(told_text, " stay_and_work+");
+    check_has(told_json, "\"thread\":\"asleep\"");
+    check_has(told_json, " stay_reading+");
+}
+
+TEST(told_computing, "and of one that has lost it computing: the function that was called")
+{
+    tells_of(stay_computing);
+    check_has(told_text, "  computing, in a call of:\n  #0 0x");
+    check_has(told_text, " stay_and_work+0 ");
+    check_has(told_json, "\"thread\":\"computing\"");
+}
+
 // --- Hooks ----------------------------------------------------------------------------------------------------------------------
 
 static __thread uintptr_t on_thread; // what belongs to the code that runs, as a language's runtime would keep it
