@@ -295,6 +295,14 @@ int apus_message_keep(apus_message *message)
     return result;
 }
 
+// A request that is released before it has been answered stays open.
+static void message_put_by(struct apus__owner *here, apus_process *self, const apus_message *request)
+{
+    apus__relation_add(here, self, APUS__ASKED_BY, request->ref.id, request->from.id, true);
+    if (self->flags & APUS__BLOCKING)
+        self->extra->serving = request->ref.id;
+}
+
 void apus_message_release(apus_message *message)
 {
     int error;
@@ -308,7 +316,7 @@ void apus_message_release(apus_message *message)
         return;
     if (message_disown(here, message)) {
         if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED) && here->current)
-            apus__relation_add(here, here->current, APUS__ASKED_BY, message->ref.id, message->from.id, true);
+            message_put_by(here, here->current, message);
         if (message->flags & APUS__UNSENT)
             apus__message_free(here, message);
         else

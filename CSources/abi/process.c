@@ -351,6 +351,7 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     if (message) {
         apus__bound_discount(here, self, message);
         apus__hold(self, message);
+        self->extra->serving = 0;
         apus__record(here, message->from.id, apus__pid(self).id, message->type);
         self->tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
         apus_bump_relaxed(&here->counters.handled, 1);

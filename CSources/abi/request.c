@@ -58,8 +58,10 @@ apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apu
         result = down->reason.kind == APUS_REASON_NOPROC ? -ESRCH : -ECONNABORTED;
         if (down->reason.kind == APUS_REASON_ERROR && down->reason.code == -ENOBUFS)
             result = -ENOBUFS;
+        if (apus_pid_equal(down->pid, apus__pid(here->current)))
+            result = -ELOOP; // process/circle.h
     }
-    bool keeps = reply && (result == 0 || result == -ECONNABORTED);
+    bool keeps = reply && (result == 0 || result == -ECONNABORTED || result == -ELOOP);
     if (keeps)
         *reply = outcome;
     else
@@ -445,6 +447,8 @@ int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const vo
     }
     if (here->current) {
         struct apus__relation *asked_by = apus__relation_find(here->current, APUS__ASKED_BY, ref.id);
+        if (here->current->extra && here->current->extra->serving == ref.id)
+            here->current->extra->serving = 0;
         if (asked_by)
             apus__relation_remove(here, here->current, asked_by);
         else if (here->handling && here->handling->kind == APUS__REQUEST && apus_ref_equal(here->handling->ref, ref))

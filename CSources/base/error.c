@@ -15,6 +15,7 @@
     X(EDEADLK, "the caller would wait for itself")                            \
     X(EEXIST, "the name or id is taken")                                      \
     X(EINPROGRESS, "it is under way")                                         \
+    X(ELOOP, "calls wait for each other in a circle")                         \
     X(EINVAL, "an argument is missing or out of range")                       \
     X(EMSGSIZE, "the message is too large")                                   \
     X(ENOBUFS, "the mailbox is full")                                         \

@@ -30,16 +30,6 @@ static uint64_t inspect_messages(const struct apus_process *process)
     return count;
 }
 
-static void inspect_name(struct apus_process *process, char *text)
-{
-    apus__rcu_read_lock();
-    // acquire: the text. Pairs with apus__name_install() and name_attach().
-    struct apus__name *name = apus_load_acquire(&process->name);
-    if (name)
-        memcpy(text, name->text, name->length + 1);
-    apus__rcu_read_unlock();
-}
-
 static void inspect_fill(struct apus__owner *here, struct apus_process *process, apus_process_info_t *info)
 {
     info->struct_size = sizeof *info;
@@ -65,7 +55,7 @@ static void inspect_fill(struct apus__owner *here, struct apus_process *process,
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
     info->dropped = bound ? apus_load_relaxed(&bound->dropped) : 0;
     apus__relation_each(process, inspect_relation, info);
-    inspect_name(process, info->name);
+    apus__name_copy(process, info->name, sizeof info->name);
 }
 
 void apus__answer_info(struct apus__owner *here, struct apus_process *process, apus_pid asker, uint64_t ref)

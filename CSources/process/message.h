@@ -36,7 +36,8 @@ enum apus__kind {
     APUS__SPACE = 18,      // a sender waits for space in a bounded mailbox
     APUS__STOP = 19,       // the runtime is being stopped; `value` is the phase
     APUS__SPAWN = 20,      // the first message of a process: its argument
-    APUS__REASON = 21      // the first message of a process that must end: why
+    APUS__REASON = 21,     // the first message of a process that must end: why
+    APUS__CIRCLE = 22      // goes from each process that waits in a call to the one it waits for (circle.h)
 };
 
 enum apus__message_flags {

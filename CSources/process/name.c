@@ -123,3 +123,17 @@ int apus__name_unregister(const char *name)
     apus__name_disclaim(block);
     return 0;
 }
+
+bool apus__name_copy(struct apus_process *process, char *text, size_t size)
+{
+    apus__rcu_read_lock();
+    // acquire: the text. Pairs with apus__name_install() and name_attach().
+    struct apus__name *name = apus_load_acquire(&process->name);
+    if (name) {
+        size_t length = name->length < size ? name->length : size - 1;
+        memcpy(text, name->text, length);
+        text[length] = 0;
+    }
+    apus__rcu_read_unlock();
+    return name != NULL;
+}

@@ -30,6 +30,9 @@ void apus__name_install(struct apus_process *process, struct apus__name *claimed
 // Gives a claimed name back.
 void apus__name_disclaim(struct apus__name *claimed);
 
+// Copies the name of a process of ours, cut to size. False, and nothing is written, if it has none.
+bool apus__name_copy(struct apus_process *process, char *text, size_t size);
+
 // The process has ended (its pid is 0 already): takes its name away.
 void apus__name_release(struct apus_process *process);
 

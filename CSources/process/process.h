@@ -46,11 +46,11 @@ enum apus__flags {
 };
 
 // Something with a time limit, in the owner's wheel.
-enum apus__deadline_kind { APUS__DEADLINE_WAIT, APUS__DEADLINE_REQUEST, APUS__DEADLINE_TIMER };
+enum apus__deadline_kind { APUS__DEADLINE_WAIT, APUS__DEADLINE_REQUEST, APUS__DEADLINE_TIMER, APUS__DEADLINE_LOOK };
 struct apus__deadline {
     struct apus__wheel_entry entry;
     uint32_t kind;
-    uint32_t cell; // REQUEST: index of the process. TIMER: index of the timer
+    uint32_t cell; // REQUEST: index of the process. TIMER: index of the timer. LOOK, which is that of a WAIT (circle.h): none
 };
 
 // A mailbox bound. The counters are exact: each user message counted is discounted by whoever takes it out of the cell.
@@ -77,6 +77,7 @@ struct apus__wait {
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given
     struct apus__deadline deadline;
+    uint64_t due; // of the deadline, 0: none, while it is a LOOK
     bool timed_out;
     bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with
@@ -92,6 +93,7 @@ struct apus__extra {
     size_t arena_limit;
     uint32_t pins;             // reasons not to move to another owner: waits and requests with a time limit
     uint32_t unwound;          // waits that returned because the process must end
+    uint64_t serving;          // the request that a blocking body took last, if it has neither answered nor kept it
     char label[64];
 };
 

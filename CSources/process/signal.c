@@ -1,6 +1,7 @@
 #include "process/signal.h"
 
 #include "os/futex.h"
+#include "process/circle.h"
 #include "process/life.h"
 #include "process/reason.h"
 
@@ -91,6 +92,17 @@ void apus__signal_send(struct apus__owner *here, apus_pid to, const struct apus_
     }
 }
 
+void apus__signal_pass(struct apus__owner *here, apus_pid to, apus_message *round)
+{
+    struct apus_process *process = apus__find(to);
+    if (!process)
+        apus__message_free(here, round);
+    else if (apus__is_local(here, process, to))
+        apus__circle_arrive(here, process, round);
+    else
+        signal_push(here, process, to, round);
+}
+
 void apus__doom(struct apus_process *process, apus_pid pid)
 {
     // Generations only grow, so that a slow killer of an earlier occupant cannot wipe out the mark of a later one.
@@ -155,8 +167,11 @@ void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process
             apus__fresh_remove(here, process);
             here->next = process;
         }
-    } else if (process->flags & APUS__WAITING && process->extra->wait->takes_messages) {
-        apus__schedule(here, process);
+    } else if (process->flags & APUS__WAITING) {
+        if (process->extra->wait->takes_messages)
+            apus__schedule(here, process);
+        else
+            apus__circle_suspect(here, process);
     }
 }
 
@@ -382,6 +397,10 @@ bool apus__abandon(struct apus__owner *here, struct apus_process *process, uint6
 
 void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *deadline)
 {
+    if (deadline->kind == APUS__DEADLINE_LOOK) {
+        apus__circle_look(here, apus_container_of(deadline, struct apus__wait, deadline));
+        return;
+    }
     if (deadline->kind == APUS__DEADLINE_WAIT) {
         struct apus__wait *wait = apus_container_of(deadline, struct apus__wait, deadline);
         if (!(wait->process->flags & APUS__READY)) {
@@ -432,6 +451,8 @@ static void signal_arrive(struct apus__owner *here, struct apus_process *process
         signal_accept(here, process, message);
     } else if (message->kind == APUS__SPAWN) {
         apus__born(here, process, message);
+    } else if (message->kind == APUS__CIRCLE) {
+        apus__circle_arrive(here, process, message);
     } else {
         struct apus__signal signal = signal_of(message);
         signal_apply(here, process, &signal);

@@ -54,6 +54,9 @@ void apus__signal_send(struct apus__owner *here, apus_pid to, const struct apus_
 // What it means that `message` was meant for a process that is dead: a request fails, everything else is dropped. Frees it.
 void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *message);
 
+// Gives the envelope of a round to a process; frees it if that is dead (circle.h).
+void apus__signal_pass(struct apus__owner *here, apus_pid to, apus_message *round);
+
 // The owner has taken the link of a cell's notification from its inbox.
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process);
 

@@ -46,14 +46,20 @@ APUS_API int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type,
  *            a plain thread may be kept and released after the runtime has been stopped.
  * Errors:    -ETIMEDOUT no reply in time, and a late one will never be seen; -ESRCH there is no such process; -ECONNABORTED it
  *            ended before it replied: `*reply`, if asked for, is then an `apus_type_down` message with its reason, to be released;
- *            -EDEADLK a process called itself; -EMSGSIZE; -ENOBUFS as `apus_send`, or there was no memory to hand the reply to a
+ *            -EDEADLK a process called itself; -ELOOP it waited in a circle of calls, of which this one ends so: `*reply`, if asked
+ *            for, is a down message whose reason's text names the circle, "b <2.1> calls a <1.1> calls b <2.1>"; -EMSGSIZE; -ENOBUFS as `apus_send`, or there was no memory to hand the reply to a
  *            plain thread; -ESHUTDOWN also if the runtime is stopped meanwhile; -ECANCELED the calling process must end
  *            (APUS_SPAWN_UNWIND). On other errors `*reply` is NULL.
  * Ownership: the payload is taken, and its `drop` called in the end, whatever comes of the call; but not on -EINVAL, -EMSGSIZE,
  *            -EDEADLK, -ENOMEM and -EAGAIN, which change nothing.
+ * Circles:   of processes that wait in calls, up to 16, each with the request of the one before it unread, or in the callback that was
+ *            given it, or kept. Found within two milliseconds or so, whatever the time limits are; one call of the circle fails, the
+ *            last one that was made. A circle that is reported was one: at some moment each of them waited for the next. But that a
+ *            server has handed the way to reply to another process is not known: let it return from its callback before it calls.
  * Cost:      between processes on one scheduler: two messages and two stack switches, no locked instruction. From a plain thread:
- *            a wake-up in each direction.
- * OTP:       gen_server:call/3. */
+ *            a wake-up in each direction. A request to a process that waits in a call itself: at most once in a millisecond a signal
+ *            to whom that one waits for.
+ * OTP:       gen_server:call/3, which leaves circles to their time limits. */
 APUS_API int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                        apus_message **reply);
 

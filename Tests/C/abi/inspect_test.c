@@ -13,7 +13,7 @@ TEST(version, "apus_version is that of the headers")
 TEST(strerror, "apus_strerror says what each error of Apus means, for either sign")
 {
     static const int errors[] = {EINVAL, ESHUTDOWN, ENOMEM, ECHILD, EPERM, ESRCH, EALREADY, EAGAIN, EDEADLK, ETIMEDOUT, EEXIST,
-                                 ENOBUFS, EMSGSIZE, ERANGE, ENOENT, ECONNABORTED, EBADF, EBUSY, ENOSPC, EINPROGRESS};
+                                 ENOBUFS, EMSGSIZE, ERANGE, ENOENT, ECONNABORTED, EBADF, EBUSY, ENOSPC, EINPROGRESS, ELOOP};
     CHECK_STR(apus_strerror(-ESRCH), "no such process");
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         const char *text = apus_strerror(-errors[i]);
