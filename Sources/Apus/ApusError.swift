@@ -17,7 +17,8 @@ public struct ApusError: Error, Hashable, Sendable {
         public static let timeout = Code(ETIMEDOUT)
         /// The server ended before it replied; ``ApusError/reason`` says why.
         public static let exited = Code(ECONNABORTED)
-        /// The caller would wait for itself, directly or through others that wait.
+        /// The caller would wait for itself: directly, or through others that wait in calls. Then ``ApusError/detail`` names them all,
+        /// "b <2.1> calls a <1.1> calls b <2.1>".
         public static let deadlock = Code(EDEADLK)
         /// The mailbox is bounded, full, and refuses.
         public static let mailboxFull = Code(ENOBUFS)
@@ -61,7 +62,16 @@ public struct ApusError: Error, Hashable, Sendable {
     /// From a result of the core: a negative errno.
     @usableFromInline
     init(result: Int32, reason: ExitReason? = nil, detail: String? = nil) {
-        self.init(Code(result == -ENOSPC ? EAGAIN : -result), reason: reason, detail: detail)
+        self.init(ApusError.code(of: result), reason: reason, detail: detail)
+    }
+
+    @usableFromInline
+    static func code(of result: Int32) -> Code {
+        switch result {
+        case -ENOSPC: .limit
+        case -ELOOP: .deadlock
+        default: Code(-result)
+        }
     }
 
     /// The errno the core used.

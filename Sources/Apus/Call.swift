@@ -13,7 +13,8 @@ extension Context where Message: ~Copyable {
     ///   - timeout: nil waits for ever.
     ///   - message: makes the message around the way back.
     /// - Throws: ``ApusError/Code/timeout`` (a late reply is never seen), ``ApusError/Code/noproc``, ``ApusError/Code/exited`` with the
-    ///   reason, ``ApusError/Code/deadlock`` to itself, ``ApusError/Code/mailboxFull``, ``ApusError/Code/ending`` this process must end.
+    ///   reason, ``ApusError/Code/deadlock`` to itself, or in a circle of calls that wait for each other (found within milliseconds, and
+    ///   named in ``ApusError/detail``), ``ApusError/Code/mailboxFull``, ``ApusError/Code/ending`` this process must end.
     /// - Complexity: two messages and two switches of stacks. **OTP**: `gen_server:call/3`.
     @inlinable
     public func call<Asked: ~Copyable, Reply: ~Copyable>(
@@ -65,5 +66,6 @@ func callError(_ result: Int32, _ outcome: UnsafeMutablePointer<apus_message>?) 
     guard let outcome else { return ApusError(result: result) }
     defer { apus_message_release(outcome) }
     let down = apus_swift_payload(outcome).assumingMemoryBound(to: apus_down_message.self)
+    if result == -ELOOP { return ApusError(.deadlock, detail: String(cString: down.pointee.reason.text)) }
     return ApusError(result: result, reason: ExitReason(&down.pointee.reason))
 }
