@@ -12,7 +12,8 @@ enum { KNOWN = 16, CALLS_MAX = 400, STEPS_MAX = 20000 };
 static const apus_type types[2] = {{.name = "one"}, {.name = "two"}};
 static apus_pid pids[KNOWN];
 static apus_ref refs[KNOWN];
-static unsigned known_pids, known_refs;
+static apus_caller callers[KNOWN];
+static unsigned known_pids, known_refs, known_callers;
 static int calls;
 
 static void know_pid(apus_pid pid)
@@ -26,6 +27,11 @@ static void know_ref(apus_ref ref)
     refs[known_refs++ % KNOWN] = ref;
 }
 
+static void know_caller(apus_caller caller)
+{
+    callers[known_callers++ % KNOWN] = caller;
+}
+
 static apus_pid any_pid(void)
 {
     unsigned at = input_below(KNOWN + 2);
@@ -36,6 +42,13 @@ static apus_ref any_ref(void)
 {
     unsigned at = input_below(KNOWN + 2);
     return at < KNOWN ? refs[at] : at == KNOWN ? APUS_NO_REF : (apus_ref){input_word()};
+}
+
+// One that was made, for whoever asks, and perhaps used already; or that was not.
+static apus_caller any_caller(void)
+{
+    unsigned at = input_below(KNOWN + 2);
+    return at < KNOWN ? callers[at] : (apus_caller){any_pid(), any_ref()};
 }
 
 static const apus_type *any_type(void)
@@ -80,8 +93,14 @@ static apus_reason any_reason(void)
     return reason;
 }
 
+struct large_state {
+    apus_message *kept; // a message that may be answered, or released, later
+    char rest[292];
+};
+
 static int fuzz_init(apus_process *self, void *state, const void *argument);
-static int fuzz_handle(apus_process *self, void *state, apus_message *message);
+static int small_handle(apus_process *self, void *state, apus_message *message);
+static int large_handle(apus_process *self, void *state, apus_message *message);
 static void fuzz_body(apus_process *self, void *argument);
 static void fuzz_terminate(apus_process *self, void *state, const apus_reason *reason)
 {
@@ -89,8 +108,8 @@ static void fuzz_terminate(apus_process *self, void *state, const apus_reason *r
 }
 
 static const apus_behaviour behaviours[2] = {
-    {.name = "small", .handle = fuzz_handle},
-    {.name = "large", .state_size = 300, .init = fuzz_init, .handle = fuzz_handle, .terminate = fuzz_terminate},
+    {.name = "small", .handle = small_handle},
+    {.name = "large", .state_size = sizeof(struct large_state), .init = fuzz_init, .handle = large_handle, .terminate = fuzz_terminate},
 };
 
 static const apus_spawn_options *any_options(apus_ref *monitor)
@@ -134,7 +153,7 @@ static void call_anywhere(void)
     apus_ref ref = APUS_NO_REF;
     uint64_t left;
     char text[8];
-    switch (input_below(16)) {
+    switch (input_below(18)) {
     case 0:
     case 1:
         call_spawn();
@@ -188,6 +207,21 @@ static void call_anywhere(void)
         apus_runtime_info(input_below(8) ? &info : NULL);
         apus_topology(input_below(2) ? &cpu : NULL, input_below(2), NULL);
         apus_node_distance((int8_t)input_byte(), (int8_t)input_byte());
+        break;
+    }
+    case 15: {
+        apus_caller caller;
+        if (apus_caller_make(any_pid(), input_below(8) ? &caller : NULL) == 0)
+            know_caller(caller);
+        break;
+    }
+    case 16: {
+        const apus_system_limits limits = {.struct_size = input_below(8) ? sizeof limits : input_byte(),
+                                           .long_callback_ms = input_byte(),
+                                           .long_mailbox = input_below(8),
+                                           .many_restarts = input_below(8)};
+        apus_system_monitor(any_pid(), input_below(8) ? &limits : NULL);
+        apus_system_report((apus_system_event)input_below(5), any_pid(), any_time());
         break;
     }
     default: {
@@ -271,7 +305,7 @@ static int call_inside(apus_process *self)
     apus_process *me = input_below(16) ? self : NULL;
     apus_ref ref = APUS_NO_REF;
     apus_message *reply = NULL;
-    switch (input_below(20)) {
+    switch (input_below(23)) {
     case 0:
         apus_link(me, any_pid());
         break;
@@ -337,6 +371,20 @@ static int call_inside(apus_process *self)
         apus_process_info(any_pid(), any_time(), input_below(8) ? &info : NULL);
         break;
     }
+    case 19: {
+        apus_caller caller = any_caller();
+        if (apus_request_as(me, caller, any_pid(), any_type(), any_payload(), any_size(), any_time()) == 0)
+            know_ref(caller.ref);
+        break;
+    }
+    case 20:
+        if (apus_call_as(any_caller(), any_pid(), any_type(), any_payload(), any_size(), any_time(), input_below(2) ? &reply : NULL) == 0)
+            apus_message_release(reply);
+        break;
+    case 21:
+        if (me)
+            apus_argument_take(me);
+        break;
     default:
         call_supervisor(input_below(4) ? self : NULL);
     }
@@ -357,18 +405,39 @@ static int act(apus_process *self)
 
 static int fuzz_init(apus_process *self, void *state, const void *argument)
 {
+    struct large_state *large = state;
     (void)argument;
-    memset(state, 1, 300);
+    memset(large->rest, 1, sizeof large->rest);
     return act(self);
 }
 
-static int fuzz_handle(apus_process *self, void *state, apus_message *message)
+static void answer(const apus_message *request)
+{
+    unsigned how = input_below(8);
+    if (how < 2)
+        apus_reply(request, any_type(), any_payload(), any_size());
+    if (how > 1 && how < 4)
+        apus_reply_error(request, any_reason());
+}
+
+static int small_handle(apus_process *self, void *state, apus_message *message)
 {
     (void)state;
-    if (input_below(4) == 0)
-        apus_reply(message, any_type(), any_payload(), any_size());
+    answer(message);
     if (input_below(8) == 0)
         apus_message_keep(message);
+    return act(self);
+}
+
+static int large_handle(apus_process *self, void *state, apus_message *message)
+{
+    struct large_state *large = state;
+    answer(message);
+    if (large->kept) {
+        answer(large->kept);
+        apus_message_release(large->kept);
+    }
+    large->kept = input_below(4) == 0 && apus_message_keep(message) == 0 ? message : NULL;
     return act(self);
 }
 
@@ -383,10 +452,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input_data = data;
     input_left = size;
-    known_pids = known_refs = 0;
+    known_pids = known_refs = known_callers = 0;
     calls = 0;
     memset(pids, 0, sizeof pids);
     memset(refs, 0, sizeof refs);
+    memset(callers, 0, sizeof callers);
     const apus_options options = {.struct_size = sizeof options, .max_processes = 256, .max_timers = 256, .stack_size = 64 << 10};
     FUZZ_CHECK(apus_simulation_begin(&options, input_byte()) == 0);
     for (int i = 0; i < 3; i++)
