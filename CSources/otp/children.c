@@ -178,8 +178,7 @@ void apus__child_set_stopped(struct apus__children *children, struct apus__child
 
 uint64_t apus__child_issue_ticket(struct apus__children *children, struct apus__child *child)
 {
-    assert(child->state == APUS__CHILD_RESTARTING);
-    child_forget_ticket(children, child);
+    assert(child->state == APUS__CHILD_RESTARTING && child->by_ticket.key == 0);
     child->by_ticket.key = ++children->last_ticket;
     apus__keymap_insert(&children->by_ticket, &child->by_ticket);
     return child->by_ticket.key;

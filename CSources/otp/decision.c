@@ -222,7 +222,6 @@ static struct apus__action decision_start_failed(struct apus__decision *decision
         return apus__decision_reply(decision, event->status, APUS_NOBODY);
     default:
         assert(decision->plan.goal == APUS__GOAL_INIT);
-        apus__child_set_stopped(&decision->children, child);
         return apus__decision_end(decision, apus_reason_error(event->status, NULL), event->now_ms);
     }
 }
@@ -286,7 +285,6 @@ static struct apus__action decision_request(struct apus__decision *decision, con
 static struct apus__action decision_begin(struct apus__decision *decision)
 {
     struct apus__children *children = &decision->children;
-    decision->plan.goal = APUS__GOAL_INIT;
     if (children->first == NULL)
         return apus__decision_reply(decision, APUS_OK, APUS_NOBODY);
     return decision_start_range(decision, APUS__GOAL_INIT, children->first, children->last);

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Tests/mutation/mutate.py BUILD [COUNT] [SEED] - changes the core in one place at a time, to see that a test notices.
+"""Tests/mutation/mutate.py BUILD [COUNT [SEED] | FILE[:LINE]...] - changes the core in one place at a time, to see that a test notices.
 
 The supervisor's decisions, and the signals and bounds of the mailbox, are changed as a slip of the pen would: a comparison turned
 round, a condition denied, a step left out, one more or less. Each mutant is compiled, linked with the tests that should notice, and
 runs them; those that no test notices are shown, and are failures unless Tests/mutation/survivors.txt says why they change nothing.
-COUNT mutants are drawn by SEED; without COUNT all are tried. BUILD is build/release, built. The last line is "N passed, N failed".
+COUNT mutants are drawn by SEED, or those of the files and lines that are named; else all are tried. BUILD is build/release, built. The last line is "N passed, N failed".
 """
 import os, random, re, subprocess, sys, tempfile
 
-SUPERVISOR = ["unit/supervisor_core_test", "play"]
+SUPERVISOR = ["unit/supervisor_core_test", "unit/intensity_test", "play", "conformance/supervisor_test"]
 MAILBOX = ["play", "conformance/link_test", "conformance/monitor_test", "conformance/exit_test", "conformance/mailbox_test",
            "conformance/request_test", "abi/start_test"]
 FILES = {
     "CSources/otp/decision.c": SUPERVISOR, "CSources/otp/decision_stop.c": SUPERVISOR, "CSources/otp/intensity.c": SUPERVISOR,
-    "CSources/otp/children.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
+    "CSources/otp/children.c": SUPERVISOR, "CSources/otp/strategy_dynamic.c": SUPERVISOR,
+    "CSources/otp/strategy_one_for_all.c": SUPERVISOR, "CSources/otp/strategy_one_for_one.c": SUPERVISOR,
+    "CSources/otp/strategy_rest_for_one.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
 }
 RULES = [
     (r" == ", " != "), (r" != ", " == "), (r" < ", " <= "), (r" <= ", " < "), (r" > ", " >= "), (r" >= ", " > "), (r" && ", " || "),
@@ -26,19 +28,22 @@ LIBS = "-lurcu-memb -lurcu-cds -lurcu-common -lnuma -pthread -lm".split()
 
 
 def mutants(path):
-    """(path, line number, the new line) for each place where a rule applies; comments, declarations and assertions are left alone."""
-    inside = False
+    """(path, line number, the line, the new line) for each place where a rule applies; comments, declarations, assertions and the functions that
+    check invariants for the tests are left alone."""
+    inside, head = False, ""
     for number, line in enumerate(open(path).read().split("\n")):
         if line.startswith("{"):
-            inside = True
+            inside = "_is_valid(" not in head
+        elif line[:1].isalpha():
+            head = line
         elif line.startswith("}"):
             inside = False
-        if not inside or line.strip().startswith("//") or "apus_check" in line or "apus_debug" in line or "likely" in line:
+        if not inside or line.strip().startswith("//") or re.search(r"\b(apus_check|apus_debug\w*|assert)\(|likely", line):
             continue
         for pattern, replacement in RULES:
             changed = re.sub(pattern, replacement, line, count=1)
             if changed != line:
-                yield path, number, changed
+                yield path, number, line, changed
 
 
 def build(target, objects, out, build_folder):
@@ -59,7 +64,7 @@ def notices(target, binary, reference):
 
 def try_mutant(mutant, work, build_folder, reference):
     """killed by which test, "stillborn" (does not compile), or None."""
-    path, number, changed = mutant
+    path, number, _, changed = mutant
     lines = open(path).read().split("\n")
     lines[number] = changed
     source, object_file = f"{work}/{os.path.basename(path)}", f"{work}/mutant.o"
@@ -77,10 +82,12 @@ def main():
     build_folder = sys.argv[1]
     chosen = [m for path in FILES for m in mutants(path)]
     total = len(chosen)
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 2 and not sys.argv[2].isdigit():
+        chosen = [m for m in chosen if m[0] in sys.argv[2:] or f"{m[0]}:{m[1] + 1}" in sys.argv[2:]]
+    elif len(sys.argv) > 2:
         random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1).shuffle(chosen)
         chosen = chosen[:int(sys.argv[2])]
-    explained = [line.split(" | ")[:2] for line in open("Tests/mutation/survivors.txt") if " | " in line and line[0] != "#"]
+    explained = [line.split(" | ")[:3] for line in open("Tests/mutation/survivors.txt") if " | " in line and line[0] != "#"]
     killed = stillborn = known = 0
     survivors = []
     with tempfile.TemporaryDirectory() as work:
@@ -93,11 +100,11 @@ def main():
                 stillborn += 1
             elif by:
                 killed += 1
-            elif [mutant[0], mutant[2].strip()] in explained:
+            elif [mutant[0], mutant[2].strip(), mutant[3].strip()] in explained:
                 known += 1
             else:
                 survivors.append(mutant)
-                print(f"FAIL not noticed: {mutant[0]}:{mutant[1] + 1}: {mutant[2].strip()}", flush=True)
+                print(f"FAIL not noticed: {mutant[0]}:{mutant[1] + 1} | {mutant[2].strip()} | {mutant[3].strip()}", flush=True)
     print(f"{len(chosen)} of {total} mutants: {killed} noticed, {known} change nothing, {stillborn} do not compile, {len(survivors)} not noticed")
     print(f"{killed + known} passed, {len(survivors)} failed")
     sys.exit(1 if survivors else 0)

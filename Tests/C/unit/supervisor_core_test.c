@@ -98,7 +98,9 @@ static struct world *world_new(apus_supervisor_spec spec)
     world->last_pid = 100;
     world->now_ms = 1000;
     apus__store_init(&world->store, world_source, NULL);
+    memset(&world->decision, 0xa5, sizeof world->decision); // whatever was there before
     apus__decision_init(&world->decision, &spec, world->parent, 42, &world->store);
+    CHECK_EQ(world->decision.phase, APUS__PHASE_IDLE);
     return world;
 }
 
@@ -127,6 +129,7 @@ static struct actor *actor_new(struct world *world, const char *id, apus_restart
 static struct actor *actor_add(struct world *world, const char *id, apus_restart restart)
 {
     struct actor *actor = actor_new(world, id, restart);
+    actor->child.next = &actor->child; // whatever was there before
     apus__children_append(&world->decision.children, &actor->child);
     return actor;
 }
@@ -215,12 +218,25 @@ static void world_end(struct world *world)
 
 static void world_random_deaths(struct world *world);
 
+// The table at the head of decision.h.
+static void world_check_phase(const struct world *world, enum apus__action_kind action)
+{
+    static const enum apus__phase phases[] = {
+        [APUS__ACTION_WAIT] = APUS__PHASE_IDLE,           [APUS__ACTION_START] = APUS__PHASE_STARTING,
+        [APUS__ACTION_SHUTDOWN] = APUS__PHASE_SIGNALLING, [APUS__ACTION_KILL] = APUS__PHASE_SIGNALLING,
+        [APUS__ACTION_AWAIT] = APUS__PHASE_AWAITING,      [APUS__ACTION_ARM] = APUS__PHASE_ARMING,
+        [APUS__ACTION_REPLY] = APUS__PHASE_REPLYING,      [APUS__ACTION_END] = APUS__PHASE_ENDED,
+    };
+    CHECK_EQ(world->decision.phase, phases[action]);
+}
+
 // Gives an event and performs what comes of it, until there is nothing more to do.
 static void world_run(struct world *world, struct apus__event event)
 {
     for (;;) {
         event.now_ms = world->now_ms;
         struct apus__action action = apus__decision_step(&world->decision, &event);
+        world_check_phase(world, action.kind);
         if (world->chance == NULL || action.kind == APUS__ACTION_WAIT || action.kind == APUS__ACTION_AWAIT)
             CHECK(apus__decision_is_valid(&world->decision));
         struct actor *actor = (struct actor *)action.child;
@@ -568,6 +584,42 @@ TEST(R46_timeout, "R46: a timeout means shutdown first, kill after the time")
     CHECK_TRACE(world, "+a +b =0 -b @1300 xb b. -a a. END:shutdown");
 }
 
+TEST(R46_own_times, "R46: each child has its own time from when it is told")
+{
+    struct world *world = world_of(APUS_ONE_FOR_ONE, 1);
+    actor_add(world, "a", APUS_PERMANENT)->resists = true;
+    actor_add(world, "b", APUS_PERMANENT)->child.shutdown_ms = 400; // it is gone before
+    begin(world);
+    stop(world, APUS_REASON_SHUTDOWN);
+    CHECK_TRACE(world, "+a +b =0 -b b. -a @6000 xa a. END:shutdown");
+}
+
+static struct apus__action step(struct world *world, enum apus__event_kind kind, uint64_t later_ms)
+{
+    world->now_ms += later_ms;
+    struct apus__event event = {.kind = kind, .pid = world->parent, .now_ms = world->now_ms,
+                                .reason = apus_reason_of(APUS_REASON_SHUTDOWN)};
+    return apus__decision_step(&world->decision, &event);
+}
+
+TEST(R46_killed_once, "R46: one that takes its time to end by a kill is not killed again when another's time is up")
+{
+    struct world *world = world_of(APUS_DYNAMIC, 1);
+    actor_add(world, "a", APUS_PERMANENT)->child.shutdown_ms = 100;
+    actor_add(world, "b", APUS_PERMANENT)->child.shutdown_ms = 200;
+    begin(world);
+    CHECK_EQ(step(world, APUS__EVENT_EXIT, 0).kind, APUS__ACTION_SHUTDOWN);
+    CHECK_EQ(step(world, APUS__EVENT_DONE, 0).kind, APUS__ACTION_SHUTDOWN);
+    CHECK_EQ(step(world, APUS__EVENT_DONE, 0).at_ms, world->now_ms + 100);
+    struct apus__action action = step(world, APUS__EVENT_DEADLINE, 100);
+    CHECK(action.kind == APUS__ACTION_KILL && action.child == &actor_of(world, "a")->child);
+    CHECK_EQ(step(world, APUS__EVENT_DONE, 0).at_ms, world->now_ms + 100);
+    action = step(world, APUS__EVENT_DEADLINE, 100);
+    CHECK(action.kind == APUS__ACTION_KILL && action.child == &actor_of(world, "b")->child);
+    action = step(world, APUS__EVENT_DONE, 0);
+    CHECK(action.kind == APUS__ACTION_AWAIT && action.at_ms == APUS_INFINITY);
+}
+
 TEST(R46_infinity, "R46: infinity has no deadline")
 {
     struct world *world = world_of(APUS_ONE_FOR_ONE, 1);
@@ -595,6 +647,7 @@ TEST(R47_retry, "R47: a restart that fails is tried again, and each try counts")
 TEST(R47_retry_succeeds, "R47: requests get in between two tries")
 {
     struct world *world = three(APUS_ONE_FOR_ONE, 3);
+    CHECK_EQ(actor_of(world, "b")->child.restarts, 0);
     actor_of(world, "b")->fails = 1;
     dies(world, "b", APUS_REASON_ERROR);
     CHECK_EQ(request(world, APUS__EVENT_RESTART, "b"), -EINPROGRESS);
@@ -913,6 +966,7 @@ TEST(R55_backoff, "R55: a restart waits for its backoff, which grows up to its m
     apus_backoff backoff = {.initial_ms = 100, .factor = 3, .maximum_ms = 500, .reset_ms = 2000};
     actor_add(world, "a", APUS_PERMANENT)->child.backoff = &backoff;
     begin(world);
+    clock_on(world, 10000);
     dies(world, "a", APUS_REASON_ERROR);
     CHECK_TRACE(world, "+a =0 ~a:100");
     clock_on(world, 99);
@@ -925,6 +979,23 @@ TEST(R55_backoff, "R55: a restart waits for its backoff, which grows up to its m
     CHECK_TRACE(world, "~a:300 +a! ~a:500 +a! ~a:500 +a");
     dies(world, "a", APUS_REASON_ERROR);
     CHECK_TRACE(world, "~a:100");
+}
+
+TEST(R55_jitter, "R55: jitter takes a share off each delay, not the same each time")
+{
+    struct world *world = world_of(APUS_ONE_FOR_ONE, 99);
+    const apus_backoff backoff = {.initial_ms = 1000, .factor = 1, .jitter = 0.5};
+    actor_add(world, "a", APUS_PERMANENT)->child.backoff = &backoff;
+    begin(world);
+    uint64_t least = 1000, most = 0;
+    for (int i = 0; i < 20; i++) {
+        dies(world, "a", APUS_REASON_ERROR);
+        uint64_t delay = world->timers[0].at_ms - world->now_ms;
+        least = delay < least ? delay : least;
+        most = delay > most ? delay : most;
+        clock_on(world, delay);
+    }
+    CHECK(least > 500 && least < most && most <= 1000);
 }
 
 TEST(R55_backoff_all, "R55: with a backoff the siblings of one_for_all are stopped before the wait")
@@ -1047,6 +1118,21 @@ TEST(many, "tables and lists hold 100,000 children, each found by id and pid")
     }
     CHECK(apus__children_is_valid(&children));
     CHECK_EQ(children.count, 50000);
+}
+
+TEST(same_hash, "two ids with the same hash are two children")
+{
+    static const char *const ids[2] = {"7mohtcOFVz", "c1E51sSEyx"};
+    struct apus__child child[2] = {{.id = ids[0]}, {.id = ids[1]}};
+    struct apus__store store;
+    struct apus__children children;
+    apus__store_init(&store, world_source, NULL);
+    apus__children_init(&children, &store);
+    for (int i = 0; i < 2; i++)
+        apus__children_append(&children, &child[i]);
+    CHECK_EQ(child[0].by_id.key, child[1].by_id.key);
+    for (int i = 0; i < 2; i++)
+        CHECK(apus__children_find_id(&children, ids[i]) == &child[i]);
 }
 
 // Random runs ---------------------------------------------------------------------------------------------------------------------
