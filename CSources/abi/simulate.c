@@ -5,7 +5,9 @@
 //             shorter     put 0 in place of a piece of the script, half of it first, then quarters, down to single ones, and keep what
 //                         still fails in the same way.
 //             explore     from each run, each place after its last deviation where another choice was possible gives a new run.
-//                         A place with one choice only is none (choice.c), which is what partial orders would save most of here.
+//                         A place with one choice only is none (choice.c). Idle slots sleep in the plain run, as on real cores, and
+//                         so are given work: one deviation shows what took four where they stayed awake. No partial orders: what a
+//                         turn reads of other slots' processes (alive? named? full?) is not recorded, and would have to be.
 // Who:        one thread, the driver.
 // Freed:      what a study holds goes with it.
 #include "abi/enter.h"

@@ -1,10 +1,10 @@
 // scheduler/choice.h - what the simulator leaves to chance, as one sequence of numbers: drawn from a seed, or given.
 //
 // Idea:       wherever a run could go on in more than one way, the simulator asks for a number below the number of ways; 0 is always the
-//             plain one (stay with the slot, let everything arrive, disturb nobody). The answers, in order, are the run: the same
-//             answers give the same run. So a seed is only one way to make them up. A script gives the first ones and 0 for the
-//             rest; a failing run is made shorter by putting 0 where it still fails; and all runs that leave the plain one in few places
-//             can be gone through (abi/simulate.c).
+//             plain one (stay with the slot, let everything arrive, sleep when there is nothing to do, disturb nobody). The answers, in
+//             order, are the run: the same answers give the same run. So a seed is only one way to make them up. A script gives the
+//             first ones and 0 for the rest; a failing run is made shorter by putting 0 where it still fails; and all runs that leave
+//             the plain one in few places can be gone through (abi/simulate.c).
 // Who:        one thread.
 #ifndef APUS_SCHEDULER_CHOICE_H
 #define APUS_SCHEDULER_CHOICE_H

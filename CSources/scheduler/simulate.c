@@ -3,8 +3,8 @@
 // A step enters a slot with the event LEAVE set, so that its loop leaves after one turn, or when the process of this turn waits. What
 // the slots' own loop does between turns is done here instead: going to sleep, and waking.
 //
-// Sleep:      a slot that has nothing to do may be put to sleep as slot_sleep() would: its inbox is parked, and it counts in
-//             `machine.parked`, so that another slot with work to spare claims it and gives. It wakes when it is chosen.
+// Sleep:      a slot that has nothing to do is put to sleep as slot_sleep() would: its inbox is parked, and it counts in `machine.parked`,
+//             so that another slot with work to spare claims it and gives. It wakes when it is chosen. Now and then it stays awake.
 // Arrival:    a slot looks into its inbox at the beginning of a turn. What others push while it runs falls behind that look; here
 //             nothing else happens during a turn, so now and then what has arrived is kept from it instead.
 // Clock:      each step takes up to STEP_NS_MAX of virtual time, so that time-outs fall among what they race with; it starts at
@@ -143,6 +143,13 @@ static void slot_fall_asleep(struct apus__slot *slot)
     apus_check(apus__inbox_park(&slot->owner.inbox));
 }
 
+// A slot that has nothing to do falls asleep, which is when others give it work, or stays awake for now.
+static void slot_rest(struct apus__slot *slot)
+{
+    if (!slot_can_run(slot) && choose(APUS__CHOICE_SLEEP, 2, APUS__ODDS_EVEN) == 0)
+        slot_fall_asleep(slot);
+}
+
 static void slot_wake_up(struct apus__slot *slot)
 {
     simulated(slot)->is_asleep = false;
@@ -193,8 +200,7 @@ static void slot_take_turn(struct apus__slot *slot)
     slot_enter_for_turn(slot);
     inbox_put_back(&slot->owner.inbox, kept);
     simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
-    if (!slot_can_run(slot) && choose(APUS__CHOICE_SLEEP, 2, APUS__ODDS_EVEN))
-        slot_fall_asleep(slot);
+    slot_rest(slot);
     simulation_place();
 }
 
@@ -376,8 +382,7 @@ int apus__simulation_begin_with(const apus_options *options, struct apus__choice
     apus__context_adopt(&simulation.native);
     for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
         apus__machine.slots[i]->owner.is_simulated = true;
-        if (choose(APUS__CHOICE_SLEEP, 2, APUS__ODDS_EVEN))
-            slot_fall_asleep(apus__machine.slots[i]);
+        slot_rest(apus__machine.slots[i]);
     }
     apus__world.watch = simulation_watch;
     apus__world.unwatch = simulation_unwatch;

@@ -83,6 +83,12 @@ static const char *check_order(void *context, apus_simulation_moment moment)
     return moment == APUS_SIMULATION_QUIET && last_seen != 1 ? "the first sender was the last" : NULL;
 }
 
+static const char *check_reverse(void *context, apus_simulation_moment moment)
+{
+    (void)context;
+    return moment == APUS_SIMULATION_QUIET && last_seen != 0 ? "the second sender was the last" : NULL;
+}
+
 static const char *check_count(void *context, apus_simulation_moment moment)
 {
     (void)context;
@@ -121,7 +127,7 @@ TEST(sound, "where there is no bug no seed finds one")
 
 TEST(explored, "all runs within a bound: the bug is found with the fewest deviations, and none is found where there is none")
 {
-    apus_simulation simulation = simulation_of(begin_order, check_order);
+    apus_simulation simulation = simulation_of(begin_order, check_reverse);
     apus_simulation_result result = {.struct_size = sizeof result};
     simulation.schedulers = 2;
     CHECK_EQ(apus_simulate_explore(&simulation, 4, 100000, &result), 1);
@@ -135,6 +141,52 @@ TEST(explored, "all runs within a bound: the bug is found with the fewest deviat
     CHECK(result.is_complete && result.runs > 10);
     CHECK_EQ(apus_simulate_explore(&simulation, 3, 10, &result), 0);
     CHECK(!result.is_complete);
+}
+
+// The orders in which the receiver has got its messages, as numbers with a digit for each.
+static long orders[100], order_now;
+static int order_count;
+
+static int journal_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    order_now = order_now * 10 + 1 + *(int *)apus_message_payload(message);
+    return APUS_OK;
+}
+
+static int begin_journal(void *context)
+{
+    static const apus_behaviour journal = {.name = "journal", .handle = journal_handle};
+    (void)context;
+    struct sender sender;
+    order_now = 0;
+    CHECK_EQ(apus_spawn(&journal, NULL, 0, NULL, &sender.to), 0);
+    for (sender.number = 0; sender.number < 2; sender.number++)
+        CHECK_EQ(apus_spawn_blocking(sender_body, &sender, sizeof sender, NULL, NULL), 0);
+    return 0;
+}
+
+static const char *check_journal(void *context, apus_simulation_moment moment)
+{
+    (void)context;
+    if (moment != APUS_SIMULATION_QUIET)
+        return NULL;
+    for (int i = 0; i < order_count; i++)
+        if (orders[i] == order_now)
+            return NULL;
+    CHECK(order_count < 100);
+    orders[order_count++] = order_now;
+    return NULL;
+}
+
+TEST(explored_orders, "one deviation from the plain run, where idle schedulers have their share of the work, shows several orders")
+{
+    apus_simulation simulation = simulation_of(begin_journal, check_journal);
+    apus_simulation_result result = {.struct_size = sizeof result};
+    simulation.schedulers = 2;
+    CHECK_EQ(apus_simulate_explore(&simulation, 1, 1000, &result), 0);
+    CHECK(result.is_complete && result.runs < 100);
+    CHECK(order_count >= 3);
 }
 
 // What is disturbed.
