@@ -50,7 +50,7 @@ let package = Package(
         // Small programs, one idea each; Tests/swift.sh runs them and compares what they print.
         .example("Hello"), .example("Chat"), .example("RateLimiter"), .example("JobQueue"), .example("CrashingTree"),
         .example("WordCount"), .example("Survivor"),
-        .target(name: "ApusTesting", dependencies: ["Apus"]),
+        .target(name: "ApusTesting", dependencies: ["Apus", "CApus", "CApusSwift"]),
         // Plays the scenarios that are compared with Erlang/OTP (Tests/otp).
         .executableTarget(name: "PlayOTP", dependencies: ["Apus", "CApus"], path: "Tests/otp/swift"),
         .target(
@@ -79,7 +79,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "Apus", "ApusTesting", "ApusLogging", "ApusMetrics", "ApusServiceLifecycle", "ApusCommand",
+                "Apus", "CApus", "ApusTesting", "ApusLogging", "ApusMetrics", "ApusServiceLifecycle", "ApusCommand",
                 .product(name: "InMemoryLogging", package: "swift-log", condition: .when(traits: ["Logging"])),
                 .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
             ],

@@ -89,6 +89,6 @@ extension ApusError: CustomStringConvertible {
 
 /// Throws if a result of the core is an error.
 @inlinable @inline(__always)
-func check(_ result: Int32) throws(ApusError) {
+package func check(_ result: Int32) throws(ApusError) {
     if result < 0 { throw ApusError(result: result) }
 }

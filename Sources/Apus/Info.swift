@@ -146,7 +146,7 @@ enum SystemTypes {
     nonisolated(unsafe) static let timeout = apus_swift_system_type(APUS_SWIFT_TIMEOUT)
     nonisolated(unsafe) static let io = apus_swift_system_type(APUS_SWIFT_IO)
     nonisolated(unsafe) static let started = apus_swift_system_type(APUS_SWIFT_STARTED)
-
+    nonisolated(unsafe) static let system = apus_swift_system_type(APUS_SWIFT_SYSTEM)
 }
 
 /// What a descriptor can be ready for.

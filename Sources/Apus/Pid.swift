@@ -41,10 +41,10 @@ public struct Pid<Message: ~Copyable>: Sendable, Hashable {
 public struct AnyPid: Sendable, Hashable {
     @usableFromInline let id: UInt64
 
-    @inlinable init(_ pid: apus_pid) { id = pid.id }
+    @inlinable package init(_ pid: apus_pid) { id = pid.id }
     @inlinable public init<Message: ~Copyable>(_ pid: Pid<Message>) { id = pid.id }
 
-    @inlinable var c: apus_pid { apus_pid(id: id) }
+    @inlinable package var c: apus_pid { apus_pid(id: id) }
 
     /// Sends a message of any type. One that the process does not handle arrives as ``Info``. As ``Pid/send(_:)`` otherwise.
     @inlinable @discardableResult

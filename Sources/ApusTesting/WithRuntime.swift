@@ -1,5 +1,4 @@
 import Apus
-import Synchronization
 
 /// Runs `body` with a runtime of its own, and checks that nothing is left when that has stopped: no process, no timer, no block in use.
 ///
@@ -35,10 +34,7 @@ public func withRuntime<Result: Sendable>(
         throw error
     }
     try Runtime.stop()
-    let info = try Runtime.info()
-    let left = LeftBehind(
-        processes: info.processes, timers: info.timers, blocksInUse: info.blocksInUse, stacksParked: info.stacksParked)
-    guard left.isNothing else { throw left }
+    try LeftBehind.check()
     return result
 }
 
@@ -50,7 +46,13 @@ public struct LeftBehind: Error, Hashable, Sendable, CustomStringConvertible {
     public var blocksInUse: Int
     public var stacksParked: Int
 
-    var isNothing: Bool { processes == 0 && timers == 0 && blocksInUse == 0 && stacksParked == 0 }
+    /// Throws if the runtime that was stopped last has left anything.
+    static func check() throws {
+        let info = try Runtime.info()
+        let left = LeftBehind(
+            processes: info.processes, timers: info.timers, blocksInUse: info.blocksInUse, stacksParked: info.stacksParked)
+        guard left == LeftBehind(processes: 0, timers: 0, blocksInUse: 0, stacksParked: 0) else { throw left }
+    }
 
     public var description: String {
         "left behind: \(processes) processes, \(timers) timers, \(blocksInUse) blocks, \(stacksParked) stacks"
@@ -64,40 +66,4 @@ public struct LeftBehind: Error, Hashable, Sendable, CustomStringConvertible {
 /// **OTP**: `ExUnit`'s `start_supervised/2`.
 public nonisolated(nonsending) func startSupervised(@ChildBuilder children: () -> [Child]) async throws(ApusError) -> Supervisor {
     try await Supervisor.start(intensity: 0, children: children)
-}
-
-private let theRuntime = AsyncLock()
-
-/// A lock that suspends tasks instead of blocking threads; first come, first served.
-private final class AsyncLock: Sendable {
-    private struct State {
-        var isLocked = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-    private let state = Mutex(State())
-
-    func lock() async {
-        await withCheckedContinuation { continuation in
-            let isFree = state.withLock { state in
-                if state.isLocked {
-                    state.waiting.append(continuation)
-                    return false
-                }
-                state.isLocked = true
-                return true
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    func unlock() {
-        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            if state.waiting.isEmpty {
-                state.isLocked = false
-                return nil
-            }
-            return state.waiting.removeFirst()
-        }
-        next?.resume()
-    }
 }

@@ -161,6 +161,7 @@ const apus_type *apus_swift_system_type(long which)
     static const apus_type *const types[] = {
         [APUS_SWIFT_EXIT] = &apus_type_exit, [APUS_SWIFT_DOWN] = &apus_type_down, [APUS_SWIFT_TIMEOUT] = &apus_type_timeout,
         [APUS_SWIFT_IO] = &apus_type_io,     [APUS_SWIFT_STARTED] = &apus_type_started,
+        [APUS_SWIFT_SYSTEM] = &apus_type_system,
     };
     return types[which];
 }

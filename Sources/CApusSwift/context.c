@@ -137,7 +137,7 @@ void apus_swift_learn_task(void)
 
 // --- The hooks ------------------------------------------------------------------------------------------------------------------
 
-static void leave(void *context)
+void apus_swift_leave(void *context)
 {
     struct saved *saved = context;
     memset(saved, 0, sizeof *saved);
@@ -152,7 +152,7 @@ static void leave(void *context)
     *executor = NULL;
 }
 
-static void enter(void *context)
+void apus_swift_enter(void *context)
 {
     struct saved *saved = context;
     swift_task_enterThreadLocalContext(saved->accesses);
@@ -165,6 +165,6 @@ static void enter(void *context)
 
 void apus_swift_install_hooks(void)
 {
-    static const apus_hooks hooks = {.struct_size = sizeof hooks, .leave = leave, .enter = enter};
+    static const apus_hooks hooks = {.struct_size = sizeof hooks, .leave = apus_swift_leave, .enter = apus_swift_enter};
     apus_set_hooks(&hooks);
 }

@@ -1,4 +1,6 @@
 import Apus
+import ApusTesting
+import Synchronization
 import Testing
 
 extension AllTests { @Suite struct SupervisorTests {
@@ -37,5 +39,64 @@ extension AllTests { @Suite struct SupervisorTests {
         #expect(try tree.whichChildren().map(\.id) == ["hits", "rooms", "feed", "inner"])
         try tree.stop()
     } }
+
+    @Test("R54: a child that unlinks itself and dies is noticed all the same") func unlinked() async throws {
+        struct Loner: GenServer, Sendable {
+            enum Message: Sendable { case leave }
+            mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next {
+                if let parent = context.parent { context.unlink(parent) }
+                throw Failure(text: "alone")
+            }
+        }
+        try await withRuntime {
+            let tree = try await Supervisor.start { Child(Loner(), name: "loner") }
+            let first = try #require(Loner.at("loner").pid)
+            first.send(.leave)
+            try await inProcess { me in
+                let next = eventually(me, Loner.at("loner"), isNot: first)
+                #expect(next.isAlive)
+            }
+            try tree.stop()
+        }
+    }
+
+    @Test("R55: restarts with a backoff come later each time, in virtual time") func backoff() async throws {
+        let starts = Starts()
+        try await withSimulatedRuntime { runtime in
+            try spawnBlocking(of: Never.self) { me in
+                var child = Child(Flaky(starts: starts), name: "flaky")
+                child.backoff = Child.Backoff(initial: .seconds(10), factor: 3)
+                _ = try Supervisor.start(intensity: 10) { child }
+                _ = me.receiveInfo()
+            }
+            runtime.settle()
+            for (restart, delay) in [10, 30].enumerated() {
+                #expect(starts.count.load(ordering: .relaxed) == restart + 1)
+                Flaky.at("flaky").pid?.send(.fail)
+                runtime.settle()
+                runtime.pass(.seconds(delay - 1))
+                runtime.settle()
+                #expect(starts.count.load(ordering: .relaxed) == restart + 1)
+                runtime.pass(.seconds(2))
+                runtime.settle()
+                #expect(starts.count.load(ordering: .relaxed) == restart + 2)
+            }
+        }
+    }
+} }
+
+private final class Starts: Sendable {
+    let count = Atomic(0)
 }
+
+private struct Flaky: GenServer, Sendable {
+    enum Message: Sendable { case fail }
+    let starts: Starts
+
+    mutating func initialize(in context: borrowing Context<Message>) -> InitResult {
+        starts.count.add(1, ordering: .relaxed)
+        return .ok
+    }
+
+    mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next { throw Failure(text: "flaky") }
 }

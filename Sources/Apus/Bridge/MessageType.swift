@@ -20,6 +20,8 @@ func messageType<Message: ~Copyable>(of type: Message.Type) -> UnsafePointer<apu
 @usableFromInline @inline(never)
 func addMessageType<Message: ~Copyable>(_ type: Message.Type) -> UnsafePointer<apus_type> {
     let metadata = metadataAddress(of: type)
+    // Laid out as the core's own (Runtime+System.swift).
+    if metadata == metadataAddress(of: Runtime.SystemEvent.self) { return apus_swift_add_type(metadata, SystemTypes.system) }
     precondition(
         apus_swift_is_bitwise_takable(metadata),
         "a message cannot be a value with a weak reference in it (\(typeName(type))): put it into a class")

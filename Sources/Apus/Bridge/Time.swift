@@ -2,7 +2,7 @@ import CApusSwift
 
 /// Milliseconds as the core takes them: rounded up, so that nothing is early; nil is for ever, a negative time is none.
 @inlinable
-func milliseconds(_ duration: Duration?) -> UInt64 {
+package func milliseconds(_ duration: Duration?) -> UInt64 {
     guard let duration else { return apus_swift_infinity() }
     let (seconds, attoseconds) = duration.components
     guard seconds >= 0, attoseconds >= 0 else { return 0 }

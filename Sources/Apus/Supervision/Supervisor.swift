@@ -204,7 +204,7 @@ extension Supervisor.ChildInfo {
 }
 
 /// Runs `body` on a thread of its own and suspends the task meanwhile: for what waits and must not be inside a process.
-nonisolated(nonsending) func onPlainThread<Result: Sendable>(_ body: @escaping @Sendable () throws(ApusError) -> Result) async throws(ApusError) -> Result {
+package nonisolated(nonsending) func onPlainThread<Result: Sendable>(_ body: @escaping @Sendable () throws(ApusError) -> Result) async throws(ApusError) -> Result {
     let result = await withUnsafeContinuation { (continuation: UnsafeContinuation<Swift.Result<Result, ApusError>, Never>) in
         let work = Work { continuation.resume(returning: Swift.Result { () throws(ApusError) in try body() }) }
         var thread = pthread_t()

@@ -63,7 +63,8 @@ enum {
     APUS_SWIFT_DOWN,
     APUS_SWIFT_TIMEOUT,
     APUS_SWIFT_IO,
-    APUS_SWIFT_STARTED
+    APUS_SWIFT_STARTED,
+    APUS_SWIFT_SYSTEM
 };
 const apus_type *apus_swift_system_type(long which);
 
@@ -72,6 +73,11 @@ void apus_swift_keep(const void *_Nullable argument, size_t size);
 
 /* Takes along what belongs to the code that runs when a stack is set aside (context.c). Called once, before there is a Swift process. */
 void apus_swift_install_hooks(void);
+
+/* The two hooks, for a thread that is in a task and runs processes all the same: what belongs to the task is off the thread between them.
+ * APUS_HOOK_CONTEXT bytes, aligned to 16. */
+void apus_swift_leave(void *context);
+void apus_swift_enter(void *context);
 
 /* Learns where the runtime keeps the current task; called inside one. Cheap once it is known. */
 void apus_swift_learn_task(void);
