@@ -1,27 +1,34 @@
-// rcu/rcu.c - grace periods, and memory that is freed after them without a helper thread.
+// rcu/rcu.c - grace periods, and memory that is freed after them.
 //
-// Idea:       whoever defers pushes onto a stack. The one who finds that LIMIT objects have come together, and is outside a read
-//             section, takes the whole stack, waits for one grace period and frees it all: one wait for 64 objects.
-// Layout:     SHARDS stacks, each with a lock of its own; a thread keeps to the shard it was given when it registered, so that
-//             carriers do not fight over one cache line and mostly free what they deferred themselves, while it is in their cache.
-// Invariants: I1 objects are in one shard, or in the hands of the one thread that holds this shard's lock.  I2 the lock is held from
-//             the taking of a stack to the end of freeing it, so whoever has held the lock of a shard after a push knows that what
-//             was pushed has been freed, or is still on the stack.
-// Locks:      defer only tries the lock: if another thread is freeing this shard, the object waits for a later batch. Barrier waits
-//             for it. Nobody takes it inside a read section, so that a waiting thread never holds up a grace period.
-// Bound:      SHARDS * LIMIT objects wait when nobody defers, until the next one or a barrier. Objects that are deferred inside read
-//             sections alone wait for one that is deferred outside, or for a barrier.
-// Fork:       the child has no thread to miss, and uses nothing of this (Apus refuses to run there).
-// Dropped:    call_rcu: its thread is one more competitor for pinned cores, stays for ever if it is the default one, is missing in
-//             the child of a fork, and would free on one core what all cores defer.  A wait for each object: a grace period costs
-//             microseconds and an interrupt on every core.
+// Idea:       whoever defers pushes onto a stack. The one who finds that LIMIT objects have come together asks the reclaimer, a thread
+//             that takes all stacks, waits for one grace period and frees what it has taken. So no thread that defers ever waits for
+//             readers: one of them may be a thread of the program that a debugger has stopped in the middle of a call, or that a
+//             signal handler keeps there, and a scheduler must not stand still for it. Where there is no reclaimer (the simulator,
+//             which has one thread) whoever finds LIMIT objects outside a read section does its work, at once.
+// Layout:     SHARDS stacks; a thread keeps to the shard it was given when it registered, so that carriers do not fight over one cache
+//             line.
+// Invariants: I1 objects are in one shard, or in the hands of the one thread that holds the lock.  I2 the lock is held from the taking
+//             of the stacks to the end of freeing them, so whoever has held the lock after a push knows that what was pushed has been
+//             freed, or is still on its stack.
+// Locks:      the lock is the reclaimer's, and the barrier's, which waits for it; without a reclaimer defer only tries it. Nobody takes
+//             it inside a read section, so that a waiting thread never holds up a grace period.
+// Bound:      SHARDS * LIMIT objects wait when nobody defers, until somebody does or a barrier. While a read section lasts, all that is
+//             deferred meanwhile waits as well: a thread that is stopped inside one costs memory, up to 0.4 KB for each name that is
+//             given up, until it goes on; and the stop of the runtime waits for it.
+// Fork:       the child has no reclaimer, and uses nothing of this (Apus refuses to run there).
+// Dropped:    call_rcu: its thread stays for ever if it is the default one, and polls or wakes for each object.  The monitor as
+//             reclaimer: while it waits for a reader no scheduler is taken from a long callback.  Waiting where it is deferred: see
+//             above.  A wait for each object: a grace period costs microseconds and an interrupt on every core.
 // Ordering:   see rcu.h; ThreadSanitizer is told of it by two addresses: `before` is released by those who are about to wait and
 //             acquired by sections that start, `after` is released by sections that end and acquired by those who have waited.
 #include "rcu/rcu.h"
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "os/futex.h"
+#include "os/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 
@@ -30,13 +37,20 @@
 
 struct rcu_shard {
     apus_cache_aligned _Atomic(struct apus__rcu_head *) top;
-    _Atomic unsigned count; // about how many are on the stack; a lost update delays a batch by one object
-    pthread_mutex_t lock;
+    _Atomic unsigned count; // about how many are on the stack: a lost update makes a batch smaller or larger
 };
 
-static struct rcu_shard rcu_shards[RCU_SHARDS] = {[0 ... RCU_SHARDS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
-static _Atomic unsigned rcu_threads;      // threads registered so far; deals out the shards
+static struct rcu_shard rcu_shards[RCU_SHARDS];
+static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic unsigned rcu_threads; // threads registered so far; deals out the shards
 static _Thread_local unsigned rcu_shard_index;
+
+static struct {
+    pthread_t thread;
+    _Atomic bool is_up;
+    _Atomic bool quits;
+    _Atomic uint32_t is_asked; // futex
+} reclaimer;
 
 char apus__rcu_before, apus__rcu_after;
 
@@ -87,25 +101,83 @@ static void rcu_free_all(struct apus__rcu_head *head)
     }
 }
 
-// One grace period, then frees what is on the stack of a shard whose lock is held.
-static void rcu_flush(struct rcu_shard *shard)
+// One grace period, then frees what was on the stacks. The lock is held.
+static void rcu_flush(void)
 {
-    struct apus__rcu_head *batch = rcu_take(shard);
-    if (!batch)
+    struct apus__rcu_head *batches[RCU_SHARDS];
+    bool is_empty = true;
+    for (unsigned i = 0; i < RCU_SHARDS; i++) {
+        batches[i] = rcu_take(&rcu_shards[i]);
+        is_empty = is_empty && !batches[i];
+    }
+    if (is_empty)
         return;
     apus__rcu_synchronize();
-    rcu_free_all(batch);
+    for (unsigned i = 0; i < RCU_SHARDS; i++)
+        rcu_free_all(batches[i]);
 }
 
-// Frees what the shard holds if that has become much, unless another thread is at it or we are in a read section.
-static void rcu_tidy(struct rcu_shard *shard)
+// --- The reclaimer --------------------------------------------------------------------------------------------------------------
+
+static void reclaimer_ask(void)
 {
-    if (apus_likely(apus_load_relaxed(&shard->count) < RCU_LIMIT) || urcu_memb_read_ongoing())
+    // release: `quits`. Pairs with reclaimer_main(), which is awake, or has been woken, if it was asked before.
+    if (!apus_exchange_acq_rel(&reclaimer.is_asked, 1))
+        apus__futex_wake(&reclaimer.is_asked, 1);
+}
+
+static void *reclaimer_main(void *argument)
+{
+    apus__thread_name("apus-reclaimer");
+    for (;;) {
+        // acquire: `quits`. Pairs with reclaimer_ask(). Whoever asks from here on, for what is not taken below, is heard in the next round.
+        while (!apus_exchange_acquire(&reclaimer.is_asked, 0))
+            apus__futex_wait(&reclaimer.is_asked, 0, UINT64_MAX);
+        if (apus_load_relaxed(&reclaimer.quits))
+            return argument;
+        apus__rcu_barrier();
+    }
+}
+
+int apus__reclaimer_start(void)
+{
+    apus_store_relaxed(&reclaimer.quits, false);
+    apus_store_relaxed(&reclaimer.is_asked, 0);
+    if (pthread_create(&reclaimer.thread, NULL, reclaimer_main, NULL))
+        return -EAGAIN;
+    apus_store_relaxed(&reclaimer.is_up, true);
+    return 0;
+}
+
+void apus__reclaimer_stop(void)
+{
+    if (!apus_load_relaxed(&reclaimer.is_up))
         return;
-    if (pthread_mutex_trylock(&shard->lock) != 0)
-        return;
-    rcu_flush(shard);
-    pthread_mutex_unlock(&shard->lock);
+    apus_store_relaxed(&reclaimer.is_up, false);
+    apus_store_relaxed(&reclaimer.quits, true);
+    reclaimer_ask();
+    pthread_join(reclaimer.thread, NULL);
+}
+
+// --- Deferring ------------------------------------------------------------------------------------------------------------------
+
+apus_cold static void rcu_reclaim(void)
+{
+    // relaxed, both: whoever defers while the reclaimer comes or goes may do either; and an answer that is out of date only leaves the
+    // asking to the next object.
+    if (apus_load_relaxed(&reclaimer.is_up)) {
+        if (!apus_load_relaxed(&reclaimer.is_asked))
+            reclaimer_ask();
+    } else if (!urcu_memb_read_ongoing() && pthread_mutex_trylock(&rcu_lock) == 0) {
+        rcu_flush();
+        pthread_mutex_unlock(&rcu_lock);
+    }
+}
+
+void apus__rcu_tidy(void)
+{
+    if (apus_unlikely(apus_load_relaxed(&rcu_shards[rcu_shard_index].count) >= RCU_LIMIT))
+        rcu_reclaim();
 }
 
 void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_head *head))
@@ -115,22 +187,14 @@ void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_
     rcu_push(shard, head);
     // relaxed: a hint. Threads that share a shard may lose a count, which a locked instruction would cost more to keep.
     apus_bump_relaxed(&shard->count, 1);
-    rcu_tidy(shard);
+    apus__rcu_tidy();
 }
 
-void apus__rcu_tidy(void)
-{
-    rcu_tidy(&rcu_shards[rcu_shard_index]);
-}
-
-// A `free` function may defer again, but what it defers was not deferred before the call, so one round is enough. Each shard costs a
-// grace period only if it holds something.
+// A `free` function may defer again, but what it defers was not deferred before the call, so one round is enough.
 void apus__rcu_barrier(void)
 {
     apus_debug(!urcu_memb_read_ongoing());
-    for (unsigned i = 0; i < RCU_SHARDS; i++) {
-        pthread_mutex_lock(&rcu_shards[i].lock);
-        rcu_flush(&rcu_shards[i]);
-        pthread_mutex_unlock(&rcu_shards[i].lock);
-    }
+    pthread_mutex_lock(&rcu_lock);
+    rcu_flush();
+    pthread_mutex_unlock(&rcu_lock);
 }

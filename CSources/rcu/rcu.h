@@ -5,13 +5,14 @@
 //
 // Who:        register: once for each thread, before anything else here; unregister: before the thread ends, outside a section.
 //             read_lock, read_unlock: registered threads; sections nest; never wait, park a stack or leave by longjmp inside one.
-//             defer: registered threads, inside or outside a section.
+//             defer: registered threads, inside or outside a section; `free` functions too.
 //             synchronize, barrier: registered or not, never inside a section and never in a `free` function (they would wait for
 //             themselves).
 // Ordering:   what was done before synchronize (or defer) is seen by every section that starts after it returned (or after `free`
 //             was called); what a section read or wrote happens before a synchronize that had to wait for it returns.
-// Freed:      see rcu.c: deferred objects are freed by the threads that defer, in batches; no helper thread exists.
-// Progress:   sections are wait-free, defer is lock-free but for the one in 64 that waits for readers, synchronize blocks.
+// Freed:      see rcu.c: deferred objects are freed in batches by a thread that does nothing else, the reclaimer; where none is started,
+//             by the threads that defer.
+// Progress:   sections are wait-free; with a reclaimer defer is lock-free, without one each 64th waits for readers; synchronize blocks.
 #ifndef APUS_RCU_RCU_H
 #define APUS_RCU_RCU_H
 
@@ -62,15 +63,20 @@ apus_inline void apus__rcu_read_unlock(void)
 // Waits until every read section that is under way has ended.
 void apus__rcu_synchronize(void);
 
-// Calls `free(head)` after a grace period, on this or another thread that defers, outside every read section of that thread.
-// `free` may defer again. The object must be out of the reach of sections that start from now on.
+// Calls `free(head)` after a grace period, on the reclaimer, or on this or another thread that defers, outside every read section of that
+// thread. `free` may defer again. The object must be out of the reach of sections that start from now on.
 void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_head *head));
 
-// Frees what has been deferred and waits for a grace period, if that is much. Deferring does so by itself, but for threads that are
-// in a read section; somebody outside one calls this now and then. Cost: some comparisons, unless there is something to do.
+// Where there is no reclaimer: frees what has been deferred and waits for a grace period, if that is much. Deferring does so by itself,
+// but inside read sections; somebody outside one calls this now and then. Cost: a comparison, unless there is something to do.
 void apus__rcu_tidy(void);
 
 // Returns when everything deferred before the call has been freed.
 void apus__rcu_barrier(void);
+
+// Starts the reclaimer, after which nobody who defers waits for readers; stops it, leaving what is deferred by then to those who defer and
+// to barriers. By one thread, while nobody else defers; stop without a start is allowed. Errors: -EAGAIN.
+int apus__reclaimer_start(void);
+void apus__reclaimer_stop(void);
 
 #endif

@@ -129,7 +129,6 @@ struct apus__owner *apus__foreign_enter(int *error)
 void apus__foreign_leave(void)
 {
     apus__rcu_read_unlock();
-    apus__rcu_tidy();
 }
 
 void apus__foreign_retire_all(void)

@@ -407,6 +407,31 @@ static uint32_t runtime_detached_max(const apus_options *options)
     return options->detached_max ? options->detached_max : DEFAULT_DETACHED;
 }
 
+static int runtime_start_threads(const apus_options *options)
+{
+    struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
+    uint32_t more = runtime_detached_max(options) + apus__quarantine_most(options) + SPARES_MORE;
+    apus__report_start(options);
+    int result = apus__inject_fail(APUS__INJECT_THREAD) ? -EAGAIN : apus__reclaimer_start();
+    if (!result)
+        result = apus__carriers_start(apus__machine.slot_count, more, &placement);
+    if (!result)
+        result = apus__quarantine_start(options);
+    if (!result)
+        result = apus__monitor_start(runtime_rescue_ms(options), runtime_detached_max(options));
+    return result;
+}
+
+// Those that have been started. The reclaimer goes last: it is there for whoever may still defer.
+static void runtime_stop_threads(void)
+{
+    apus__poller_stop();
+    apus__monitor_stop();
+    apus__quarantine_stop();
+    apus__carriers_stop();
+    apus__reclaimer_stop();
+}
+
 int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus_process *process))
 {
     uint32_t stopped = APUS__WORLD_STOPPED;
@@ -421,21 +446,9 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
     apus__machine.has_membarrier = apus__membarrier_register() == 0;
     if (!result)
         result = apus__world_make(options, false);
-    if (!result) {
-        struct apus__placement placement = {&runtime.topology, runtime_binding(options)};
-        uint32_t more = runtime_detached_max(options) + apus__quarantine_most(options) + SPARES_MORE;
-        apus__report_start(options);
-        result = apus__carriers_start(apus__machine.slot_count, more, &placement);
-        if (!result && (result = apus__quarantine_start(options))) {
-            apus__quarantine_stop();
-            apus__carriers_stop();
-        }
-        if (!result && (result = apus__monitor_start(runtime_rescue_ms(options), runtime_detached_max(options)))) {
-            apus__quarantine_stop();
-            apus__carriers_stop();
-        }
-        if (result)
-            apus__world_unmake();
+    if (!result && (result = runtime_start_threads(options))) {
+        runtime_stop_threads();
+        apus__world_unmake();
     }
     // release: the world. Pairs with the acquire in apus__foreign_enter().
     apus_store_release(&apus__world.state, result ? APUS__WORLD_STOPPED : APUS__WORLD_RUNNING);
@@ -564,10 +577,7 @@ int apus__runtime_stop(uint64_t timeout_ms)
     // release: pairs with the acquire in apus__foreign_enter(); then nobody is inside any more.
     apus_store_release(&apus__world.state, APUS__WORLD_STARTING);
     apus__rcu_synchronize();
-    apus__poller_stop();
-    apus__monitor_stop();
-    apus__quarantine_stop();
-    apus__carriers_stop();
+    runtime_stop_threads();
     apus__world_unmake();
     apus_store_release(&apus__world.state, APUS__WORLD_STOPPED);
     return 0;

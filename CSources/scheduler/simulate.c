@@ -12,6 +12,7 @@
 #include "scheduler/simulate.h"
 
 #include "os/thread.h"
+#include "rcu/rcu.h"
 #include "scheduler/foreign.h"
 #include "scheduler/poller.h"
 #include "scheduler/runtime.h"
@@ -202,6 +203,7 @@ static void slot_take_turn(struct apus__slot *slot)
     simulated(slot)->was_busy = apus_load_relaxed(&slot->owner.counters.slices) != slices;
     slot_rest(slot);
     simulation_place();
+    apus__rcu_tidy();
 }
 
 bool apus__simulation_step(void)

@@ -88,7 +88,8 @@ APUS_API int apus_start(const apus_options *options);
  * process has ended and every thread of the runtime is gone. Then `apus_start` may be called again.
  * timeout_ms: how long processes may take to end by themselves; 0 kills at once; APUS_INFINITY waits for the slowest.
  * Threads:   any plain thread; from inside a process it is refused. While it runs, calls from other plain threads that would make
- *            something new fail with -ESHUTDOWN; calls that are waiting return -ESHUTDOWN.
+ *            something new fail with -ESHUTDOWN; calls that are waiting return -ESHUTDOWN. It waits for threads that are in the
+ *            middle of a call, whatever the time-out.
  * Errors:    -EDEADLK called from inside a process; -ESHUTDOWN not running, or being stopped by another thread; -ETIMEDOUT a
  *            process is inside a callback that has not returned 5 s after the kill: the runtime stays half stopped, call again.
  * OTP:       init:stop/0. */

@@ -221,7 +221,6 @@ TEST(forked, "in a fork every function answers -ECHILD, and the parent is not di
     stop_runtime();
 }
 
-#ifndef __SANITIZE_THREAD__ // which holds a signal back until the thread makes a system call
 static atomic_int caught, released;
 static atomic_bool may_end;
 
@@ -243,10 +242,8 @@ static void *send_until_end(void *argument)
     return NULL;
 }
 
-// The handler stops a thread wherever it is, in the middle of a call mostly: nothing it holds may be in the way of others. Names are
-// not given and taken away here: what is left of one is freed after a grace period, for which every 64th waits (rcu/rcu.c), also for
-// such a thread.
-TEST(signal_handler, "while a thread is held up by a signal handler inside a call, its neighbours send, look up, spawn, call, kill and join")
+// The handler stops a thread wherever it is, in the middle of a call mostly: nothing it holds may be in the way of others.
+TEST(signal_handler, "while a thread is held up by a signal handler inside a call, its neighbours send, name, spawn, call, kill and join")
 {
     enum { TIMES = 200 };
     struct sigaction action = {.sa_handler = hold_in_handler};
@@ -263,8 +260,9 @@ TEST(signal_handler, "while a thread is held up by a signal handler inside a cal
             usleep(10);
         apus_pid pid = spawn_puppet_with(true, NULL);
         CHECK_EQ(apus_send(target, &type_number, NULL, 0), 0);
-        CHECK_EQ(apus_whereis("neighbour", &found), 0);
-        CHECK(apus_pid_equal(found, target));
+        CHECK_EQ(apus_register("another", pid), 0);
+        CHECK_EQ(apus_whereis("another", &found), 0);
+        CHECK(apus_pid_equal(found, pid));
         settle(pid);
         CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
         CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
@@ -274,7 +272,47 @@ TEST(signal_handler, "while a thread is held up by a signal handler inside a cal
     CHECK_EQ(pthread_join(sender, NULL), 0);
     stop_runtime();
 }
-#endif
+
+static atomic_bool is_visiting, may_leave;
+
+static bool stay_in_visit(apus_pid pid, void *context)
+{
+    (void)pid, (void)context;
+    atomic_store(&is_visiting, true);
+    while (!atomic_load(&may_leave))
+        usleep(1000);
+    return false;
+}
+
+static void *visit_in_thread(void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_each_process(stay_in_visit, NULL), 1);
+    return NULL;
+}
+
+static void name_oneself_often(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(apus_register("often", apus_pid_of(self)), 0);
+        CHECK_EQ(apus_unregister("often"), 0);
+    }
+}
+
+TEST(held_call, "a process gives itself names and gives them up while a thread of the program stays in the middle of a call")
+{
+    pthread_t visitor;
+    start_runtime(1);
+    spawn_puppet_with(false, NULL);
+    CHECK_EQ(pthread_create(&visitor, NULL, visit_in_thread, NULL), 0);
+    while (!atomic_load(&is_visiting))
+        usleep(1000);
+    run_process(name_oneself_often, NULL, 0);
+    atomic_store(&may_leave, true);
+    CHECK_EQ(pthread_join(visitor, NULL), 0);
+    stop_runtime();
+}
 
 static atomic_bool is_stopping, may_stop;
 

@@ -303,6 +303,20 @@ TEST(reader, "what a reader holds is not freed until its section has ended")
     apus__rcu_unregister();
 }
 
+// Stays in a section until it is told to leave it.
+static void *holder_run(void *argument)
+{
+    (void)argument;
+    apus__rcu_register();
+    apus__rcu_read_lock();
+    apus_store_release(&reader_step, 1);
+    while (apus_load_acquire(&reader_step) == 1)
+        sched_yield();
+    apus__rcu_read_unlock();
+    apus__rcu_unregister();
+    return NULL;
+}
+
 // Readers follow a pointer that writers replace all the time.
 static _Atomic bool torture_over;
 
@@ -331,7 +345,7 @@ static void *torture_writer(void *argument)
     return NULL;
 }
 
-TEST(torture, "readers never see a freed object while writers replace it, and all are freed at the end")
+static void torture(void)
 {
     long rounds = test_scaled(100000);
     pthread_t readers[2], writers[2];
@@ -348,8 +362,55 @@ TEST(torture, "readers never see a freed object while writers replace it, and al
         CHECK_EQ(pthread_join(readers[i], NULL), 0);
     apus__rcu_barrier();
     CHECK_EQ(apus_load_relaxed(&freed), 2 * rounds);
-    check_alone();
     free(apus_load_relaxed(&shared));
+    apus__rcu_unregister();
+}
+
+TEST(torture, "readers never see a freed object while writers replace it, and all are freed at the end")
+{
+    torture();
+    check_alone();
+}
+
+TEST(reclaimer_torture, "the same with a reclaimer")
+{
+    CHECK_EQ(apus__reclaimer_start(), 0);
+    torture();
+    apus__reclaimer_stop();
+    check_alone();
+}
+
+TEST(reclaimer, "with a reclaimer nobody who defers waits for a reader, and what it held up is freed when its section has ended")
+{
+    pthread_t reader;
+    apus__rcu_register();
+    CHECK_EQ(apus__reclaimer_start(), 0);
+    CHECK_EQ(pthread_create(&reader, NULL, holder_run, NULL), 0);
+    while (apus_load_acquire(&reader_step) == 0)
+        sched_yield();
+    for (int i = 0; i < 1000; i++)
+        apus__rcu_defer(&object_new()->rcu, object_free);
+    CHECK_EQ(apus_load_relaxed(&freed), 0);
+    apus_store_release(&reader_step, 2);
+    while (apus_load_relaxed(&freed) < 1000)
+        sched_yield();
+    CHECK_EQ(pthread_join(reader, NULL), 0);
+    apus__reclaimer_stop();
+    check_alone();
+    apus__rcu_unregister();
+}
+
+TEST(reclaimer_stops, "a reclaimer leaves to a barrier what it has not freed, and another one can be started")
+{
+    apus__rcu_register();
+    for (int round = 1; round <= 100; round++) {
+        CHECK_EQ(apus__reclaimer_start(), 0);
+        for (int i = 0; i < 100; i++)
+            apus__rcu_defer(&object_new()->rcu, object_free);
+        apus__reclaimer_stop();
+        apus__rcu_barrier();
+        CHECK_EQ(apus_load_relaxed(&freed), 100 * round);
+    }
     apus__rcu_unregister();
 }
 
