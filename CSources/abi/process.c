@@ -116,8 +116,8 @@ struct apus__owner *apus__spawn_anywhere(struct apus__owner *here)
     uint32_t count = apus__world.owner_count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t id = (here->last_used + i) % count;
-        // relaxed: a hint.
-        if (apus_load_relaxed(&apus__world.owners[id]->inbox.park) != APUS__AWAKE) {
+        uint32_t state = apus__inbox_state(&apus__world.owners[id]->inbox);
+        if (state == APUS__PARKED || state == APUS__SPINNING) {
             here->last_used = id;
             break;
         }

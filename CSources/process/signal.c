@@ -1,6 +1,5 @@
 #include "process/signal.h"
 
-#include "os/futex.h"
 #include "process/circle.h"
 #include "process/life.h"
 #include "process/reason.h"
@@ -10,7 +9,7 @@ static const apus_reason noproc = {.kind = APUS_REASON_NOPROC};
 void apus__owner_wake(struct apus__owner *owner, struct apus__owner *here)
 {
     apus_bump_relaxed(&here->counters.wakes, 1);
-    apus__futex_wake(&owner->inbox.park, 1);
+    apus__inbox_wake(&owner->inbox);
 }
 
 // --- Sending --------------------------------------------------------------------------------------------------------------------

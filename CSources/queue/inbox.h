@@ -6,7 +6,11 @@
 //                 head -> [newest|tag] -> [..] -> [oldest|tag] -> 0
 // Invariants: I1 a link is in at most one inbox at a time (the caller's proof).  I2 after a push has returned, the taker is awake,
 //             or has been woken, or has yet to look at `head` before it parks: no push is slept through.
-// Who:        push, push_chain: any thread.  take, park: the taker only.
+// Wake-up:    whoever turns PARKED into CLAIMED wakes the taker; the others that push meanwhile need not. But a debugger or a signal
+//             handler may stop that thread before it does. So it says AWAKE only when it has woken the taker, and whoever finds CLAIMED
+//             wakes it as well: no thread relies on another one to go on. `park` counts how often the taker has parked, so that a
+//             wake-up that took long says nothing of the next sleep.
+// Who:        push, push_chain, wake: any thread.  take, park: the taker only.
 // Ordering:   push releases what the link's structure holds, take acquires it. Parking is Dekker's pattern: the taker stores PARKED,
 //             then loads `head`; a producer changes `head`, then loads `park`; all four are sequentially consistent, so at least one
 //             of the two sees the other. Modelled in docs/internals/models/mailbox.pml.
@@ -19,15 +23,20 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/types.h"
+#include "os/futex.h"
 
 #include <stdbool.h>
 
 #define APUS__INBOX_TAGS 7u
 
+// What the low bits of `park` say of the taker.
 enum {
     APUS__AWAKE = 0,
     APUS__PARKED = 1,
-    APUS__SPINNING = 2 // idle, but awake for a moment still
+    APUS__SPINNING = 2, // idle, but awake for a moment still
+    APUS__CLAIMED = 3,  // somebody is about to wake it
+    APUS__PARK_STATE = 3,
+    APUS__PARK_ONE = 4 // above: how often it has parked
 };
 
 struct apus__inbox_link {
@@ -36,7 +45,7 @@ struct apus__inbox_link {
 
 struct apus__inbox {
     _Atomic uintptr_t head; // tagged
-    _Atomic uint32_t park;
+    _Atomic uint32_t park; // futex
 };
 
 static inline struct apus__inbox_link *apus__inbox_untag(uintptr_t tagged)
@@ -49,17 +58,35 @@ static inline unsigned apus__inbox_tag(uintptr_t tagged)
     return (unsigned)(tagged & APUS__INBOX_TAGS);
 }
 
-// Claims the wake-up of a parked taker. True if the caller must now wake it.
+// relaxed: a hint to all but the taker.
+static inline uint32_t apus__inbox_state(const struct apus__inbox *inbox)
+{
+    return apus_load_relaxed(&inbox->park) & APUS__PARK_STATE;
+}
+
+// Claims the wake-up of a parked taker. True if the caller must now wake it, by apus__inbox_wake().
 static inline bool apus__inbox_claim_wake(struct apus__inbox *inbox)
 {
     // seq_cst: the second half of Dekker's pattern, after a push. Pairs with the store in apus__inbox_park().
-    if (apus_load_seqcst(&inbox->park) != APUS__PARKED)
-        return false;
-    uint32_t parked = APUS__PARKED;
-    return apus_cas_strong_seqcst(&inbox->park, &parked, APUS__AWAKE);
+    uint32_t park = apus_load_seqcst(&inbox->park);
+    while (apus_unlikely((park & APUS__PARK_STATE) == APUS__PARKED))
+        if (apus_cas_strong_seqcst(&inbox->park, &park, park | APUS__CLAIMED))
+            return true;
+    return (park & APUS__PARK_STATE) == APUS__CLAIMED;
 }
 
-// Pushes links that are chained already: `newest` (tagged) leads by `next` to `oldest`. True if the taker must be woken.
+// Wakes the taker. Async-signal-safe.
+static inline void apus__inbox_wake(struct apus__inbox *inbox)
+{
+    // relaxed, both: they only spare the others a system call. The load comes first, so that this wake-up is one for the sleep that the
+    // word has counted.
+    uint32_t park = apus_load_relaxed(&inbox->park);
+    apus__futex_wake(&inbox->park, 1);
+    if ((park & APUS__PARK_STATE) == APUS__CLAIMED)
+        apus_cas_weak_relaxed(&inbox->park, &park, park & ~(uint32_t)APUS__PARK_STATE);
+}
+
+// Pushes links that are chained already: `newest` (tagged) leads by `next` to `oldest`. True if the caller must now wake the taker.
 static inline bool apus__inbox_push_chain(struct apus__inbox *inbox, uintptr_t newest, struct apus__inbox_link *oldest)
 {
     uintptr_t head = apus_load_relaxed(&inbox->head);
@@ -104,22 +131,23 @@ static inline uintptr_t apus__inbox_next(uintptr_t tagged)
     return apus_load_relaxed(&apus__inbox_untag(tagged)->next);
 }
 
-// The taker says that it is about to sleep on `park`. False if something has arrived: then it must not.
-static inline bool apus__inbox_park(struct apus__inbox *inbox)
+// The taker says what it is: AWAKE or SPINNING.
+static inline void apus__inbox_say(struct apus__inbox *inbox, uint32_t state)
 {
-    // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake().
-    apus_store_seqcst(&inbox->park, APUS__PARKED);
-    if (apus_load_seqcst(&inbox->head) == 0)
-        return true;
-    apus_store_relaxed(&inbox->park, APUS__AWAKE);
-    return false;
+    // relaxed: what made it wake is read from `head`, with acquire; that it spins is a hint.
+    apus_store_relaxed(&inbox->park, (apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_STATE) | state);
 }
 
-// The taker is awake again, whoever woke it.
-static inline void apus__inbox_unpark(struct apus__inbox *inbox)
+// The taker says that it is about to sleep on `park` while that is *parked. False if something has arrived: then it must not.
+static inline bool apus__inbox_park(struct apus__inbox *inbox, uint32_t *parked)
 {
-    // relaxed: what made it wake is read from `head`, with acquire.
-    apus_store_relaxed(&inbox->park, APUS__AWAKE);
+    *parked = ((apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_STATE) + APUS__PARK_ONE) | APUS__PARKED;
+    // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake().
+    apus_store_seqcst(&inbox->park, *parked);
+    if (apus_load_seqcst(&inbox->head) == 0)
+        return true;
+    apus__inbox_say(inbox, APUS__AWAKE);
+    return false;
 }
 
 #endif

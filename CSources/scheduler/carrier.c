@@ -144,7 +144,7 @@ static void carrier_come_back(struct apus__carrier *carrier)
     apus_sub_relaxed(&apus__machine.detached, 1);
     // The push releases the stack with all that is on it; the fiber is the slot's from here on.
     if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
-        apus__futex_wake(&owner->inbox.park, 1);
+        apus__inbox_wake(&owner->inbox);
 }
 
 // Runs the carrier's slot until it is handed over or taken away (true), or has left for good (false).

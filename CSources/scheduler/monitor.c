@@ -173,8 +173,7 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
 // Looks at a slot. False if it sleeps. *waits: somebody may be waiting behind somebody.
 static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64_t now, bool *waits)
 {
-    // relaxed: a hint.
-    if (apus_load_relaxed(&slot->owner.inbox.park) == APUS__PARKED)
+    if (apus__inbox_state(&slot->owner.inbox) == APUS__PARKED)
         return false;
     uint64_t slices = apus_load_relaxed(&slot->owner.counters.slices);
     if (slices != watch->slices) {

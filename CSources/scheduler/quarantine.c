@@ -163,7 +163,7 @@ static _Noreturn void quarantine_contain(struct apus__carrier *carrier, struct a
         // The push releases the fiber with its fault.
         struct apus__owner *owner = &fiber->slot->owner;
         if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
-            apus__futex_wake(&owner->inbox.park, 1);
+            apus__inbox_wake(&owner->inbox);
     }
     quarantine_sleep(carrier, stack, fault);
 }

@@ -10,7 +10,6 @@
 // Bulk:       with few schedulers, processes that exchange many cheap messages in each turn are not shared out (slot_look_for_bulk), and
 //             gather where those are that send to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
-#include "os/futex.h"
 #include "scheduler/slot.h"
 
 enum {
@@ -30,14 +29,14 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
 }
 
 
-// Claims a sleeper, which will be woken by the caller. NULL if there is none.
+// Claims a sleeper, which will be woken by the caller. NULL if there is none. Should two claim the same one, it gets two gifts.
 static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_near)
 {
     for (uint32_t i = 0; i + 1 < apus__machine.slot_count; i++) {
         struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
         *is_near = i < slot->near_count;
-        // relaxed: a first look without touching the line for writing.
-        if (apus_load_relaxed(&other->owner.inbox.park) == APUS__PARKED && apus__inbox_claim_wake(&other->owner.inbox))
+        // A first look without touching the line for writing.
+        if (apus__inbox_state(&other->owner.inbox) == APUS__PARKED && apus__inbox_claim_wake(&other->owner.inbox))
             return other;
     }
     return NULL;

@@ -141,7 +141,8 @@ static void slot_fall_asleep(struct apus__slot *slot)
     apus__cells_send_home(&slot->owner);
     apus__heap_flush(&slot->owner.heap);
     apus_add_seqcst(&apus__machine.parked, 1);
-    apus_check(apus__inbox_park(&slot->owner.inbox));
+    uint32_t parked;
+    apus_check(apus__inbox_park(&slot->owner.inbox, &parked));
 }
 
 // A slot that has nothing to do falls asleep, which is when others give it work, or stays awake for now.
@@ -154,7 +155,7 @@ static void slot_rest(struct apus__slot *slot)
 static void slot_wake_up(struct apus__slot *slot)
 {
     simulated(slot)->is_asleep = false;
-    apus__inbox_unpark(&slot->owner.inbox);
+    apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
     apus_sub_relaxed(&apus__machine.parked, 1);
 }
 

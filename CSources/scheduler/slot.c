@@ -333,6 +333,7 @@ static void slot_sleep(struct apus__slot *slot)
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);
     uint64_t next = apus__wheel_next(&slot->wheel), timeout = UINT64_MAX;
+    uint32_t parked;
     if (next != UINT64_MAX) {
         if (next <= here->now_ms)
             return;
@@ -340,11 +341,11 @@ static void slot_sleep(struct apus__slot *slot)
     }
     apus_add_seqcst(&apus__machine.parked, 1);
     // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell().
-    if (apus__inbox_park(&here->inbox) && !apus_load_seqcst(&slot->events)) {
+    if (apus__inbox_park(&here->inbox, &parked) && !apus_load_seqcst(&slot->events)) {
         apus_bump_relaxed(&here->counters.parks, 1);
-        apus__futex_wait(&here->inbox.park, APUS__PARKED, timeout);
+        apus__futex_wait(&here->inbox.park, parked, timeout);
     }
-    apus__inbox_unpark(&here->inbox);
+    apus__inbox_say(&here->inbox, APUS__AWAKE);
     // seq_cst, both: Dekker's pattern against the monitor that is about to sleep. Pairs with monitor_sleep().
     atomic_fetch_sub_explicit(&apus__machine.parked, 1, memory_order_seq_cst);
     if (apus_unlikely(apus_load_seqcst(&apus__machine.monitor_sleeps)))
@@ -353,17 +354,16 @@ static void slot_sleep(struct apus__slot *slot)
 
 static void slot_idle(struct apus__slot *slot)
 {
-    // relaxed: a hint for plain threads that look for an idle slot; nothing else is read on the strength of it.
-    apus_store_relaxed(&slot->owner.inbox.park, APUS__SPINNING);
+    apus__inbox_say(&slot->owner.inbox, APUS__SPINNING); // for plain threads that look for an idle slot
     for (int i = 0; i < SPINS; i++) {
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
         if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events)) {
-            apus__inbox_unpark(&slot->owner.inbox);
+            apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
             return;
         }
         apus__cpu_relax();
     }
-    apus__inbox_unpark(&slot->owner.inbox);
+    apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
     slot_sleep(slot);
 }
 
@@ -394,7 +394,7 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events)
     // it has said so (slot_sleep).
     apus_or_seqcst(&slot->events, events);
     if (apus__inbox_claim_wake(&slot->owner.inbox))
-        apus__futex_wake(&slot->owner.inbox.park, 1);
+        apus__inbox_wake(&slot->owner.inbox);
 }
 
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)

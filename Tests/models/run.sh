@@ -98,7 +98,7 @@ catches handoff SPARE_STORED 'ended==4'
 catches handoff QUIT_FIRST 'ended==4'
 
 holds parking
-for bug in UNCHECKED EVENT_UNSEEN FUTEX_BLIND PARK_RELAXED PUSH_RELAXED WAKE_UNCLAIMED; do
+for bug in UNCHECKED EVENT_UNSEEN FUTEX_BLIND PARK_RELAXED PUSH_RELAXED WAKE_UNCLAIMED CLAIM_TRUSTED UNCOUNTED; do
     catches parking $bug '(taken==(2*2))&&seen'
 done
 

@@ -62,7 +62,8 @@ static void *park_all(void *argument)
     (void)argument;
     for (int i = 0; i < ROUNDS; i++) {
         meet(i);
-        rounds[i].parked = apus__inbox_park(&rounds[i].inbox);
+        uint32_t parked;
+        rounds[i].parked = apus__inbox_park(&rounds[i].inbox, &parked);
     }
     return NULL;
 }

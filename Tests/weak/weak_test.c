@@ -8,6 +8,8 @@
 
 // After this the core's own code uses the explorer's atomics.
 #include "memory/heap.c"
+#include "os/futex.h"
+#define apus__futex_wake(word, count) weak_futex_wake(word)
 #include "queue/inbox.h"
 
 #include "../C/test.h"
@@ -63,7 +65,7 @@ static void push_item(int index)
 {
     weak_write(&items[index].data, 7);
     if (apus__inbox_push(&inbox, &items[index].link, 0))
-        weak_futex_wake(&inbox.park);
+        apus__inbox_wake(&inbox);
 }
 
 static void push_0(void)
@@ -103,9 +105,10 @@ static void park_until_one(void)
     take_all();
     if (taken)
         return;
-    if (apus__inbox_park(&inbox))
-        weak_futex_wait(&inbox.park, sizeof inbox.park, APUS__PARKED);
-    apus__inbox_unpark(&inbox);
+    uint32_t parked;
+    if (apus__inbox_park(&inbox, &parked))
+        weak_futex_wait(&inbox.park, sizeof inbox.park, parked);
+    apus__inbox_say(&inbox, APUS__AWAKE);
     take_all();
 }
 

@@ -4,7 +4,7 @@
  * pusher that found `remote` empty, and it alone, links the cell into the inbox of the owner it reads. A slot that gets a
  * notification for a cell it does not own passes it on. The owner gives the cell away by storing the new owner and then pushing the
  * cell on the new owner's inbox. A slot parks by storing PARKED and looking at its inbox again; whoever pushes on an inbox looks at
- * PARKED afterwards, and wakes the slot if it is the one to turn PARKED into AWAKE.
+ * PARKED afterwards, and wakes the slot if it is the one to turn PARKED into CLAIMED (what CLAIMED is for is in parking.pml).
  *
  * Who is there: SLOTS slots; a plain thread that sends FOREIGN messages; a process A on the last slot that sends LOCAL messages, directly
  * into the mailbox while B has the same owner and `remote` is empty; B, which starts on slot 0, takes its turns where it is, and
@@ -28,7 +28,7 @@
  * state of the cell only if the load was an acquire, or the gift itself has arrived: `seer`.
  *
  * What it showed: a claimed sleeper may wake by itself, look at its inbox before the gift is there, and sleep again, so the push of
- * the gift must turn PARKED into AWAKE once more (BUG_CLAIM_ONCE); and the loads of `owner` that lead to the private state, in
+ * the gift must turn PARKED into CLAIMED once more (BUG_CLAIM_ONCE); and the loads of `owner` that lead to the private state, in
  * apus__is_local() and apus__signal_notified(), must be acquires, because a notification may overtake the gift
  * (BUG_LOCAL_RELAXED, BUG_OWNER_RELAXED).
  *
@@ -261,7 +261,7 @@ inline give(me, other) {
     if
     :: is_claimed ->
         /* The sleeper may have woken by itself since it was claimed, and be about to sleep again without having seen the gift: a
-         * wake-up alone could come before it sleeps. The push turns PARKED into AWAKE once more; then the wake-up is for certain. */
+         * wake-up alone could come before it sleeps. The push turns PARKED into CLAIMED once more; then the wake-up is for certain. */
 #ifndef BUG_CLAIM_ONCE
         parked[other] = false;
 #endif
