@@ -51,7 +51,7 @@ struct apus__errand {
 
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
 struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
-int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
+int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
                             size_t size, apus_pid *pid);
 // Runs the errand and sleeps until it is done, at most about timeout_ms. *is_mine: the errand is the caller's again; if not, time was
 // up, and it is disposed of later. Errors: what the errand gave; -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.

@@ -57,30 +57,25 @@ static int spawn_options_check(const apus_spawn_options *options, const struct a
     return options->flags & needs_self && !here->current ? -EPERM : 0;
 }
 
-static void birth_set_label(struct apus__birth *birth, const char *label)
+static struct apus__wishes wishes_of(const apus_spawn_options *options, struct apus__owner *here)
 {
-    if (label) {
-        size_t length = strnlen(label, sizeof birth->label - 1);
-        memset(birth->label, 0, sizeof birth->label);
-        memcpy(birth->label, label, length);
-    }
-}
-
-static void birth_set_options(struct apus__birth *birth, const apus_spawn_options *options, struct apus__owner *here)
-{
-    birth->flags = options->flags;
-    birth->priority = (uint8_t)options->priority;
-    birth->name = options->name;
-    birth->is_node_bound = options->node > 0 || options->near.id != 0;
-    birth->mailbox_messages = options->mailbox_messages;
-    birth->mailbox_bytes = options->mailbox_bytes;
-    birth->mailbox_policy = options->mailbox_policy;
-    birth->dead_letters = options->dead_letters;
-    birth->arena_limit = options->arena_limit;
-    birth->argument_type = options->argument_type;
-    birth_set_label(birth, options->label);
+    struct apus__wishes wishes = {
+        .flags = options->flags,
+        .is_node_bound = options->node > 0 || options->near.id != 0,
+        .priority = (uint8_t)options->priority,
+        .name = options->name,
+        .mailbox_messages = options->mailbox_messages,
+        .mailbox_bytes = options->mailbox_bytes,
+        .mailbox_policy = options->mailbox_policy,
+        .dead_letters = options->dead_letters,
+        .arena_limit = options->arena_limit,
+        .argument_type = options->argument_type,
+    };
+    if (options->label)
+        memcpy(wishes.label, options->label, strnlen(options->label, sizeof wishes.label - 1));
     if (options->flags & APUS_SPAWN_MONITOR)
-        birth->monitor.id = apus__new_ref(here);
+        wishes.monitor.id = apus__new_ref(here);
+    return wishes;
 }
 
 // An owner on the node, the next one in turn; or NULL if there is none.
@@ -126,7 +121,7 @@ struct apus__owner *apus__spawn_anywhere(struct apus__owner *here)
 }
 
 // A plain thread that finds no cell with one owner asks the others.
-int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument,
+int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
                             size_t size, apus_pid *pid)
 {
     int result = apus__spawn_there(here, there, birth, argument, size, pid);
@@ -135,7 +130,7 @@ int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there,
     return result;
 }
 
-static int spawn_at(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size,
+static int spawn_at(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size,
                     const apus_spawn_options *options, apus_pid *pid)
 {
     struct apus__owner *there = spawn_place(here, options);
@@ -155,14 +150,15 @@ static int spawn_with_options(struct apus__owner *here, struct apus__birth *birt
     int result = spawn_options_check(options, here);
     if (result)
         return result;
-    birth_set_options(birth, options, here);
+    struct apus__wishes wishes = wishes_of(options, here);
+    birth->wishes = &wishes;
     result = spawn_at(here, birth, argument, size, options, pid);
     if (!result && options->monitor && options->flags & APUS_SPAWN_MONITOR)
-        *options->monitor = birth->monitor;
+        *options->monitor = wishes.monitor;
     return result;
 }
 
-static int spawn(struct apus__birth *birth, const void *argument, size_t size, const apus_spawn_options *options, apus_pid *pid)
+apus_inline int spawn(struct apus__birth *birth, const void *argument, size_t size, const apus_spawn_options *options, apus_pid *pid)
 {
     int result;
     apus_pid made = APUS_NOBODY;
@@ -191,10 +187,7 @@ int apus_spawn(const apus_behaviour *behaviour, const void *argument, size_t siz
 {
     if (apus_unlikely(!behaviour || !behaviour->name || (!argument && size) || size > APUS_MESSAGE_SIZE_MAX))
         return -EINVAL;
-    struct apus__birth birth;
-    memset(&birth, 0, offsetof(struct apus__birth, label));
-    birth.label[0] = 0;
-    birth.behaviour = behaviour;
+    struct apus__birth birth = {.behaviour = behaviour};
     return spawn(&birth, argument, size, options, pid);
 }
 

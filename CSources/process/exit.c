@@ -158,7 +158,7 @@ static void cell_free(struct apus__owner *here, struct apus_process *process)
 
 // Nobody finds the process from here on. Its watches and its name go first: whoever finds it gone (and has that as news of its end) may
 // use the descriptors and the name again at once.
-static void exit_hide(struct apus_process *process, apus_pid pid)
+apus_inline void exit_hide(struct apus_process *process, apus_pid pid)
 {
     if (apus_unlikely(process->relations != NULL))
         apus__relation_each(process, exit_unwatch, &(struct exit_unwatch){pid});
@@ -171,7 +171,7 @@ static void exit_hide(struct apus_process *process, apus_pid pid)
         apus__name_release(process);
 }
 
-static void exit_free_state(struct apus__owner *here, struct apus_process *process)
+apus_inline void exit_free_state(struct apus__owner *here, struct apus_process *process)
 {
     if (process->state != process->small && process->state)
         apus__heap_free(&here->heap, process->state, process->state_block);
@@ -218,7 +218,7 @@ static void exit_empty_mailbox(struct apus__owner *here, struct apus_process *pr
     }
 }
 
-static void exit_give_cell(struct apus__owner *here, struct apus_process *process)
+apus_inline void exit_give_cell(struct apus__owner *here, struct apus_process *process)
 {
     process->flags = 0;
     _Atomic uint64_t *ended = process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended;
@@ -236,7 +236,8 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
     exit_free_state(here, process);
     if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT) || process->relations || process->extra))
         exit_slow(here, process, pid, reason);
-    exit_empty_mailbox(here, process, pid, reason);
+    if (process->first)
+        exit_empty_mailbox(here, process, pid, reason);
     exit_give_cell(here, process);
 }
 

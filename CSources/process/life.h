@@ -15,11 +15,8 @@
 #include "process/name.h"
 #include "process/signal.h"
 
-// What is to be made. The argument is copied.
-struct apus__birth {
-    const apus_behaviour *behaviour;
-    void (*body)(apus_process *self, void *argument); // not NULL: a blocking process
-    apus_pid parent;
+// What most processes do without, asked for by the spawner.
+struct apus__wishes {
     apus_ref monitor;
     unsigned flags; // APUS_SPAWN_...
     bool is_node_bound;
@@ -33,14 +30,22 @@ struct apus__birth {
     char label[64];
 };
 
+// What is to be made. The argument is copied.
+struct apus__birth {
+    const apus_behaviour *behaviour;
+    void (*body)(apus_process *self, void *argument); // not NULL: a blocking process
+    apus_pid parent;
+    const struct apus__wishes *wishes; // NULL: none
+};
+
 enum { APUS__NURSERY = 64, APUS__NURSERY_FOR_ERRANDS = 8 };
 
 // Makes a process on `here`. Errors: -EAGAIN, -EEXIST, -ENOMEM.
-int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);
+int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);
 
 // Makes a process on another owner, from any thread that has a heap. Errors: -EAGAIN, -EEXIST, -ENOMEM.
-int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
-                      apus_pid *pid);
+int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
+                      size_t size, apus_pid *pid);
 
 // The SPAWN signal has arrived at a cell of ours.
 void apus__born(struct apus__owner *here, struct apus_process *process, apus_message *spawn);

@@ -32,7 +32,7 @@ static apus_pid cell_new_pid(struct apus_process *process)
     return (apus_pid){(uint64_t)process->generation << 32 | apus__index_of(process)};
 }
 
-static struct apus_process *cell_alloc(struct apus__owner *here)
+apus_inline struct apus_process *cell_alloc(struct apus__owner *here)
 {
     uint32_t index = apus__table_alloc(&apus__world.cell_table, &here->cells, here->node);
     if (apus_unlikely(!index))
@@ -48,7 +48,7 @@ static struct apus_process *cell_alloc(struct apus__owner *here)
 
 // --- What a process asks for ----------------------------------------------------------------------------------------------------
 
-static int cell_set_bound(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+static int cell_set_bound(struct apus__owner *here, struct apus_process *process, const struct apus__wishes *wishes)
 {
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
     if (!bound) {
@@ -57,27 +57,18 @@ static int cell_set_bound(struct apus__owner *here, struct apus_process *process
             return -ENOMEM;
         memset(bound, 0, sizeof *bound);
     }
-    apus_store_relaxed(&bound->messages_limit, birth->mailbox_messages ? birth->mailbox_messages : UINT64_MAX);
-    apus_store_relaxed(&bound->bytes_limit, birth->mailbox_bytes ? birth->mailbox_bytes : UINT64_MAX);
-    apus_store_relaxed(&bound->policy, birth->mailbox_policy);
-    apus_store_relaxed(&bound->dead_letters, birth->dead_letters.id);
+    apus_store_relaxed(&bound->messages_limit, wishes->mailbox_messages ? wishes->mailbox_messages : UINT64_MAX);
+    apus_store_relaxed(&bound->bytes_limit, wishes->mailbox_bytes ? wishes->mailbox_bytes : UINT64_MAX);
+    apus_store_relaxed(&bound->policy, wishes->mailbox_policy);
+    apus_store_relaxed(&bound->dead_letters, wishes->dead_letters.id);
     apus_store_relaxed(&bound->dropped, 0);
     // release: the limits. Pairs with nothing but the address dependency of the senders, who read them relaxed and by value.
     apus_store_release(&process->bound, bound);
     return 0;
 }
 
-// A cell that had a bound keeps it; for an unbounded process it is opened wide. Done by whoever makes the pid known, before that, so
-// that no message is let in uncounted.
-static int cell_set_limits(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
-{
-    if (birth->mailbox_messages || birth->mailbox_bytes || apus_load_relaxed(&process->bound))
-        return cell_set_bound(here, process, birth);
-    return 0;
-}
-
 // Note that `small` of a blocking process holds its body, and of an errand what it is for: both begin as zeros.
-static int cell_set_state(struct apus__owner *here, struct apus_process *process)
+apus_inline int cell_set_state(struct apus__owner *here, struct apus_process *process)
 {
     size_t size = process->behaviour->state_size;
     if (apus_likely(size <= APUS__STATE_INLINE)) {
@@ -94,65 +85,71 @@ static int cell_set_state(struct apus__owner *here, struct apus_process *process
     return 0;
 }
 
-static int cell_set_extra(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+static int cell_set_extra(struct apus__owner *here, struct apus_process *process, const struct apus__wishes *wishes)
 {
-    if (apus_likely(!birth->label[0] && !birth->arena_limit))
+    if (!wishes->label[0] && !wishes->arena_limit)
         return 0;
     struct apus__extra *extra = apus__extra(here, process);
     if (!extra)
         return -ENOMEM;
-    memcpy(extra->label, birth->label, sizeof extra->label);
-    if (birth->arena_limit)
-        extra->arena_limit = birth->arena_limit;
+    memcpy(extra->label, wishes->label, sizeof extra->label);
+    if (wishes->arena_limit)
+        extra->arena_limit = wishes->arena_limit;
     return 0;
 }
 
-static int cell_set_relations(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+static int cell_set_relations(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes)
 {
-    if (birth->flags & APUS_SPAWN_LINK &&
-        !apus__relation_add(here, process, APUS__LINKED, birth->parent.id, birth->parent.id, false))
+    if (wishes->flags & APUS_SPAWN_LINK && !apus__relation_add(here, process, APUS__LINKED, parent.id, parent.id, false))
         return -ENOMEM;
-    if (birth->flags & APUS_SPAWN_MONITOR &&
-        !apus__relation_add(here, process, APUS__MONITORED_BY, birth->monitor.id, birth->parent.id, false))
+    if (wishes->flags & APUS_SPAWN_MONITOR &&
+        !apus__relation_add(here, process, APUS__MONITORED_BY, wishes->monitor.id, parent.id, false))
         return -ENOMEM;
     return 0;
 }
 
-static uint32_t cell_flags(const struct apus__birth *birth)
+static uint32_t cell_flags(const struct apus__wishes *wishes)
 {
-    uint32_t flags = APUS__STARTING;
-    if (birth->flags & APUS_SPAWN_TRAP_EXITS)
+    uint32_t flags = 0;
+    if (wishes->flags & APUS_SPAWN_TRAP_EXITS)
         flags |= APUS__TRAPS;
-    if (birth->flags & APUS_SPAWN_LINK)
+    if (wishes->flags & APUS_SPAWN_LINK)
         flags |= APUS__PARENT_LINKED;
-    if (birth->flags & APUS_SPAWN_ACK)
+    if (wishes->flags & APUS_SPAWN_ACK)
         flags |= APUS__ACK;
-    if (birth->flags & APUS_SPAWN_UNWIND)
+    if (wishes->flags & APUS_SPAWN_UNWIND)
         flags |= APUS__UNWINDS;
-    if (birth->flags & APUS_SPAWN_KEEP_THREAD)
+    if (wishes->flags & APUS_SPAWN_KEEP_THREAD)
         flags |= APUS__KEEPS_THREAD;
-    if (birth->body)
-        flags |= APUS__BLOCKING;
-    if (birth->is_node_bound)
+    if (wishes->is_node_bound)
         flags |= APUS__NODE_BOUND;
     return flags;
 }
 
+// What its owner does of the wishes.
+static int cell_fulfil(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes)
+{
+    process->priority = wishes->priority;
+    process->flags |= cell_flags(wishes);
+    int result = cell_set_extra(here, process, wishes);
+    return result ? result : cell_set_relations(here, process, parent, wishes);
+}
+
 // Makes the cell a process, but for its pid and its place in the run queue. On error the cell holds nothing.
-static int cell_fill(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
 {
     process->behaviour = birth->behaviour;
-    process->priority = birth->priority;
+    process->priority = APUS_PRIORITY_NORMAL;
     process->parent = birth->parent;
     process->tally = 0;
-    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN)) | cell_flags(birth);
+    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN)) | APUS__STARTING;
     int result = cell_set_state(here, process);
-    if (apus_likely(!result))
-        result = cell_set_extra(here, process, birth);
-    if (apus_likely(!result))
-        result = cell_set_relations(here, process, birth);
-    if (apus_likely(!result) && birth->body)
+    if (apus_unlikely(birth->wishes != NULL) && !result)
+        result = cell_fulfil(here, process, birth->parent, birth->wishes);
+    if (birth->body && !result) {
+        process->flags |= APUS__BLOCKING;
         *apus__body(process) = birth->body;
+    }
     return result;
 }
 
@@ -173,17 +170,17 @@ static void cell_empty(struct apus__owner *here, struct apus_process *process)
 // --- Spawning here --------------------------------------------------------------------------------------------------------------
 
 // The parent's half of a link and monitor.
-static int parent_relate(struct apus__owner *here, const struct apus__birth *birth, apus_pid child)
+static int parent_relate(struct apus__owner *here, const struct apus__wishes *wishes, apus_pid child)
 {
     struct apus_process *parent = here->current;
     struct apus__relation *link = NULL;
-    if (birth->flags & APUS_SPAWN_LINK) {
+    if (wishes->flags & APUS_SPAWN_LINK) {
         link = apus__relation_add(here, parent, APUS__LINKED, child.id, child.id, false);
         if (!link)
             return -ENOMEM;
     }
-    if (birth->flags & APUS_SPAWN_MONITOR &&
-        !apus__relation_add(here, parent, APUS__MONITORING, birth->monitor.id, child.id, false)) {
+    if (wishes->flags & APUS_SPAWN_MONITOR &&
+        !apus__relation_add(here, parent, APUS__MONITORING, wishes->monitor.id, child.id, false)) {
         if (link)
             apus__relation_remove(here, parent, link);
         return -ENOMEM;
@@ -191,19 +188,42 @@ static int parent_relate(struct apus__owner *here, const struct apus__birth *bir
     return 0;
 }
 
-static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size,
-                                   const apus_type *argument_type)
+// What the spawner does of the wishes, before it makes the pid known: so no message is let in uncounted. A cell that had a bound keeps
+// it; for an unbounded process it is opened wide. On error nothing is left of it but the bound.
+static int cell_announce(struct apus__owner *here, struct apus_process *process, const struct apus__wishes *wishes, apus_pid child,
+                         struct apus__name **name)
 {
-    // The argument begins at a multiple of 16, behind the birth if that travels too.
-    size_t start = birth ? (sizeof *birth + 15) & ~(size_t)15 : 0;
+    static const struct apus__wishes none;
+    int result = 0;
+    if (!wishes)
+        return apus_load_relaxed(&process->bound) ? cell_set_bound(here, process, &none) : 0;
+    if (wishes->mailbox_messages || wishes->mailbox_bytes || apus_load_relaxed(&process->bound))
+        result = cell_set_bound(here, process, wishes);
+    if (!result && wishes->name)
+        result = apus__name_claim(wishes->name, child, name);
+    if (!result && here->current && wishes->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
+        result = parent_relate(here, wishes, child);
+    if (result && *name)
+        apus__name_disclaim(*name);
+    return result;
+}
+
+// `birth`, with its wishes, goes with the argument if the process is made elsewhere; else it is NULL.
+static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size,
+                                   const struct apus__wishes *wishes)
+{
+    size_t start = birth ? sizeof *birth + (wishes ? sizeof *wishes : 0) : 0;
+    start = (start + 15) & ~(size_t)15; // where the argument begins
     apus_message *message = apus__message_alloc(here, start + size, APUS__SPAWN);
     if (!message)
         return NULL;
-    message->type = argument_type;
+    message->type = wishes ? wishes->argument_type : NULL;
     message->from = APUS_NOBODY;
     message->ref.id = start;
     if (birth)
         memcpy(apus_message_payload(message), birth, sizeof *birth);
+    if (birth && wishes)
+        memcpy((char *)apus_message_payload(message) + sizeof *birth, wishes, sizeof *wishes);
     if (size)
         memcpy((char *)apus_message_payload(message) + start, argument, size);
     return message;
@@ -220,10 +240,10 @@ static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *p
     apus__fresh_push(here, process);
 }
 
-int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
+int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
 {
     apus_message *message = NULL;
-    if (size && !(message = spawn_message(here, NULL, argument, size, birth->argument_type)))
+    if (size && !(message = spawn_message(here, NULL, argument, size, birth->wishes)))
         return -ENOMEM;
     struct apus_process *process = cell_alloc(here);
     if (apus_unlikely(!process)) {
@@ -235,15 +255,9 @@ int apus__spawn_here(struct apus__owner *here, struct apus__birth *birth, const 
     struct apus__name *name = NULL;
     process->flags = 0;
     int result = cell_fill(here, process, birth);
-    if (apus_likely(!result))
-        result = cell_set_limits(here, process, birth);
-    if (apus_unlikely(birth->name) && !result)
-        result = apus__name_claim(birth->name, child, &name);
-    if (apus_likely(!result) && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
-        result = parent_relate(here, birth, child);
+    if (apus_unlikely(birth->wishes || apus_load_relaxed(&process->bound)) && !result)
+        result = cell_announce(here, process, birth->wishes, child, &name);
     if (apus_unlikely(result)) {
-        if (name)
-            apus__name_disclaim(name);
         cell_empty(here, process);
         apus__table_free(&apus__world.cell_table, &here->cells, apus__index_of(process));
         if (message)
@@ -347,23 +361,17 @@ static struct apus_process *nursery_take(struct apus__owner *here, struct apus__
     return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
 }
 
-int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, struct apus__birth *birth, const void *argument, size_t size,
-                      apus_pid *pid)
+int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
+                      size_t size, apus_pid *pid)
 {
     struct apus_process *process = nursery_take(here, there, birth->behaviour == &apus__errand_behaviour);
     if (!process)
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);
-    apus_message *message = spawn_message(here, birth, argument, size, birth->argument_type);
+    apus_message *message = spawn_message(here, birth, argument, size, birth->wishes);
     struct apus__name *name = NULL;
-    int result = message ? cell_set_limits(here, process, birth) : -ENOMEM;
-    if (!result && birth->name)
-        result = apus__name_claim(birth->name, child, &name);
-    if (!result && here->current && birth->flags & (APUS_SPAWN_LINK | APUS_SPAWN_MONITOR))
-        result = parent_relate(here, birth, child);
+    int result = message ? cell_announce(here, process, birth->wishes, child, &name) : -ENOMEM;
     if (result) {
-        if (name)
-            apus__name_disclaim(name);
         if (message)
             apus__message_free(here, message);
         nursery_push(there, process);
@@ -386,6 +394,8 @@ void apus__born(struct apus__owner *here, struct apus_process *process, apus_mes
 {
     struct apus__birth birth;
     memcpy(&birth, apus_message_payload(spawn), sizeof birth);
+    if (birth.wishes)
+        birth.wishes = (const struct apus__wishes *)(const void *)((const char *)apus_message_payload(spawn) + sizeof birth);
     if (process->flags & APUS__EXITING)
         apus__mailbox_append(process, spawn); // it has been killed already; the first message says why
     else

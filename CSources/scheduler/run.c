@@ -51,15 +51,21 @@ static void run_end_by_signal(struct apus__slot *slot, struct apus_process *proc
 }
 
 // What the callback was given is no longer needed, unless the process has kept it. A request that was not answered stays open.
-static void run_finish_message(struct apus__owner *here, struct apus_process *process)
+static void run_finish_handling(struct apus__owner *here, struct apus_process *process)
 {
     apus_message *message = here->handling;
     here->handling = NULL;
-    if (!message || message->flags & APUS__HELD)
+    if (message->flags & APUS__HELD)
         return;
     if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED))
         apus__relation_add(here, process, APUS__ASKED_BY, message->ref.id, message->from.id, true);
     apus__message_drop(here, message);
+}
+
+apus_inline void run_finish_message(struct apus__owner *here, struct apus_process *process)
+{
+    if (here->handling)
+        run_finish_handling(here, process);
 }
 
 // Ends a process of its own accord: terminate is called, and may wait. `why` holds the reason, or is NULL for `plain`.
