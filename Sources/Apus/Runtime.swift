@@ -27,8 +27,35 @@ public enum Runtime {
         public var maxProcesses: Int?
         /// At once; nil: 4,194,304.
         public var maxTimers: Int?
+        /// Messages a process may handle before others of its priority get a turn, or fewer if they take over 1 ms in all; nil: 65,536.
+        public var reductions: Int?
         /// Bytes of a stack for a process that waits inside a handler; nil: 256 KiB.
         public var stackSize: Int?
+
+        /// A process that stays in a handler for longer loses its scheduler to the others that wait there, and goes on beside them on its
+        /// own thread. In whole milliseconds, rounded up; nil: never. Asynchronous processes never do.
+        public var rescueAfter: Duration? = .milliseconds(10)
+        /// Threads that have lost their scheduler, at once, beyond which a process keeps its own; nil: 256; at most 4,096.
+        public var maxDetached: Int?
+
+        /// What becomes of a trap, or another fault, in the code of a process.
+        public enum FaultMode: UInt32, Sendable {
+            /// It ends the process where that is safe, else the program, after a report.
+            case contain = 0
+            /// It ends the program, after a report.
+            case report = 1
+            /// The runtime installs no handlers.
+            case ignore = 2
+        }
+
+        public var faults: FaultMode = .contain
+        /// Contain a fault also if its thread holds a pthread mutex, which then stays locked for good.
+        public var containsFaultsWithLocks = false
+        /// Faults contained in any minute, each of which costs a thread; the next one ends the program. nil: 100; 0: none.
+        public var maxFaultsPerMinute: Int?
+        /// The same in this run; nil: 1,000; 0: none; at most 100,000.
+        public var maxFaults: Int?
+
         /// Told of crashes, lost schedulers and warnings, on a thread of the runtime's own, one after the other. It must not wait for
         /// the runtime to stop. nil: they are written to standard error.
         public var log: (@Sendable (LogEntry) -> Void)?
@@ -50,7 +77,9 @@ public enum Runtime {
         c.binding = apus_binding(rawValue: options.binding.rawValue)
         c.max_processes = UInt32(clamping: options.maxProcesses ?? 0)
         c.max_timers = UInt32(clamping: options.maxTimers ?? 0)
+        c.reductions = UInt32(clamping: options.reductions ?? 0)
         c.stack_size = options.stackSize ?? 0
+        c.setFaults(options)
         install(options.log, in: &c)
         wasStarted.store(true, ordering: .relaxed)
         try check(apus_start(&c))
@@ -101,6 +130,14 @@ public enum Runtime {
         public var stacksParked: Int
         /// Bytes taken from the system for pools, tables and stacks.
         public var memory: Int
+        /// Faults contained.
+        public var faults: Int
+        /// Times a scheduler was taken from a process that stayed in its handler.
+        public var rescues: Int
+        /// Times that was due but not possible: ``Options/maxDetached``, no memory, no thread.
+        public var rescuesRefused: Int
+        /// Threads that have lost their scheduler and are in a handler still, now.
+        public var detached: Int
     }
 
     /// Reads the counters. - Throws: ``ApusError/Code/notRunning`` if it was never started.
@@ -111,6 +148,19 @@ public enum Runtime {
         return Info(
             schedulers: Int(c.schedulers), nodes: Int(c.nodes), processes: Int(c.processes), spawned: Int(c.spawned),
             handled: Int(c.handled), timers: Int(c.timers), blocksInUse: Int(c.blocks_in_use), stacksParked: Int(c.stacks_parked),
-            memory: c.memory)
+            memory: c.memory, faults: Int(c.faults), rescues: Int(c.rescues), rescuesRefused: Int(c.rescues_refused),
+            detached: Int(c.detached))
+    }
+}
+
+extension apus_options {
+    /// What becomes of faults and of processes that stay in a handler. In C zero is the default, and none has a value of its own.
+    fileprivate mutating func setFaults(_ options: Runtime.Options) {
+        rescue_ms = options.rescueAfter.map { UInt32(clamping: max(1, milliseconds($0))) } ?? UInt32.max
+        detached_max = UInt32(clamping: options.maxDetached ?? 0)
+        faults = apus_fault_mode(rawValue: options.faults.rawValue)
+        faults_with_locks = options.containsFaultsWithLocks
+        faults_per_minute = options.maxFaultsPerMinute.map { $0 == 0 ? UInt32.max : UInt32(clamping: $0) } ?? 0
+        faults_in_all = options.maxFaults.map { $0 == 0 ? UInt32.max : UInt32(clamping: $0) } ?? 0
     }
 }

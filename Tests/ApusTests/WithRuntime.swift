@@ -9,6 +9,11 @@ func withRuntime(schedulers: Int = 2, _ body: () async throws -> Void) async thr
     var options = Runtime.Options()
     options.schedulers = schedulers
     options.binding = .none
+    try await withRuntime(options, body)
+}
+
+/// The same with other options.
+func withRuntime(_ options: Runtime.Options, _ body: () async throws -> Void) async throws {
     try Runtime.start(options)
     do {
         try await body()
