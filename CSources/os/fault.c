@@ -98,9 +98,8 @@ static void fault_add(struct start *starts, unsigned *count, uintptr_t pc, const
         starts[(*count)++] = (struct start){start, name};
 }
 
-static const char *fault_find(const struct start *starts, unsigned count, uintptr_t pc)
+static const char *fault_find(const struct start *starts, unsigned count, uintptr_t start)
 {
-    uintptr_t start = function_start(pc);
     for (unsigned i = 0; i < count && start; i++)
         if (starts[i].address == start)
             return starts[i].name;
@@ -277,14 +276,15 @@ static _Unwind_Reason_Code fault_step(struct _Unwind_Context *context, void *arg
         found->frames[found->frame_count++] = pc;
     uintptr_t within = is_before ? pc : pc - 1;
     uintptr_t start = function_start(within);
+    bool is_loader = range_has(fault.loader, fault.loader_count, within);
+    const char *forbidden = is_loader ? "the dynamic linker" : fault_find(fault.forbidden, fault.forbidden_count, start);
     if (start == walk->root) {
         found->is_complete = true;
         return _URC_END_OF_STACK;
     }
-    bool is_loader = range_has(fault.loader, fault.loader_count, within);
     if (!found->forbidden)
-        found->forbidden = is_loader ? "the dynamic linker" : fault_find(fault.forbidden, fault.forbidden_count, within);
-    if (!found->user_return && !is_loader && !fault_in_libc(within) && !fault_find(fault.forbidden, fault.forbidden_count, within))
+        found->forbidden = forbidden;
+    if (!found->user_return && !forbidden && !fault_in_libc(within))
         found->user_return = _Unwind_GetCFA(context) - sizeof(uintptr_t);
     return _URC_NO_REASON;
 }
@@ -392,6 +392,6 @@ void apus__fault_read(struct apus__fault *found, int signal, const siginfo_t *in
         fault_blame_caller_of_abort(found);
     yellow_tell(found);
     found->is_in_libc = !found->is_abort && fault_in_libc(found->pc);
-    if (found->is_in_libc && fault_find(fault.plain, fault.plain_count, found->pc))
+    if (found->is_in_libc && fault_find(fault.plain, fault.plain_count, function_start(found->pc)))
         found->is_in_libc = found->frame_count < 2 || fault_in_libc(found->frames[1]);
 }

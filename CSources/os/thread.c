@@ -17,22 +17,16 @@
 
 #include "base/atomic.h"
 
-// Sets the affinity of the calling thread to `set`, made by CPU_ALLOC for `count` CPUs, and frees it.
-static int thread_set_affinity(cpu_set_t *set, unsigned count)
-{
-    int failed = sched_setaffinity(0, CPU_ALLOC_SIZE(count), set) < 0 ? -errno : 0;
-    CPU_FREE(set);
-    return failed;
-}
+enum { CPU_SETS = 8 }; // 8,192 CPUs: as many as Linux can be built for
 
-int apus__thread_pin_cpu(unsigned cpu)
+int apus__thread_pin_cpu(uint32_t id, unsigned cpu)
 {
-    cpu_set_t *set = CPU_ALLOC(cpu + 1);
-    if (!set)
-        return -ENOMEM;
-    CPU_ZERO_S(CPU_ALLOC_SIZE(cpu + 1), set);
-    CPU_SET_S(cpu, CPU_ALLOC_SIZE(cpu + 1), set);
-    return thread_set_affinity(set, cpu + 1);
+    cpu_set_t sets[CPU_SETS];
+    if (cpu >= CPU_SETS * CPU_SETSIZE)
+        return -EINVAL;
+    CPU_ZERO_S(sizeof sets, sets);
+    CPU_SET_S(cpu, sizeof sets, sets);
+    return sched_setaffinity((pid_t)id, sizeof sets, sets) < 0 ? -errno : 0;
 }
 
 int apus__thread_pin_node(const struct apus__topology *topology, unsigned node)
@@ -50,7 +44,9 @@ int apus__thread_pin_node(const struct apus__topology *topology, unsigned node)
     for (unsigned i = 0; i < topology->cpu_count; i++)
         if (topology->cpus[i].node == (int)node)
             CPU_SET_S(topology->cpus[i].id, CPU_ALLOC_SIZE(count), set);
-    return thread_set_affinity(set, count);
+    int failed = sched_setaffinity(0, CPU_ALLOC_SIZE(count), set) < 0 ? -errno : 0;
+    CPU_FREE(set);
+    return failed;
 }
 
 void apus__thread_name(const char *name)

@@ -1,6 +1,6 @@
 // os/thread.h - what a thread may ask of Linux about itself: where it runs, what it is called, and whether fork() has happened.
 //
-// All functions act on the calling thread and may be called by any thread.
+// The functions act on the calling thread, unless they take the kernel's number of one, and may be called by any thread.
 #ifndef APUS_OS_THREAD_H
 #define APUS_OS_THREAD_H
 
@@ -9,8 +9,8 @@
 
 #include "os/topology.h"
 
-// Restricts the calling thread to one CPU (the kernel's number). 0 or a negative errno.
-int apus__thread_pin_cpu(unsigned cpu);
+// Restricts a thread to one CPU (the kernel's number); id 0: the calling one. Async-signal-safe. 0 or a negative errno.
+int apus__thread_pin_cpu(uint32_t id, unsigned cpu);
 
 // Restricts the calling thread to the CPUs that `topology` lists on a node. -EINVAL if it lists none there.
 int apus__thread_pin_node(const struct apus__topology *topology, unsigned node);

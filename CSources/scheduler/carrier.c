@@ -2,6 +2,7 @@
 
 #include "os/futex.h"
 #include "os/interpose.h"
+#include "os/pages.h"
 #include "os/thread.h"
 #include "rcu/rcu.h"
 #include "scheduler/quarantine.h"
@@ -36,14 +37,19 @@ static enum apus__carrier_word carrier_wait(struct apus__carrier *carrier)
     return (enum apus__carrier_word)word;
 }
 
+static unsigned carrier_core(const struct apus__slot *slot)
+{
+    const struct apus__topology *topology = carrier_placement.topology;
+    return topology->cpus[slot->owner.id % topology->cpu_count].id;
+}
+
 void apus__slot_place(struct apus__slot *slot)
 {
     slot->unplaced = 0;
-    const struct apus__topology *topology = carrier_placement.topology;
     if (carrier_placement.binding == APUS_BIND_CORES)
-        apus__thread_pin_cpu(topology->cpus[slot->owner.id % topology->cpu_count].id);
+        apus__thread_pin_cpu(0, carrier_core(slot));
     else if (carrier_placement.binding == APUS_BIND_NODES)
-        apus__thread_pin_node(topology, slot->owner.node);
+        apus__thread_pin_node(carrier_placement.topology, slot->owner.node);
 }
 
 struct apus__carrier *apus__carrier_claim_spare(void)
@@ -67,6 +73,10 @@ void apus__carrier_unclaim_spare(struct apus__carrier *spare)
 
 void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot)
 {
+    // relaxed: a thread that has not begun moves to its core by itself.
+    uint32_t id = apus_load_relaxed(&spare->thread_id);
+    if (slot->fault && id && carrier_placement.binding == APUS_BIND_CORES)
+        apus__thread_pin_cpu(id, carrier_core(slot));
     spare->slot = slot;
     apus_bump_relaxed(&slot->owner.counters.handoffs, 1);
     // release: the carrier's fields. Pairs with apus__rescue().
@@ -85,13 +95,13 @@ uint32_t apus__carriers_spare_now(void)
 
 void apus__carrier_demote(struct apus__carrier *carrier)
 {
-    carrier->is_demoted = may_demote && apus__thread_lower(carrier->thread_id, &carrier->nice) == 0;
+    carrier->is_demoted = may_demote && apus__thread_lower(apus_load_relaxed(&carrier->thread_id), &carrier->nice) == 0;
 }
 
 void apus__carrier_promote(struct apus__carrier *carrier)
 {
     if (carrier->is_demoted)
-        apus__thread_raise(carrier->thread_id, carrier->nice);
+        apus__thread_raise(apus_load_relaxed(&carrier->thread_id), carrier->nice);
     carrier->is_demoted = false;
 }
 
@@ -187,7 +197,7 @@ static void *carrier_main(void *argument)
     struct apus__carrier *carrier = argument;
     apus__local.carrier = carrier;
     carrier->local = &apus__local;
-    carrier->thread_id = apus__thread_id();
+    apus_store_relaxed(&carrier->thread_id, apus__thread_id());
     apus__thread_name("apus");
     apus__altstack_install(&carrier->altstack); // without it a stack overflow ends the program
     apus__held.text_size = carrier->said ? APUS__SAID : 0;
@@ -261,6 +271,23 @@ int apus__carriers_spare(uint32_t count)
     }
     pthread_mutex_unlock(&carrier_lock);
     return result ? result : spares < count ? -EAGAIN : 0;
+}
+
+uint32_t apus__carriers_tidy(void)
+{
+    uint32_t tidied = 0;
+    for (uint32_t i = 0; i < carrier_count; i++) {
+        struct apus__carrier *carrier = &carriers[i];
+        // acquire: what it has spent. Pairs with quarantine_sleep().
+        if (apus_load_acquire(&carrier->word) != APUS__CARRIER_AT_REST)
+            continue;
+        for (int j = 0; j < APUS__SPENTS && !carrier->is_tidy; j++)
+            if (carrier->spent[j].high > carrier->spent[j].low)
+                apus__pages_discard((void *)carrier->spent[j].low, carrier->spent[j].high - carrier->spent[j].low);
+        carrier->is_tidy = true;
+        tidied++;
+    }
+    return tidied;
 }
 
 // A thread that was put aside stays, with all it has, until the program ends.

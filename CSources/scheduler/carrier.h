@@ -33,12 +33,18 @@ enum apus__carrier_hold {
     APUS__HOLD_DETACHED = 3  // lost; in a callback still
 };
 
+// Memory of a thread that was put aside, whole pages of its stacks, in which there is nothing that anybody will look at again.
+struct apus__spent {
+    uintptr_t low, high;
+};
+enum { APUS__SPENTS = 3 };
+
 struct apus__carrier {
     _Atomic uint32_t word; // futex
     struct apus__slot *slot;
     struct apus__context native;
     pthread_t thread;
-    uint32_t thread_id;            // the kernel's
+    _Atomic uint32_t thread_id;    // the kernel's; 0 until the thread has begun
     bool is_demoted;
     int nice;                      // before that
     struct apus__local *local;     // the thread's
@@ -47,6 +53,8 @@ struct apus__carrier {
     struct apus__stack altstack;   // of signal handlers
     void *room;                    // for the report of a fault (report.h)
     char *said;                    // what the thread has said last on standard error: APUS__SAID bytes
+    struct apus__spent spent[APUS__SPENTS];
+    bool is_tidy;                  // the monitor's: `spent` has been given back
 };
 
 enum { APUS__SAID = 256 };
@@ -81,6 +89,7 @@ const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrie
 int apus__carriers_spare(uint32_t count);
 
 // Claims a spare, NULL if there is none; gives it the slot, which the caller acts for and from here on no longer does; or lets it be.
+// After a fault the spare wakes up on the slot's own core, if it has one: another one may sleep, and wakes up more slowly.
 // Atomics and a futex only. Any thread.
 struct apus__carrier *apus__carrier_claim_spare(void);
 void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot);
@@ -90,6 +99,9 @@ void apus__carrier_unclaim_spare(struct apus__carrier *spare);
 // undone again without privileges.
 void apus__carrier_demote(struct apus__carrier *carrier);
 void apus__carrier_promote(struct apus__carrier *carrier);
+
+// Gives back what threads that were put aside have spent. Returns of how many it has, since the start. The monitor.
+uint32_t apus__carriers_tidy(void);
 
 // How many carriers are spares now. A snapshot.
 uint32_t apus__carriers_spare_now(void);

@@ -33,6 +33,7 @@ static struct {
     _Atomic uint32_t quits;
     bool has_warned;
     uint64_t faults_seen; // that spares were made for
+    uint64_t faults_tidied; // whose threads have given back what they spent
     _Atomic uint32_t wants_spares;
     _Atomic uint32_t is_up;
 } monitor;
@@ -73,6 +74,15 @@ static void monitor_staff(void)
         monitor.faults_seen = apus__quarantine_count();
         apus__carriers_spare(SPARES_AHEAD);
     }
+}
+
+// Gives back what threads that were put aside have spent. False if there is more to come.
+static bool monitor_tidy(void)
+{
+    uint64_t faults = apus__quarantine_count();
+    if (faults != monitor.faults_tidied)
+        monitor.faults_tidied = apus__carriers_tidy();
+    return faults == monitor.faults_tidied;
 }
 
 static bool monitor_has_orphans(void)
@@ -235,7 +245,8 @@ static void *monitor_main(void *argument)
         uint32_t bell = apus_load_seqcst(&monitor.bell);
         monitor_staff();
         apus__report_flush();
-        monitor_sleep(bell, monitor_has_orphans() ? MILLION : monitor_look());
+        bool is_done = monitor_tidy() && !monitor_has_orphans();
+        monitor_sleep(bell, is_done ? monitor_look() : MILLION);
     }
     apus__report_flush();
     return argument;
@@ -252,6 +263,7 @@ int apus__monitor_start(uint32_t rescue_ms, uint32_t detached_max)
     apus__machine.detached_max = detached_max;
     monitor.has_warned = false;
     monitor.faults_seen = 0;
+    monitor.faults_tidied = 0;
     apus_store_relaxed(&monitor.quits, 0);
     apus_store_relaxed(&apus__machine.rescues, 0);
     apus_store_relaxed(&apus__machine.rescues_refused, 0);

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, RED_ZONE = 256, OWN_STACK_USED = 64 << 10 };
+enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, BELOW_KEPT = 1024, OWN_STACK_USED = 64 << 10 };
 static const uint64_t minute_ns = UINT64_C(60000000000);
 
 static struct {
@@ -95,22 +95,26 @@ static const char *quarantine_judge(const struct apus__fault *fault, const sigin
 
 // --- Putting aside --------------------------------------------------------------------------------------------------------------
 
-// Gives back what lies below the lowest frame of a stack, which nobody will look at again.
-static void quarantine_trim(uintptr_t low, uintptr_t sp, size_t size)
+// What lies below the lowest frame of a stack nobody will look at again.
+static struct apus__spent quarantine_spent(uintptr_t low, uintptr_t sp, size_t size)
 {
-    uintptr_t page = apus__page_size(), high = (sp - RED_ZONE) & -page;
-    if (high > low && high - low <= size) // else the stack pointer was no longer on its stack
-        apus__pages_discard((void *)low, high - low);
+    uintptr_t high = (sp - BELOW_KEPT) & -(uintptr_t)apus__page_size();
+    bool is_on_it = high > low && high - low <= size; // else the stack pointer was no longer on its stack
+    return is_on_it ? (struct apus__spent){low, high} : (struct apus__spent){0, 0};
 }
 
-// `stack` is the one that had the fault, the other one the thread's own, on which it will never be again.
+// On three stacks: the one that had the fault, the thread's own, on which it will never be again, and the handler's. The monitor
+// gives back what they have spent: the next carrier may be waiting for this thread to leave the core.
 static _Noreturn void quarantine_sleep(struct apus__carrier *carrier, const struct apus__stack *stack, const struct apus__fault *fault)
 {
     static _Atomic uint32_t never;
-    uintptr_t own = (uintptr_t)carrier->native.sp & -(uintptr_t)apus__page_size();
-    quarantine_trim((uintptr_t)stack->low, fault->sp, stack->size);
-    quarantine_trim(own - OWN_STACK_USED, own, OWN_STACK_USED);
-    // release: the last that is done with the runtime's memory, which the stop gives back. Pairs with carrier_forget().
+    uintptr_t own = (uintptr_t)carrier->native.sp, here = (uintptr_t)__builtin_frame_address(0);
+    const struct apus__stack *handlers = &carrier->altstack;
+    carrier->spent[0] = quarantine_spent((uintptr_t)stack->low, fault->sp, stack->size);
+    carrier->spent[1] = quarantine_spent((own & -(uintptr_t)apus__page_size()) - OWN_STACK_USED, own, OWN_STACK_USED);
+    carrier->spent[2] = quarantine_spent((uintptr_t)handlers->low, here, handlers->size);
+    // release: what is spent, and the last that is done with the runtime's memory, which the stop gives back. Pairs with
+    // apus__carriers_tidy() and carrier_forget().
     apus_store_release(&carrier->word, APUS__CARRIER_AT_REST);
     for (;;)
         apus__futex_wait(&never, 0, UINT64_MAX);
@@ -138,8 +142,7 @@ static void quarantine_hand_over(struct apus__carrier *carrier, struct apus__fau
     slot->fault_matching = apus_load_relaxed(&apus__local.matching);
     struct apus__carrier *spare = apus__carrier_claim_spare();
     if (spare) {
-        apus__carrier_assign(spare, slot);
-        apus__monitor_ring(); // to make another
+        apus__carrier_assign(spare, slot); // which rings for another one
         return;
     }
     // release: the slot with its fault, for the monitor. Pairs with monitor_staff().

@@ -129,6 +129,7 @@ void apus__report_crash(struct apus__slot *slot, struct apus_process *process, c
     struct apus__report *report = room;
     if (!report) {
         apus_add_relaxed(&reports.lost, 1);
+        apus__monitor_ring(); // to make another spare
         return;
     }
     report->kind = APUS_LOG_CRASH;
@@ -152,7 +153,7 @@ void apus__report_note(struct apus__slot *slot, struct apus_process *process)
     report->kind = APUS_LOG_RESCUE;
     report_process(report, &slot->owner, process, slot->owner.handling);
     report_name(report, process);
-    report->frame_count = apus__trail(carrier->thread_id, &slot->fiber->stack, report->frames, APUS__FRAMES_MAX);
+    report->frame_count = apus__trail(apus_load_relaxed(&carrier->thread_id), &slot->fiber->stack, report->frames, APUS__FRAMES_MAX);
     report->is_asleep = report->frame_count > 0;
     uintptr_t code = report_callback_code(process);
     if (!report->is_asleep && code)

@@ -438,6 +438,47 @@ TEST(arena, "a process over its arena's limit ends with killed, and its supervis
 
 // --- Again and again ------------------------------------------------------------------------------------------------------------
 
+// --- Memory ---------------------------------------------------------------------------------------------------------------------
+
+enum { SPENT_PAGES = 20, SPENT_BYTES = 100 << 10 };
+static _Atomic uintptr_t spent; // the first of some pages of a stack that were used once
+
+__attribute__((noinline)) static void spend_stack(void)
+{
+    volatile char frame[SPENT_BYTES];
+    for (size_t i = 0; i < sizeof frame; i += 1024)
+        frame[i] = 1;
+    atomic_store(&spent, ((uintptr_t)frame | 4095) + 1);
+}
+
+static void spend_and_fall(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    spend_stack();
+    fault_null_pointer();
+}
+
+static int spent_resident(void)
+{
+    unsigned char pages[SPENT_PAGES];
+    int resident = 0;
+    CHECK_EQ(mincore((void *)atomic_load(&spent), sizeof pages * 4096, pages), 0);
+    for (int i = 0; i < SPENT_PAGES; i++)
+        resident += pages[i] & 1;
+    return resident;
+}
+
+TEST(spent, "what a process that had a fault has used of its stack before is given back")
+{
+    NEEDS_CONTAINMENT();
+    start_with_faults(1);
+    CHECK_EQ(apus_spawn_blocking(spend_and_fall, NULL, 0, NULL, NULL), 0);
+    await_logged(1);
+    while (spent_resident() > 0)
+        usleep(1000);
+    stop_runtime();
+}
+
 TEST(start_again, "after faults the runtime stops cleanly, starts again, and contains again")
 {
     NEEDS_CONTAINMENT();

@@ -372,6 +372,61 @@ TEST(killed_calls, "R11: one that was killed meanwhile ends in its next call of 
     killed_in_callback(9, stay_asleep);
 }
 
+static atomic_int unwound, cleaned;
+
+static int stay_and_unwind(apus_process *self, void *state, apus_message *message)
+{
+    stay_for_good(self, state, message);
+    atomic_fetch_add(&unwound, 1);
+    return APUS_OK;
+}
+
+static void count_cleanup(apus_process *self, void *state)
+{
+    (void)self;
+    CHECK(*(uint64_t *)state == 7 || *(uint64_t *)state == 9);
+    atomic_fetch_add(&cleaned, 1);
+}
+
+static const apus_behaviour owner = {.name = "owner", .state_size = 64, .handle = stay_and_unwind, .cleanup = count_cleanup};
+
+static void killed_with_what_it_owns(uint64_t number)
+{
+    apus_pid pid;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_UNWIND};
+    atomic_store(&unwound, 0);
+    atomic_store(&cleaned, 0);
+    stay = stay_asleep;
+    start_on(1);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&owner, NULL, 0, &options, &pid), 0);
+    send_number(pid, number);
+    await_stage(1);
+    ask(helper, 1);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    CHECK(!apus_is_alive(pid));
+    ask(helper, 1);
+    CHECK_EQ(atomic_load(&cleaned), 0); // its code may be using the state
+    atomic_store(&may_go, true);
+    while (runtime_info().detached)
+        usleep(100);
+    stop_runtime();
+}
+
+TEST(killed_returns, "one that was killed meanwhile and returns has unwound its stack, and its state is cleaned up")
+{
+    killed_with_what_it_owns(7);
+    CHECK_EQ(atomic_load(&unwound), 1);
+    CHECK_EQ(atomic_load(&cleaned), 1);
+}
+
+TEST(killed_calls_unwinding, "one that calls Apus instead loses its stack there, also with APUS_SPAWN_UNWIND, and is not cleaned up")
+{
+    killed_with_what_it_owns(9);
+    CHECK_EQ(atomic_load(&unwound), 0);
+    CHECK_EQ(atomic_load(&cleaned), 0);
+}
+
 // --- Supervised -----------------------------------------------------------------------------------------------------------------
 
 static atomic_int starts;

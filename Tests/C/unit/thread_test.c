@@ -18,10 +18,10 @@ TEST(pin_cpu, "a pinned thread runs on its CPU only")
     struct apus__topology topology;
     CHECK_EQ(apus__topology_read(&topology, NULL, NULL), 0);
     for (unsigned i = 0; i < topology.cpu_count; i++) {
-        CHECK_EQ(apus__thread_pin_cpu(topology.cpus[i].id), 0);
+        CHECK_EQ(apus__thread_pin_cpu(0, topology.cpus[i].id), 0);
         CHECK_EQ(sched_getcpu(), topology.cpus[i].id);
     }
-    CHECK_EQ(apus__thread_pin_cpu(8191), -EINVAL);
+    CHECK_EQ(apus__thread_pin_cpu(0, 8191), -EINVAL);
     apus__topology_free(&topology);
 }
 
@@ -33,7 +33,7 @@ TEST(pin_node, "a thread pinned to a node may use all CPUs of that node that the
     unsigned node = (unsigned)topology.cpus[0].node, members = 0;
     for (unsigned i = 0; i < topology.cpu_count; i++)
         members += topology.cpus[i].node == (int)node;
-    CHECK_EQ(apus__thread_pin_cpu(topology.cpus[0].id), 0);
+    CHECK_EQ(apus__thread_pin_cpu(0, topology.cpus[0].id), 0);
     CHECK_EQ(apus__thread_pin_node(&topology, node), 0);
     CHECK_EQ(sched_getaffinity(0, sizeof set, &set), 0);
     CHECK_EQ(CPU_COUNT(&set), members);

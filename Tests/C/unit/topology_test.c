@@ -269,7 +269,7 @@ TEST(real_machine, "the real machine's CPUs are those that the thread may use")
     for (unsigned node = 0; node < all.node_count; node++)
         CHECK_EQ(apus__topology_distance(&all, node, node), 10);
     unsigned last = all.cpus[all.cpu_count - 1].id;
-    CHECK_EQ(apus__thread_pin_cpu(last), 0);
+    CHECK_EQ(apus__thread_pin_cpu(0, last), 0);
     CHECK_EQ(apus__topology_read(&one, NULL, NULL), 0);
     CHECK_EQ(one.cpu_count, 1);
     CHECK_EQ(one.cpus[0].id, last);
