@@ -7,13 +7,16 @@
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { NAME_TOLD = 180 }; // of a long name, so that there is room for the rest
+
 struct symbol {
-    char name[200];
+    char name[1024];
     uintptr_t offset; // from the symbol to the address
 };
 
@@ -75,6 +78,18 @@ static bool symbol_in_path(const char *path, uintptr_t at, struct symbol *found)
     return has_found;
 }
 
+// Swift's names are told as they stand in the source, if its runtime is there to say so.
+static void symbol_demangle(struct symbol *found)
+{
+    char *(*demangle)(const char *name, size_t length, char *buffer, size_t *size, uint32_t flags) =
+        (char *(*)(const char *, size_t, char *, size_t *, uint32_t))dlsym(RTLD_DEFAULT, "swift_demangle");
+    bool is_swift = strncmp(found->name, "$s", 2) == 0;
+    char *plain = demangle && is_swift ? demangle(found->name, strlen(found->name), NULL, NULL, 0) : NULL;
+    if (plain)
+        snprintf(found->name, sizeof found->name, "%s", plain);
+    free(plain);
+}
+
 void apus__symbol(uintptr_t pc, bool has_time, char *buffer, size_t size)
 {
     struct dl_find_object object;
@@ -92,10 +107,16 @@ void apus__symbol(uintptr_t pc, bool has_time, char *buffer, size_t size)
         own[length > 0 ? length : 0] = 0;
         path = own;
     }
-    if (has_time && symbol_in_path(path, pc - base, &found))
-        snprintf(buffer, size, "%s+%#zx (%s)", found.name, (size_t)found.offset, base_name(path));
-    else if (has_time && dladdr((void *)pc, &info) && info.dli_sname)
-        snprintf(buffer, size, "%s+%#zx (%s)", info.dli_sname, (size_t)(pc - (uintptr_t)info.dli_saddr), base_name(path));
-    else
+    bool is_found = has_time && symbol_in_path(path, pc - base, &found);
+    if (!is_found && has_time && dladdr((void *)pc, &info) && info.dli_sname) {
+        snprintf(found.name, sizeof found.name, "%s", info.dli_sname);
+        found.offset = pc - (uintptr_t)info.dli_saddr;
+        is_found = true;
+    }
+    if (!is_found) {
         snprintf(buffer, size, "%s+%#zx", base_name(path), (size_t)(pc - base));
+        return;
+    }
+    symbol_demangle(&found);
+    snprintf(buffer, size, "%.*s+%#zx (%s)", NAME_TOLD, found.name, (size_t)found.offset, base_name(path));
 }

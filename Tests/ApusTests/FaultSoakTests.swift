@@ -196,6 +196,8 @@ extension AllTests { @Suite struct SoakFaultTests {
             #expect(report.kind == .crash)
             #expect(victim.trap.explains(reason), "\(victim.trap): \(reason)")
             #expect(report.text.contains(victim.label) && report.json.contains(victim.label))
+            let function = victim.trap == .stackOverflow ? "goDeeper" : "ApusTests.Trap.spring() -> ()+"
+            #expect(report.text.contains(function), "\(report.text)")
         }
         #expect(fallen.isEmpty)
     }
