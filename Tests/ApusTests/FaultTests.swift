@@ -41,6 +41,35 @@ extension AllTests { @Suite struct FaultTests {
             }
         }
     } }
+
+    @Test("a trap of every kind in an asynchronous process ends it, and the others go on") func asynchronous() async throws {
+        try await withRuntime {
+            let others = try (0..<20).map { _ in
+                try spawn(of: From<Int>.self) { me in
+                    var asked = 0
+                    while let from = await me.receive() {
+                        asked += 1
+                        from.reply(asked)
+                    }
+                }
+            }
+            for (round, trap) in Trap.allCases.enumerated() {
+                try await inProcess { me in
+                    let (victim, monitor) = try me.spawnMonitor(of: Int.self) { me in
+                        if await me.receive() == 1 { trap.spring() }
+                    }
+                    victim.send(1)
+                    guard case .down(let down)? = me.receiveInfo() else { Issue.record("no down message"); return }
+                    #expect(down.reference == monitor)
+                    #expect(trap.explains(down.reason), "\(trap): \(down.reason)")
+                    for other in others {
+                        let asked: Int = try me.call(other) { $0 }
+                        #expect(asked == round + 1)
+                    }
+                }
+            }
+        }
+    }
 }
 }
 
@@ -52,6 +81,17 @@ extension AllTests { @Suite struct FatalFaultTests {
         await #expect(processExitsWith: .failure) {
             try Runtime.start()
             let pid = try spawnBlocking(of: Never.self) { _ in print(neverMade) }
+            while pid.isAlive { try await Task.sleep(for: .milliseconds(1)) }
+        }
+    }
+
+    @Test("rule 1: a trap in a child task of an asynchronous process, which runs on Swift's threads, ends the program") func child() async {
+        await #expect(processExitsWith: .failure) {
+            try Runtime.start()
+            let pid = try spawn(of: Never.self) { _ in
+                async let never: Void = Trap.fatal.spring()
+                await never
+            }
             while pid.isAlive { try await Task.sleep(for: .milliseconds(1)) }
         }
     }
