@@ -148,6 +148,27 @@ TEST(runtime_info, "apus_runtime_info: counters, and its errors")
     CHECK_EQ(runtime_info().spawned, 10);
 }
 
+TEST(signal_counters, "what is sent within a scheduler and to it is counted, and so is waking it")
+{
+    const apus_spawn_options bounded = {.struct_size = sizeof bounded, .mailbox_messages = 100};
+    start_runtime(1);
+    for (int i = 0; i < 3; i++) {
+        apus_pid pid = spawn_puppet_with(false, i == 1 ? &bounded : NULL);
+        struct order order = {.run = i < 2 ? do_send : do_monitor, .pid = pid};
+        apus_runtime_info_t before = runtime_info(), after;
+        for (int n = 0; n < 10; n++)
+            tell(pid, order); // by a plain thread, which is nobody's scheduler
+        while (after = runtime_info(), after.handled < before.handled + (i < 2 ? 20 : 10))
+            usleep(1000);
+        CHECK_EQ(after.sent_remote - before.sent_remote, 10);
+        CHECK_EQ(after.sent_local - before.sent_local, 10);
+    }
+    apus_pid pid = spawn_puppet_with(false, NULL);
+    for (uint64_t wakes = runtime_info().wakes; runtime_info().wakes == wakes; usleep(1000))
+        send_number(pid, 0); // until the scheduler has gone to sleep in between
+    stop_runtime();
+}
+
 static bool count_visit(apus_pid pid, void *context)
 {
     int *left = context;
