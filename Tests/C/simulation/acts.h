@@ -404,10 +404,17 @@ static inline void request_outcome(int me, apus_message *message, enum outcome o
         CHECK(request->is_limited);
 }
 
+static inline const char *down_text(const apus_message *down)
+{
+    const char *text = ((const apus_down_message *)apus_message_payload(down))->reason.text;
+    return text ? text : "";
+}
+
 static inline void call_outcome(struct request *request, int result, apus_message *outcome)
 {
     request->outcomes = 1;
-    CHECK(result == 0 || result == -ETIMEDOUT || result == -ESRCH || result == -ECONNABORTED || result == -ENOBUFS);
+    CHECK(result == 0 || result == -ETIMEDOUT || result == -ESRCH || result == -ECONNABORTED || result == -ENOBUFS ||
+          result == -ELOOP);
     if (result == 0) {
         struct note_payload payload;
         memcpy(&payload, apus_message_payload(outcome), offsetof(struct note_payload, more));
@@ -415,6 +422,8 @@ static inline void call_outcome(struct request *request, int result, apus_messag
         note_handled(payload.note, request->from);
     } else if (result == -ECONNABORTED) {
         CHECK(apus_message_type(outcome) == &apus_type_down && !is_alive(request->to));
+    } else if (result == -ELOOP) {
+        CHECK(apus_message_type(outcome) == &apus_type_down && strstr(down_text(outcome), " calls "));
     } else {
         CHECK(outcome == NULL);
     }
