@@ -188,8 +188,6 @@ static const char *spec_options_wrong(const apus_child_spec *spec)
     const apus_spawn_options *options = spec->options;
     if (options == NULL)
         return spec->keep ? "keep needs an argument_type in the options" : NULL;
-    if (options->struct_size != sizeof *options)
-        return "the options' struct_size is not sizeof(apus_spawn_options)";
     if ((options->argument_type == NULL) != (spec->keep == NULL))
         return "keep and the options' argument_type need each other";
     return options->flags & APUS_SPAWN_MONITOR ? "APUS_SPAWN_MONITOR is the supervisor's" : NULL;
@@ -217,7 +215,7 @@ static const char *spec_significant_wrong(const apus_child_spec *spec, const apu
 int apus__child_spec_check(const apus_child_spec *spec, const apus_supervisor_spec *supervisor, char text[APUS__SPEC_TEXT])
 {
     if (!apus__child_spec_is_readable(spec))
-        return spec_wrong(text, "a child's struct_size or argument is wrong");
+        return spec_wrong(text, "a child's struct_size, argument or options' struct_size is wrong");
     if (spec->id == NULL && supervisor->strategy != APUS_DYNAMIC)
         return spec_wrong(text, "a child has no id");
     const char *wrong = spec_start_wrong(spec);

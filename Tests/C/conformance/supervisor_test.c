@@ -937,6 +937,42 @@ SUPERVISOR_TEST(R42_ways_to_start, "R42: blocking bodies and children by a funct
     stop(supervisor);
 }
 
+static void body_that_ends(apus_process *self, void *argument)
+{
+    journal_write('+', *(const char *)argument);
+    if (*(const char *)argument == 'e')
+        apus_exit(self, apus_reason_error(-EIO, NULL));
+}
+
+// The first child ends before the supervisor gets to know of it; later ones stay.
+static int custom_that_ends(apus_process *supervisor, const void *argument, apus_pid *pid)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_LINK};
+    bool is_first = atomic_fetch_add(&knobs[(int)*(const char *)argument].starts, 1) == 0;
+    int result = apus_spawn_blocking(is_first ? body_that_ends : body, argument, 2, &options, pid);
+    for (apus_process_info_t info = {.struct_size = sizeof info}; is_first && !result; result = apus_yield(supervisor))
+        if (apus_process_info(*pid, 1000, &info) == -ESRCH)
+            return 0;
+    return result;
+}
+
+SUPERVISOR_TEST(R44_ended_at_start, "R44: of a child that has ended before it can be watched, its exit tells how")
+{
+    const apus_child_spec children[] = {
+        {.struct_size = sizeof(apus_child_spec), .id = "n", .start = custom_that_ends, .argument = "n", .argument_size = 2,
+         .restart = APUS_TRANSIENT},
+        {.struct_size = sizeof(apus_child_spec), .id = "e", .start = custom_that_ends, .argument = "e", .argument_size = 2,
+         .restart = APUS_TRANSIENT},
+    };
+    apus_pid supervisor = start((apus_supervisor_spec){
+        .intensity_is_set = true, .intensity = 1, .children = children, .child_count = 2});
+    expect("+n +e +e");
+    CHECK_EQ(info_of(supervisor, "n").pid.id, 0);
+    CHECK_EQ(info_of(supervisor, "n").restarts, 0);
+    CHECK_EQ(info_of(supervisor, "e").restarts, 1);
+    stop(supervisor);
+}
+
 static void asks_with_large_spec(apus_process *self, void *argument)
 {
     (void)self;
