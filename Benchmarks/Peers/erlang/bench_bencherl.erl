@@ -178,28 +178,31 @@ orbit(Workers, Space) ->
     All = list_to_tuple(Pids),
     [P ! {init, All} || P <- Pids],
     T0 = now_ns(),
-    element(1, All) ! {vertex, 0},
-    orbit_wait(1),
+    element(1, All) ! {vertex, 0, 0},
+    orbit_wait(#{}),
     Ns = now_ns() - T0,
     [P ! count || P <- Pids],
     Reached = sum(Workers, 0),
     Reached = map_size(orbit_here([0], Space, #{0 => x})),
     {(2 * Reached + 1) * 1.0e9 / Ns, "vertices/s"}.
 
-orbit_wait(0) -> ok;
-orbit_wait(Outstanding) -> receive {more, N} -> orbit_wait(Outstanding + N) end.
+%% Until the credit that has come back is one, see orbit.c.
+orbit_wait(#{0 := _}) -> ok;
+orbit_wait(Credit) -> receive {credit, Halvings} -> orbit_wait(orbit_add(Halvings, Credit)) end.
+
+orbit_add(Halvings, Credit) when is_map_key(Halvings, Credit) -> orbit_add(Halvings - 1, maps:remove(Halvings, Credit));
+orbit_add(Halvings, Credit) -> Credit#{Halvings => x}.
 
 orbit_worker(All, Space, Boss, Seen) ->
     receive
-        {vertex, V} when is_map_key(V, Seen) ->
-            Boss ! {more, -1},
+        {vertex, V, Halvings} when is_map_key(V, Seen) ->
+            Boss ! {credit, Halvings},
             orbit_worker(All, Space, Boss, Seen);
-        {vertex, V} ->
+        {vertex, V, Halvings} ->
             [begin
                  I = orbit_image(G, Space, V),
-                 element(I rem tuple_size(All) + 1, All) ! {vertex, I}
+                 element(I rem tuple_size(All) + 1, All) ! {vertex, I, Halvings + 1}
              end || G <- [1, 3]],
-            Boss ! {more, 1},
             orbit_worker(All, Space, Boss, Seen#{V => x});
         count -> Boss ! map_size(Seen)
     end.

@@ -223,36 +223,43 @@ func orbitImage(generator, space, x int) int {
 	return y % space
 }
 
+// A number, and how often the credit it has was halved. See orbit.c.
+type orbitVertex struct{ number, halvings int }
+
 func orbit(scale float64) float64 {
 	const workers, generators = 100, 2
 	space := n(700, scale)
-	var boxes [workers]chan int
+	var boxes [workers]chan orbitVertex
 	for i := range boxes {
-		boxes[i] = make(chan int, 2*space+2)
+		boxes[i] = make(chan orbitVertex, 2*space+2)
 	}
-	more, counts := make(chan int, room), make(chan int, workers)
+	back, counts := make(chan int, room), make(chan int, workers)
 	for i := range boxes {
 		go func() {
 			seen := make(map[int]bool)
 			for vertex := range boxes[i] {
-				sent := -1
-				if !seen[vertex] {
-					seen[vertex] = true
-					for generator := 0; generator < generators; generator++ {
-						image := orbitImage(generator, space, vertex)
-						boxes[image%workers] <- image
-						sent++
-					}
+				if seen[vertex.number] {
+					back <- vertex.halvings
+					continue
 				}
-				more <- sent
+				seen[vertex.number] = true
+				for generator := 0; generator < generators; generator++ {
+					image := orbitImage(generator, space, vertex.number)
+					boxes[image%workers] <- orbitVertex{image, vertex.halvings + 1}
+				}
 			}
 			counts <- len(seen)
 		}()
 	}
 	start := time.Now()
-	boxes[0] <- 0
-	for outstanding := 1; outstanding > 0; {
-		outstanding += <-more
+	boxes[0] <- orbitVertex{}
+	credit := make([]bool, space+2)
+	for !credit[0] {
+		halvings := <-back
+		for ; credit[halvings]; halvings-- {
+			credit[halvings] = false
+		}
+		credit[halvings] = true
 	}
 	elapsed := time.Since(start).Seconds()
 	reached := 0

@@ -230,7 +230,7 @@ fn orbit_image(generator: i64, space: i64, x: i64) -> i64 {
 }
 
 enum Orbit {
-    Vertex(i64),
+    Vertex(i64, usize), // and how often the credit it has was halved, see orbit.c
     Count,
 }
 
@@ -246,16 +246,15 @@ pub async fn orbit(scale: f64) -> f64 {
             let mut seen = HashSet::new();
             loop {
                 match rx.recv().await.unwrap() {
-                    Orbit::Vertex(vertex) => {
-                        let mut more = -1;
-                        if seen.insert(vertex) {
-                            for generator in 0..2 {
-                                let image = orbit_image(generator, space, vertex);
-                                send(&all[(image % WORKERS) as usize], Orbit::Vertex(image));
-                                more += 1;
-                            }
+                    Orbit::Vertex(vertex, halvings) => {
+                        if !seen.insert(vertex) {
+                            send(&master, halvings as i64);
+                            continue;
                         }
-                        send(&master, more);
+                        for generator in 0..2 {
+                            let image = orbit_image(generator, space, vertex);
+                            send(&all[(image % WORKERS) as usize], Orbit::Vertex(image, halvings + 1));
+                        }
                     }
                     Orbit::Count => return send(&master, seen.len() as i64),
                 }
@@ -263,10 +262,15 @@ pub async fn orbit(scale: f64) -> f64 {
         });
     }
     let start = Instant::now();
-    send(&all[0], Orbit::Vertex(0));
-    let mut outstanding = 1;
-    while outstanding > 0 {
-        outstanding += told.recv().await.unwrap();
+    send(&all[0], Orbit::Vertex(0, 0));
+    let mut credit = vec![false; space as usize + 2];
+    while !credit[0] {
+        let mut halvings = told.recv().await.unwrap() as usize;
+        while credit[halvings] {
+            credit[halvings] = false;
+            halvings -= 1;
+        }
+        credit[halvings] = true;
     }
     let elapsed = start.elapsed().as_secs_f64();
     let mut reached = 0;
