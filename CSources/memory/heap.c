@@ -24,7 +24,7 @@
 
 enum {
     CHUNK_BYTES = 2 << 20,
-    HUGE_FROM_BYTES = 8 << 20, // mapped: from here on chunks are asked to be huge pages
+    HUGE_FROM_BYTES = 2 << 20, // mapped: from here on chunks are asked to be huge pages
     SPAN_BYTES = 64 << 10,
     CARVE_BYTES = 4096,
     OUTGOING_MAX = 32,

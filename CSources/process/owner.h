@@ -87,7 +87,8 @@ struct apus__owner {
     uint32_t next_turns;          // how many turns in a row went that way
     struct apus__run_link *fresh; // spawned here and not begun, the last one first, so that a tree of processes is walked by depth
     uint32_t fresh_count;
-    bool in_bulk;                 // its processes exchange many cheap messages in each turn: they are best off together
+    bool in_bulk;                 // its processes exchange many cheap messages: they are best off together (scheduler/pace.c)
+    bool turns_are_short;         // at one of the last two looks at the clock
     uint32_t fresh_turns;         // how many turns in a row went to them
     struct apus__run_queue run;
     struct apus__heap heap;
@@ -121,6 +122,8 @@ enum apus__world_state {
 // What all processes of a runtime share. Written at start and stop only, but for the state and the counters at its end.
 struct apus__world {
     struct apus__table cell_table; // read on every send
+    // Until when the processes of few schedulers stay together, and for how long the last time (scheduler/pace.h).
+    _Atomic uint64_t together_until_ns, together_ns;
     uint32_t owner_count;
     struct apus__owner **owners;
     struct apus__table timer_table;

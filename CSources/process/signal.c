@@ -482,7 +482,8 @@ static apus_pid signal_take(struct apus__owner *here, struct apus_process *proce
 }
 
 // A process that is woken again and again by one on another owner moves there: two that talk to each other end up side by side. Of a
-// pair the one with the higher index is quicker to go, so that they do not change places for ever.
+// pair the one with the higher index is quicker to go, so that they do not change places for ever. Not so where both work at the same
+// time, in turns that are long beside a message: the sender's owner is busy when the message is taken.
 static void signal_follow(struct apus__owner *here, struct apus_process *process, apus_pid from)
 {
     enum { QUICK = 4, SLOW = 16 };
@@ -494,18 +495,23 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         apus__tally_set(process, 0, 0);
         return;
     }
-    unsigned wakes = (unsigned)(process->tally & APUS__TALLY_WAKES) + 1;
+    unsigned wakes = (unsigned)(process->tally & APUS__TALLY_WAKES);
+    if (here->turns_are_short || apus__inbox_state(&apus__world.owners[owner]->inbox) != APUS__AWAKE)
+        wakes++;
+    else if (wakes > 0)
+        wakes--;
     bool follows = wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW);
     apus__tally_set(process, owner, follows ? 0 : wakes);
     if (follows)
         process->flags |= APUS__FOLLOWS;
 }
 
-// Where messages are handled in bulk, a process goes to its senders, if their owner is the one of the two with the lower number.
+// Where processes are best off together, one goes to its senders, if their owner is the one of the two with the lower number. If it
+// waits in a callback, then after that.
 static void signal_follow_bulk(struct apus__owner *here, struct apus_process *process, apus_pid from)
 {
     struct apus_process *sender = apus__find(from);
-    if (!sender || process->flags & (APUS__SLOW | APUS__NODE_BOUND))
+    if (!sender || process->flags & ((APUS__SLOW & ~APUS__WAITING) | APUS__BLOCKING | APUS__NODE_BOUND))
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
     if (owner < here->id) {
@@ -533,5 +539,8 @@ void apus__signal_notified(struct apus__owner *here, struct apus_process *proces
 void apus__signal_given(struct apus__owner *here, struct apus_process *process)
 {
     apus_debug(apus_load_relaxed(&process->owner) == here->id);
-    apus__run_queue_push(&here->run, &process->run, process->priority);
+    if (process->flags & APUS__STARTING)
+        apus__fresh_push(here, process); // its tree is walked by depth here too
+    else
+        apus__run_queue_push(&here->run, &process->run, process->priority);
 }

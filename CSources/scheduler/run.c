@@ -242,7 +242,7 @@ void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_
 // The turn of a process that is not simply handling messages. True if it is now.
 apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *process)
 {
-    if (process->flags & APUS__FOLLOWS) {
+    if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
         process->flags &= ~(uint32_t)APUS__FOLLOWS;
         if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
             apus__give(slot, process, apus__machine.slots[apus__follows(process)]);
@@ -333,7 +333,9 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
         } else {
             run_finish_message(here, process);
         }
-        if (apus_unlikely(result != APUS_OK || process->flags & APUS__EXITING)) {
+        if (apus_unlikely(result != APUS_OK || process->flags & (APUS__EXITING | APUS__FOLLOWS))) {
+            if (result == APUS_OK && !(process->flags & APUS__EXITING))
+                break; // to move first
             run_end_by_result(slot, process, result);
             apus_bump_relaxed(&here->counters.handled, handled);
             return true;

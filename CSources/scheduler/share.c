@@ -7,8 +7,8 @@
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
 // Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
-// Bulk:       with few schedulers, processes that exchange many cheap messages in each turn are not shared out (slot_look_for_bulk), and
-//             gather where those are that send to them (signal_follow_bulk).
+// Bulk:       with few schedulers, processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where
+//             those are that send to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
 #include "scheduler/slot.h"
 
@@ -16,7 +16,10 @@ enum {
     GIFT_MAX = 256,
     FEW = 16,
     LOOKS = 64, // at waiting processes, for some that may be given
-    PAUSE = 64  // turns, after there were none
+    PAUSE = 64, // turns, after there were none, unless they are long
+    WORTH_NS = 30000,              // a gift that keeps its taker busy for less was not
+    REFUSAL_FIRST_NS = 100 * 1000, // after the first such gift; twice as long after each further one
+    REFUSAL_MOST_NS = 20 * 1000000
 };
 
 void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to)
@@ -29,6 +32,27 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
 }
 
 
+void apus__share_judge(struct apus__slot *slot)
+{
+    slot->was_given = false;
+    if (slot->looked_ns - slot->woke_ns >= WORTH_NS)
+        slot->refusal_ns = 0;
+    else if (slot->refusal_ns == 0)
+        slot->refusal_ns = REFUSAL_FIRST_NS;
+    else if (slot->refusal_ns < REFUSAL_MOST_NS)
+        slot->refusal_ns *= 2;
+    // relaxed: a hint.
+    apus_store_relaxed(&slot->refuses_until_ns, slot->looked_ns + slot->refusal_ns);
+}
+
+// Whether a slot that sleeps is to be spared what `slot` has to give.
+static bool share_is_refused(const struct apus__slot *slot, const struct apus__slot *sleeper)
+{
+    // relaxed: a hint.
+    uint64_t until_ns = apus_load_relaxed(&sleeper->refuses_until_ns);
+    return until_ns != 0 && slot->owner.turns_are_short && apus__now_ns() < until_ns;
+}
+
 // Claims a sleeper, which will be woken by the caller. NULL if there is none. Should two claim the same one, it gets two gifts.
 static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_near)
 {
@@ -36,7 +60,8 @@ static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_n
         struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
         *is_near = i < slot->near_count;
         // A first look without touching the line for writing.
-        if (apus__inbox_state(&other->owner.inbox) == APUS__PARKED && apus__inbox_claim_wake(&other->owner.inbox))
+        if (apus__inbox_state(&other->owner.inbox) == APUS__PARKED && !share_is_refused(slot, other) &&
+            apus__inbox_claim_wake(&other->owner.inbox))
             return other;
     }
     return NULL;
@@ -45,7 +70,7 @@ static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_n
 // While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved.
 static bool share_may_move(const struct apus__slot *slot, const struct apus_process *process, bool is_near)
 {
-    if (process->flags & APUS__STARTING && slot->turns_are_short && slot->owner.run.count + slot->owner.fresh_count > FEW)
+    if (process->flags & APUS__STARTING && slot->owner.turns_are_short && slot->owner.run.count + slot->owner.fresh_count > FEW)
         return false;
     return apus__may_move(process) && (is_near || !(process->flags & APUS__NODE_BOUND));
 }
@@ -119,22 +144,48 @@ static bool share_has_any(const struct apus__slot *slot)
            share_may_move(slot, apus_container_of(slot->owner.fresh, struct apus_process, run), true);
 }
 
+static void share_begin_pause(struct apus__slot *slot)
+{
+    slot->share_pause = PAUSE;
+    slot->share_paused_ns = apus__now_ns();
+    slot->share_paused_signals = apus__pace_signals(&slot->owner);
+}
+
+// Whether this is no time to look for something to give. The clock is looked at after 1, 2, 4, 8 ... turns.
+static bool share_pauses(struct apus__slot *slot)
+{
+    if (slot->share_pause == 0)
+        return false;
+    uint32_t turns = PAUSE + 1 - slot->share_pause--;
+    if (turns & (turns - 1))
+        return true;
+    uint64_t took_ns = apus__now_ns() - slot->share_paused_ns;
+    uint64_t signals = apus__pace_signals(&slot->owner) - slot->share_paused_signals;
+    if (took_ns < (uint64_t)turns * APUS__TURN_IS_LONG_NS || took_ns < signals * APUS__SIGNAL_IS_CHEAP_NS)
+        return true;
+    slot->share_pause = 0;
+    slot->owner.turns_are_short = false;
+    return false;
+}
+
 apus_cold void apus__share(struct apus__slot *slot)
 {
     bool is_near;
-    if (slot->share_pause > 0) {
-        slot->share_pause--;
+    if (share_pauses(slot))
         return;
-    }
-    if (slot->owner.in_bulk || !share_has_any(slot)) {
-        slot->share_pause = PAUSE;
+    // Many that have not begun: what could be given is who spawns them, and they are born here.
+    bool spawns_many = slot->owner.turns_are_short && slot->owner.fresh_count > FEW;
+    if (slot->owner.in_bulk || spawns_many || !share_has_any(slot)) {
+        share_begin_pause(slot);
         return;
     }
     struct share_gift gift = {.to = share_find_sleeper(slot, &is_near)};
-    if (!gift.to)
+    if (!gift.to) {
+        share_begin_pause(slot);
         return;
+    }
     gift.is_near = is_near;
-    uint32_t half = slot->owner.run.count / 2;
+    uint32_t half = (slot->owner.run.count + (slot->owner.next != NULL)) / 2;
     if (half > GIFT_MAX)
         half = GIFT_MAX;
     for (unsigned i = 0; i < APUS__PRIORITIES && gift.count < half; i++) {
@@ -148,7 +199,7 @@ apus_cold void apus__share(struct apus__slot *slot)
         apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest);
         apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
     } else {
-        slot->share_pause = PAUSE;
+        share_begin_pause(slot);
     }
     // The sleeper was claimed and must be woken even if nothing could be given.
     apus__owner_wake(&gift.to->owner, &slot->owner);

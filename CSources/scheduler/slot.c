@@ -185,6 +185,7 @@ static void slot_take_link(struct apus__slot *slot, uintptr_t tagged)
         apus__signal_notified(here, apus_container_of(link, struct apus_process, inbox));
         break;
     case APUS__INBOX_GIFT:
+        slot->was_given = true;
         apus__signal_given(here, apus_container_of(link, struct apus_process, gift));
         break;
     case APUS__INBOX_TIMER:
@@ -220,26 +221,6 @@ void apus__slot_receive(struct apus__slot *slot)
     }
 }
 
-// Whether the last 64 turns, or more, were full of messages so cheap that sending them to another scheduler would cost more than is
-// saved by working side by side. A message to another scheduler costs about three times one that stays: with four schedulers, sharing
-// gains all the same.
-static void slot_look_for_bulk(struct apus__slot *slot, uint64_t now)
-{
-    enum { FEW_SCHEDULERS = 3, SIGNAL_IS_CHEAP_NS = 200, MANY_SIGNALS = 16, TURNS_LEAST = 64 };
-    const struct apus__counters *counters = &slot->owner.counters;
-    uint64_t slices = apus_load_relaxed(&counters->slices), took_ns = now - slot->bulk_ns;
-    if (slices - slot->bulk_slices < TURNS_LEAST && took_ns < TURN_LONG_NS)
-        return;
-    uint64_t signals = apus_load_relaxed(&counters->sent_local) + apus_load_relaxed(&counters->sent_remote) +
-                       apus_load_relaxed(&counters->handled);
-    uint64_t more = signals - slot->bulk_signals;
-    slot->owner.in_bulk = apus__world.owner_count <= FEW_SCHEDULERS && more * SIGNAL_IS_CHEAP_NS > took_ns &&
-                          more >= MANY_SIGNALS * (slices - slot->bulk_slices);
-    slot->bulk_signals = signals;
-    slot->bulk_slices = slices;
-    slot->bulk_ns = now;
-}
-
 // Timers are looked at every turn while turns are long, every TURNS_FAST turns while they are short, so that neither a clock read for
 // each message nor a late timer behind a row of long callbacks is the price.
 apus_cold static void slot_look_at_clock(struct apus__slot *slot)
@@ -247,11 +228,7 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
     uint64_t now = apus__now_ns();
     uint64_t took = now - slot->looked_ns;
     slot->turns_to_clock = took < TURN_IS_SHORT_NS ? TURNS_FAST : 1;
-    // One long turn among short ones, or the time before the first look, says nothing of the turns to come.
-    slot_look_for_bulk(slot, now);
-    bool are_short = took < TURNS_FAST * 1000;
-    slot->turns_are_short = are_short || slot->turns_were_short;
-    slot->turns_were_short = are_short;
+    apus__pace_look(&slot->pace, &slot->owner, now, took);
     slot->looked_ns = now;
     slot->owner.now_ms = now / 1000000;
     if (slot->wheel.count)
@@ -315,8 +292,11 @@ apus_hot bool apus__slot_turn(struct apus__slot *slot)
         apus__slot_receive(slot);
     if (apus_unlikely(--slot->turns_to_clock == 0))
         slot_look_at_clock(slot);
+    // Of two, the one just woken goes on in a moment with what is in the cache, so that only a long turn is worth to be done elsewhere.
     // relaxed: a hint that somebody sleeps; share() looks again with what it needs.
-    if (apus_unlikely(here->run.count + here->fresh_count > 1 && apus_load_relaxed(&apus__machine.parked) != 0))
+    uint32_t waiting = here->run.count + here->fresh_count;
+    if (apus_unlikely(waiting > 0 && (waiting > 1 || (here->next && !here->turns_are_short)) &&
+                      apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
     struct apus_process *process = slot_choose(here);
     return process && apus__run(slot, process);
@@ -339,11 +319,16 @@ static void slot_sleep(struct apus__slot *slot)
             return;
         timeout = next * 1000000 - slot->looked_ns;
     }
+    if (slot->was_given)
+        apus__share_judge(slot);
     apus_add_seqcst(&apus__machine.parked, 1);
     // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell().
     if (apus__inbox_park(&here->inbox, &parked) && !apus_load_seqcst(&slot->events)) {
         apus_bump_relaxed(&here->counters.parks, 1);
         apus__futex_wait(&here->inbox.park, parked, timeout);
+        slot->woke_ns = apus__now_ns();
+        apus__pace_slept(&slot->pace, slot->woke_ns - slot->looked_ns);
+        slot->looked_ns = slot->woke_ns;
     }
     apus__inbox_say(&here->inbox, APUS__AWAKE);
     // seq_cst, both: Dekker's pattern against the monitor that is about to sleep. Pairs with monitor_sleep().
@@ -416,6 +401,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     owner->id = id;
     owner->node = node;
     owner->next_ref = (uint64_t)(id + 1) << 44;
+    owner->turns_are_short = true;
     owner->wheel = &slot->wheel;
     owner->now_ms = apus__now_ns() / 1000000;
     apus__wheel_init(&slot->wheel, owner->now_ms);

@@ -24,6 +24,7 @@
 #include "os/stack.h"
 #include "process/life.h"
 #include "scheduler/clock.h"
+#include "scheduler/pace.h"
 
 struct apus__carrier;
 struct apus__fault;
@@ -70,12 +71,14 @@ struct apus__slot {
     uint64_t turn_ns;             // when its first chunk ended
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options
     uint32_t all_chunks;
-    uint64_t bulk_ns;             // when slot_look_for_bulk() came to its last result,
-    uint64_t bulk_signals;        // how many signals had been sent and handled then,
-    uint64_t bulk_slices;         // and turns been given
-    bool turns_are_short;         // at one of the last two looks at the clock
-    bool turns_were_short;        // at the last look
-    uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given
+    struct apus__pace pace;       // how long turns take, and what is exchanged in them
+    uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given,
+    uint64_t share_paused_ns;     // which was then,
+    uint64_t share_paused_signals; // so many signals ago
+    bool was_given;               // work by another slot, since it slept last
+    uint64_t woke_ns;             // when that ended
+    uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
+    _Atomic uint64_t refuses_until_ns; // no gifts until then but of long turns; read by those who look for a sleeper
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
 };
@@ -152,8 +155,10 @@ void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_
 // Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
 
-// Gives half of what waits here to a slot that sleeps, if there is one; gives one process to another slot (share.c).
+// Gives half of what waits here to a slot that sleeps, if there is one; judges by how soon it sleeps again whether what it was given
+// was worth it; gives one process to another slot (share.c).
 void apus__share(struct apus__slot *slot);
+void apus__share_judge(struct apus__slot *slot);
 void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to);
 
 // A turn is over after `reductions` messages, or when it has taken long; the clock is read once in a chunk of messages only.

@@ -29,6 +29,13 @@ static int filter_init(apus_process *self, void *state, const void *argument)
     return APUS_OK;
 }
 
+// Whether `prime` divides `number`. Both mostly fit in 32 bits, for which the processor divides faster; LLVM asks by itself in the peers
+// that it compiles, gcc does not.
+static bool divides(int64_t prime, int64_t number)
+{
+    return ((uint64_t)(number | prime) >> 32 ? number % prime : (int64_t)((uint32_t)number % (uint32_t)prime)) == 0;
+}
+
 static int filter_handle(apus_process *self, void *state, apus_message *message);
 static const apus_behaviour filter = {.name = "filter", .state_size = sizeof(struct filter), .init = filter_init,
                                       .handle = filter_handle};
@@ -44,7 +51,7 @@ static int filter_handle(apus_process *self, void *state, apus_message *message)
         return APUS_DONE;
     }
     for (int64_t i = 0; i < me->count; i++) {
-        if (number % me->primes[i] == 0) {
+        if (divides(me->primes[i], number)) {
             return APUS_OK;
         }
     }

@@ -1,0 +1,66 @@
+#include "scheduler/pace.h"
+
+enum {
+    TURN_IS_SHORT_NS = 1000,
+    FEW_SLOTS = 3,
+    WINDOW_TURNS = 64, // in a window, unless they take so long, or exchange so much:
+    WINDOW_NS = 1000000,
+    WINDOW_SIGNALS = 2048,
+    BULK_SIGNALS = 16, // cheap ones, for each turn
+    APART_PART = 8, // of the signals, one in so many goes to another slot, at least one in
+    APART_NS = 3000,
+    APART_WINDOWS = 12,
+    TOGETHER_FIRST_NS = 10 * 1000000,
+    TOGETHER_MOST_NS = 1000 * 1000000
+};
+
+// Whether all are together now; many messages have gone to others for long enough: from now on they are.
+static bool pace_look_apart(struct apus__pace *pace, bool is_apart, uint64_t now_ns)
+{
+    uint64_t until_ns = apus_load_relaxed(&apus__world.together_until_ns), last_ns = apus_load_relaxed(&apus__world.together_ns);
+    if (now_ns < until_ns) {
+        pace->apart = 0;
+        return true;
+    }
+    pace->apart = is_apart ? pace->apart + 1 : 0;
+    if (pace->apart < APART_WINDOWS)
+        return false;
+    // It counts as found again if it comes within twice the time they were together.
+    uint64_t next_ns = now_ns < until_ns + 2 * last_ns ? 2 * last_ns : TOGETHER_FIRST_NS;
+    next_ns = next_ns < TOGETHER_MOST_NS ? next_ns : TOGETHER_MOST_NS;
+    apus_store_relaxed(&apus__world.together_ns, next_ns);
+    apus_store_relaxed(&apus__world.together_until_ns, now_ns + next_ns);
+    return true;
+}
+
+static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns)
+{
+    const struct apus__counters *counters = &here->counters;
+    uint64_t slices = apus_load_relaxed(&counters->slices), took_ns = now_ns - pace->window_ns;
+    uint64_t remote = apus_load_relaxed(&counters->sent_remote), sent = apus_load_relaxed(&counters->sent_local) + remote;
+    uint64_t signals = apus__pace_signals(here) - pace->window_signals;
+    if (slices - pace->window_slices < WINDOW_TURNS && took_ns < WINDOW_NS && signals < WINDOW_SIGNALS)
+        return;
+    uint64_t remote_now = remote - pace->window_remote;
+    bool in_bulk = signals * APUS__SIGNAL_IS_CHEAP_NS > took_ns && signals >= BULK_SIGNALS * (slices - pace->window_slices);
+    bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APART_NS > took_ns;
+    here->in_bulk = apus__world.owner_count <= FEW_SLOTS && (pace_look_apart(pace, is_apart, now_ns) || in_bulk);
+    pace->window_ns = now_ns;
+    pace->window_slices = slices;
+    pace->window_sent = sent;
+    pace->window_remote = remote;
+    pace->window_signals += signals;
+}
+
+void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns, uint64_t took_ns)
+{
+    uint64_t slices = apus_load_relaxed(&here->counters.slices), turns = slices - pace->looked_slices;
+    if (turns > 0) {
+        // One long turn among short ones says nothing of the turns to come.
+        bool are_short = took_ns < turns * TURN_IS_SHORT_NS;
+        here->turns_are_short = are_short || pace->turns_were_short;
+        pace->turns_were_short = are_short;
+        pace->looked_slices = slices;
+    }
+    pace_look_at_window(pace, here, now_ns);
+}
