@@ -175,14 +175,16 @@ static void write_all(const char *bytes, size_t size)
 
 static void report_out(const struct apus__report *report)
 {
-    static char plain[APUS__REPORT_TEXT_MAX], json[2 * APUS__REPORT_TEXT_MAX]; // the monitor's
+    static struct apus__frame_names names; // all of these are the monitor's
+    static char plain[APUS__REPORT_TEXT_MAX], json[2 * APUS__REPORT_TEXT_MAX];
     struct apus__text as_text = {0, sizeof plain, plain}, as_json = {0, sizeof json, json};
-    apus__report_as_text(report, &as_text);
+    apus__report_name_frames(report, &names);
+    apus__report_as_text(report, &names, &as_text);
     if (!reports.log) {
         write_all(plain, as_text.length);
         return;
     }
-    apus__report_as_json(report, &as_json);
+    apus__report_as_json(report, &names, &as_json);
     apus_log entry = {.struct_size = sizeof entry, .kind = report->kind, .pid = report->pid, .reason = report->reason, .text = plain,
                       .json = json};
     reports.log(&entry, reports.context);

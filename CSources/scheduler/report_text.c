@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "os/symbol.h"
 #include "process/signal.h"
@@ -55,21 +56,39 @@ static void report_line(const struct apus__report *report, char line[LINE_MAX_BY
 
 // --- The stack ------------------------------------------------------------------------------------------------------------------
 
-static void text_add_frame(struct apus__text *text, uintptr_t pc, bool is_first, bool has_time)
+// The pc is at the instruction that had the fault; above it are return addresses, which may be those of the next function.
+static void frame_name(const struct apus__report *report, unsigned i, bool has_time, char *name, size_t size)
 {
-    char name[256];
-    apus__symbol(is_first ? pc : pc - 1, has_time, name, sizeof name);
-    apus__text_add(text, "%#" PRIxPTR " %s", pc, name);
+    apus__symbol(i == 0 ? report->frames[i] : report->frames[i] - 1, has_time, name, size);
 }
 
-static void text_add_stack(struct apus__text *text, const struct apus__report *report, bool has_time)
+void apus__report_name_frames(const struct apus__report *report, struct apus__frame_names *names)
+{
+    for (unsigned i = 0; i < report->frame_count; i++) {
+        if (i > 1 && report->frames[i] == report->frames[i - 1])
+            memcpy(names->of[i], names->of[i - 1], sizeof names->of[i]);
+        else
+            frame_name(report, i, true, names->of[i], sizeof names->of[i]);
+    }
+}
+
+// Without names it says what takes no time to find out.
+static void text_add_frame(struct apus__text *text, const struct apus__report *report, const struct apus__frame_names *names, unsigned i)
+{
+    char name[256];
+    if (!names)
+        frame_name(report, i, false, name, sizeof name);
+    apus__text_add(text, "%#" PRIxPTR " %s", report->frames[i], names ? names->of[i] : name);
+}
+
+static void text_add_stack(struct apus__text *text, const struct apus__report *report, const struct apus__frame_names *names)
 {
     for (unsigned i = 0; i < report->frame_count; i++) {
         unsigned first = i;
         while (i + 1 < report->frame_count && report->frames[i + 1] == report->frames[first])
             i++;
         apus__text_add(text, "  #%u ", first);
-        text_add_frame(text, report->frames[first], first == 0, has_time);
+        text_add_frame(text, report, names, first);
         if (i > first)
             apus__text_add(text, ", and %u more like it", i - first);
         apus__text_add(text, "\n");
@@ -78,13 +97,13 @@ static void text_add_stack(struct apus__text *text, const struct apus__report *r
         apus__text_add(text, "  ...\n");
 }
 
-static void json_add_stack(struct apus__text *text, const struct apus__report *report)
+static void json_add_stack(struct apus__text *text, const struct apus__report *report, const struct apus__frame_names *names)
 {
     char line[LINE_MAX_BYTES];
     apus__text_add(text, ",\"stack\":[");
     for (unsigned i = 0; i < report->frame_count; i++) {
         struct apus__text frame = {0, sizeof line, line};
-        text_add_frame(&frame, report->frames[i], i == 0, true);
+        text_add_frame(&frame, report, names, i);
         apus__text_add(text, i ? ",{\"frame\":%u" : "{\"frame\":%u", i);
         apus__text_add_json(text, "at", line);
         apus__text_add(text, "}");
@@ -124,7 +143,7 @@ static void text_add_records(struct apus__text *text, const struct apus__report 
     }
 }
 
-void apus__report_as_text(const struct apus__report *report, struct apus__text *text)
+void apus__report_as_text(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text)
 {
     char line[LINE_MAX_BYTES];
     report_line(report, line);
@@ -143,7 +162,7 @@ void apus__report_as_text(const struct apus__report *report, struct apus__text *
     if (report->kind == APUS_LOG_RESCUE)
         apus__text_add(text, report->is_asleep ? "  asleep; what its stack has of return addresses, some may be old:\n"
                                                : "  computing, in a call of:\n");
-    text_add_stack(text, report, true);
+    text_add_stack(text, report, names);
     text_add_records(text, report);
 }
 
@@ -152,7 +171,7 @@ void apus__report_as_raw_text(const struct apus__report *report, struct apus__te
     char line[LINE_MAX_BYTES];
     report_line(report, line);
     apus__text_add(text, "apus: %s\n  not contained: %s; the program ends\n", line, report->why_not);
-    text_add_stack(text, report, false);
+    text_add_stack(text, report, NULL);
 }
 
 // --- For machines ---------------------------------------------------------------------------------------------------------------
@@ -204,7 +223,7 @@ static void json_add_records(struct apus__text *text, const struct apus__report 
     apus__text_add(text, "]");
 }
 
-void apus__report_as_json(const struct apus__report *report, struct apus__text *text)
+void apus__report_as_json(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text)
 {
     static const char *const events[] = {[APUS_LOG_CRASH] = "crash", [APUS_LOG_FATAL] = "fatal", [APUS_LOG_RESCUE] = "rescue"};
     char line[LINE_MAX_BYTES];
@@ -224,7 +243,7 @@ void apus__report_as_json(const struct apus__report *report, struct apus__text *
         apus__text_add_json(text, "not_contained", report->why_not);
     if (report->pid.id)
         json_add_process(text, report);
-    json_add_stack(text, report);
+    json_add_stack(text, report, names);
     if (report->kind != APUS_LOG_RESCUE)
         json_add_records(text, report);
     apus__text_add(text, "}");

@@ -41,9 +41,17 @@ struct apus__text {
 void apus__text_add(struct apus__text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void apus__text_add_json(struct apus__text *text, const char *key, const char *value); // ,"key":"value"
 
-// For people, and as one JSON object on one line. Takes milliseconds, allocates, and reads files: for the names of functions.
-void apus__report_as_text(const struct apus__report *report, struct apus__text *text);
-void apus__report_as_json(const struct apus__report *report, struct apus__text *text);
+// What the functions on a stack are called.
+struct apus__frame_names {
+    char of[APUS__FRAMES_MAX][256];
+};
+
+// Finds them. Takes about a millisecond, allocates, and reads files.
+void apus__report_name_frames(const struct apus__report *report, struct apus__frame_names *names);
+
+// For people, and as one JSON object on one line.
+void apus__report_as_text(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text);
+void apus__report_as_json(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text);
 
 // The least, async-signal-safe.
 void apus__report_as_raw_text(const struct apus__report *report, struct apus__text *text);
