@@ -15,7 +15,9 @@
 enum { LOOKS_BEFORE_PLACE = 2 }; // at the clock (slot.c)
 
 static struct apus__carrier *carriers;
-static uint32_t carrier_count;
+static uint32_t carrier_count;         // there is room for
+static _Atomic uint32_t carrier_made;  // and of these the first so many have had a thread
+static _Atomic uint32_t carrier_claim; // where the last spare was found: those before it are mostly put aside
 static pthread_mutex_t carrier_lock = PTHREAD_MUTEX_INITIALIZER; // who makes spares
 static bool may_demote;
 static struct apus__placement carrier_placement;
@@ -54,12 +56,16 @@ void apus__slot_place(struct apus__slot *slot)
 
 struct apus__carrier *apus__carrier_claim_spare(void)
 {
-    for (uint32_t i = 0; i < carrier_count; i++) {
-        uint32_t spare = APUS__CARRIER_SPARE;
+    // relaxed, both: hints. A thread that has been made a spare by now is found by its word, or the next time.
+    uint32_t made = apus_load_relaxed(&carrier_made), first = apus_load_relaxed(&carrier_claim);
+    for (uint32_t k = 0; k < made; k++) {
+        uint32_t i = (first + k) % made, spare = APUS__CARRIER_SPARE;
         // acq_rel: takes over what the spare left behind when it became one; `slot` of the carrier is ours to write from here on.
         if (apus_load_relaxed(&carriers[i].word) == APUS__CARRIER_SPARE &&
-            apus_cas_strong_acq_rel(&carriers[i].word, &spare, APUS__CARRIER_CLAIMED))
+            apus_cas_strong_acq_rel(&carriers[i].word, &spare, APUS__CARRIER_CLAIMED)) {
+            apus_store_relaxed(&carrier_claim, i);
             return &carriers[i];
+        }
     }
     return NULL;
 }
@@ -88,7 +94,7 @@ uint32_t apus__carriers_spare_now(void)
 {
     uint32_t spares = 0;
     // relaxed: a hint.
-    for (uint32_t i = 0; i < carrier_count; i++)
+    for (uint32_t i = 0; i < apus_load_relaxed(&carrier_made); i++)
         spares += apus_load_relaxed(&carriers[i].word) == APUS__CARRIER_SPARE;
     return spares;
 }
@@ -232,6 +238,9 @@ static int carrier_create(struct apus__carrier *carrier, struct apus__slot *slot
         apus_store_relaxed(&carrier->word, APUS__CARRIER_NONE);
         return -EAGAIN;
     }
+    uint32_t made = (uint32_t)(carrier - carriers) + 1;
+    if (apus_load_relaxed(&carrier_made) < made)
+        apus_store_relaxed(&carrier_made, made);
     // release: the carrier's fields. Pairs with the claim in apus__carrier_claim_spare(). It sleeps on; who assigns it a slot wakes it.
     if (!slot)
         apus_store_release(&carrier->word, APUS__CARRIER_SPARE);
@@ -244,6 +253,8 @@ int apus__carriers_start(uint32_t slots, uint32_t spares_max, const struct apus_
     if (!carriers)
         return -ENOMEM;
     carrier_count = slots + spares_max;
+    apus_store_relaxed(&carrier_made, 0);
+    apus_store_relaxed(&carrier_claim, 0);
     carrier_placement = *placement;
     may_demote = apus__thread_may_set_nice();
     for (uint32_t i = 0; i < slots; i++) {
@@ -276,7 +287,7 @@ int apus__carriers_spare(uint32_t count)
 uint32_t apus__carriers_tidy(void)
 {
     uint32_t tidied = 0;
-    for (uint32_t i = 0; i < carrier_count; i++) {
+    for (uint32_t i = 0; i < apus_load_relaxed(&carrier_made); i++) {
         struct apus__carrier *carrier = &carriers[i];
         // acquire: what it has spent. Pairs with quarantine_sleep().
         if (apus_load_acquire(&carrier->word) != APUS__CARRIER_AT_REST)
