@@ -306,7 +306,7 @@ static struct apus_process *nursery_pop(struct apus__owner *owner)
     return NULL;
 }
 
-static void nursery_grow(struct apus__owner *here)
+void apus__nursery_fill(struct apus__owner *here)
 {
     while (apus_load_relaxed(&here->nursery_count) < APUS__NURSERY) {
         struct apus_process *process = cell_alloc(here);
@@ -317,18 +317,13 @@ static void nursery_grow(struct apus__owner *here)
     }
 }
 
-void apus__nursery_fill(struct apus__owner *here)
-{
-    nursery_grow(here);
-    // release: the cells are there before the next refill can be asked for; wakes those that found none.
-    apus_store_release(&here->nursery_asked, 0);
-    apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
-}
-
 static void nursery_refill_run(struct apus__owner *here, struct apus__command *command)
 {
     (void)command;
     apus__nursery_fill(here);
+    // release: the cells are there before the next refill can be asked for; wakes those that found none.
+    apus_store_release(&here->nursery_asked, 0);
+    apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
 }
 
 static void nursery_ask(struct apus__owner *here, struct apus__owner *owner)
@@ -347,15 +342,17 @@ static struct apus_process *nursery_take(struct apus__owner *here, struct apus__
     // The last cells are kept for errands, so that a full table does not keep a plain thread from waiting for a process to end.
     int32_t kept = is_errand ? 0 : APUS__NURSERY_FOR_ERRANDS;
     struct apus_process *process = apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
-    if (apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2)
+    if (apus__nursery_is_small(owner))
         nursery_ask(here, owner);
     if (process || !here->is_foreign)
         return process;
     if (owner->is_simulated) {
-        nursery_grow(owner);
+        apus__nursery_fill(owner);
     } else {
-        // acquire: the cells, or that there are none left. Pairs with apus__nursery_fill().
-        for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked); tries++)
+        // acquire: the cells, or that there are none left. Pairs with nursery_refill_run(). The thread that has asked may have been stopped
+        // before it told the owner; then the cells come when that looks by itself.
+        for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked) &&
+                            apus_load_relaxed(&owner->nursery_count) <= kept; tries++)
             apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
     }
     return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;

@@ -244,6 +244,8 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
         apus__names_tidy(apus__world.names);
     if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))
         apus__reserve_fill(&slot->owner);
+    if (apus_unlikely(apus__nursery_is_small(&slot->owner)))
+        apus__nursery_fill(&slot->owner);
 }
 
 bool apus__turn_goes_on(struct apus__slot *slot)

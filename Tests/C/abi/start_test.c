@@ -2,6 +2,8 @@
 // process (a fork).
 #include "../scene.h"
 
+#include "process/owner.h"
+
 #include <dirent.h>
 #include <pthread.h>
 
@@ -232,12 +234,18 @@ static void hold_in_handler(int number)
     }
 }
 
+static void end_at_once(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+}
+
 static void *send_until_end(void *argument)
 {
     apus_pid found;
     while (!atomic_load(&may_end)) {
         CHECK_EQ(apus_send(*(const apus_pid *)argument, &type_number, NULL, 0), 0);
         CHECK_EQ(apus_whereis("neighbour", &found), 0);
+        CHECK_EQ(apus_spawn_blocking(end_at_once, NULL, 0, NULL, NULL), 0);
     }
     return NULL;
 }
@@ -270,6 +278,16 @@ TEST(signal_handler, "while a thread is held up by a signal handler inside a cal
     }
     atomic_store(&may_end, true);
     CHECK_EQ(pthread_join(sender, NULL), 0);
+    stop_runtime();
+}
+
+// As if a thread had been stopped after it had marked that it asks for cells, and before it did.
+TEST(asked_in_vain, "apus_spawn: threads find cells although the one that was about to ask for them does not go on")
+{
+    start_runtime(1);
+    apus_store_relaxed(&apus__world.owners[0]->nursery_asked, 1);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(apus_spawn_blocking(end_at_once, NULL, 0, NULL, NULL), 0);
     stop_runtime();
 }
 
