@@ -305,7 +305,9 @@ int apus_set_label(apus_process *self, const char *label)
 
 static int yield_here(struct apus__owner *here, apus_process *self)
 {
-    struct apus__wait wait = {.yields = true};
+    struct apus__wait wait;
+    apus__wait_init(&wait);
+    wait.yields = true;
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
@@ -328,7 +330,11 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     if (!apus__extra(here, self))
         return NULL;
     receive_use_budget(here, self);
-    struct apus__wait wait = {.match = match, .context = context, .takes_messages = true};
+    struct apus__wait wait;
+    apus__wait_init(&wait);
+    wait.match = match;
+    wait.context = context;
+    wait.takes_messages = true;
     apus_message *message = apus__wait_take(self, &wait);
     if (!message && !apus__inbox_is_empty(&here->inbox)) {
         apus__slot_receive(apus__slot_of(here));
@@ -365,7 +371,8 @@ apus_message *apus_receive(apus_process *self, apus_match *match, void *context,
 
 static int sleep_here(struct apus__owner *here, apus_process *self, uint64_t milliseconds)
 {
-    struct apus__wait wait = {.takes_messages = false};
+    struct apus__wait wait;
+    apus__wait_init(&wait);
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;

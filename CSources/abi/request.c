@@ -23,8 +23,11 @@ apus_inline int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint
 int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
               apus_message **outcome)
 {
-    struct apus__wait wait = {
-        .ref = apus__new_ref(here), .asked = to, .take_back = kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON};
+    struct apus__wait wait;
+    apus__wait_init(&wait);
+    wait.ref = apus__new_ref(here);
+    wait.asked = to;
+    wait.take_back = kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON;
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
@@ -35,7 +38,11 @@ int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint6
 // Sends `request` and waits for its outcome.
 apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
 {
-    struct apus__wait wait = {.ref = request->ref.id, .asked = to, .take_back = APUS__ABANDON};
+    struct apus__wait wait;
+    apus__wait_init(&wait);
+    wait.ref = request->ref.id;
+    wait.asked = to;
+    wait.take_back = APUS__ABANDON;
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;

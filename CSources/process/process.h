@@ -63,25 +63,32 @@ struct apus__bound {
     _Atomic uint64_t dead_letters;
 };
 
-// Why a stack is set aside. Lives on that stack.
+// Why a stack is set aside. Lives on that stack. Up to `process` it is the caller's to set, after apus__wait_init(); the rest is set by
+// the steps of waiting (scheduler/wait.h).
 struct apus__wait {
-    apus_match *match; // NULL with `any`: every message
+    apus_match *match; // NULL with `takes_messages`: every message
     void *context;
-    bool takes_messages;  // false: only the reply to `ref`, or time
     apus_message *seen;   // the last message looked at in vain
-    bool yields;          // it is over at once, but others come first
     uint64_t ref;         // the reply awaited; 0: none
     apus_pid asked;       // by whom; and the signal that tells it that the reply is awaited no more
-    uint8_t take_back;
     apus_message *result;
+    uint64_t due;         // of the deadline, 0: none, while it is a LOOK
+    uint8_t take_back;
+    bool takes_messages;  // false: only the reply to `ref`, or time
+    bool yields;          // it is over at once, but others come first
+    bool timed_out;
+    bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given
     struct apus__deadline deadline;
-    uint64_t due; // of the deadline, 0: none, while it is a LOOK
-    bool timed_out;
-    bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with
 };
+
+// One cache line: clearing all of it is done by a string instruction, which takes as long as a switch of stacks.
+apus_inline void apus__wait_init(struct apus__wait *wait)
+{
+    memset(wait, 0, offsetof(struct apus__wait, process));
+}
 
 // What most processes do without.
 struct apus__extra {

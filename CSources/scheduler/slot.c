@@ -107,7 +107,7 @@ int apus__slot_detach(struct apus__slot *slot)
     struct apus_process *process = here->current;
     struct apus__fiber *mine = slot->fiber;
     struct apus__wait *wait = &mine->detached;
-    memset(wait, 0, sizeof *wait);
+    apus__wait_init(wait);
     int result = apus__wait_prepare(slot, wait);
     if (result)
         return result;

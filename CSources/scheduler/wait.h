@@ -44,8 +44,10 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
     if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(slot))))
         return -ENOMEM;
     wait->process = process;
+    wait->handling = NULL;
     wait->timed_out = false;
     apus__wheel_entry_init(&wait->deadline.entry);
+    wait->deadline.kind = APUS__DEADLINE_WAIT;
     process->extra->wait = wait;
     process->extra->pins++;
     process->flags |= APUS__WAITING;
@@ -114,7 +116,6 @@ apus_inline void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wai
         return;
     }
     if (timeout_ms != APUS_INFINITY) {
-        wait->deadline.kind = APUS__DEADLINE_WAIT;
         wait->deadline.entry.due = apus__due(timeout_ms);
         apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
     }
