@@ -98,8 +98,12 @@ catches handoff SPARE_STORED 'ended==4'
 catches handoff QUIT_FIRST 'ended==4'
 
 holds parking
-for bug in UNCHECKED EVENT_UNSEEN FUTEX_BLIND PARK_RELAXED PUSH_RELAXED WAKE_UNCLAIMED CLAIM_TRUSTED UNCOUNTED; do
-    catches parking $bug '(taken==(2*2))&&seen'
+holds parking -DSTOPPER
+for bug in UNCHECKED EVENT_UNSEEN FUTEX_BLIND PARK_RELAXED PUSH_RELAXED WAKE_UNCLAIMED; do
+    catches parking $bug '(taken==(2*1))&&seen'
+done
+for bug in CLAIM_TRUSTED UNCOUNTED; do
+    catches parking $bug '(taken==(1*2))&&seen'
 done
 
 holds sharing
