@@ -10,9 +10,9 @@
 //             themselves).
 // Ordering:   what was done before synchronize (or defer) is seen by every section that starts after it returned (or after `free`
 //             was called); what a section read or wrote happens before a synchronize that had to wait for it returns.
-// Freed:      see rcu.c: deferred objects are freed in batches by a thread that does nothing else, the reclaimer; where none is started,
-//             by the threads that defer.
-// Progress:   sections are wait-free; with a reclaimer defer is lock-free, without one each 64th waits for readers; synchronize blocks.
+// Freed:      see rcu.c: deferred objects are freed in batches, by threads that defer, or by one that does nothing else but wait for
+//             readers, the reclaimer, if it is started.
+// Progress:   sections are wait-free; with a reclaimer defer is lock-free, without one each 256th waits for readers; synchronize blocks.
 #ifndef APUS_RCU_RCU_H
 #define APUS_RCU_RCU_H
 
@@ -71,7 +71,7 @@ void apus__rcu_defer(struct apus__rcu_head *head, void (*free)(struct apus__rcu_
 // but inside read sections; somebody outside one calls this now and then. Cost: a comparison, unless there is something to do.
 void apus__rcu_tidy(void);
 
-// Returns when everything deferred before the call has been freed.
+// Returns when everything deferred before the call has been freed, or is being freed at this moment by another thread that defers.
 void apus__rcu_barrier(void);
 
 // Starts the reclaimer, after which nobody who defers waits for readers; stops it, leaving what is deferred by then to those who defer and

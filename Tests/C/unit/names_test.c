@@ -392,10 +392,15 @@ TEST(reclaimer, "with a reclaimer nobody who defers waits for a reader, and what
         apus__rcu_defer(&object_new()->rcu, object_free);
     CHECK_EQ(apus_load_relaxed(&freed), 0);
     apus_store_release(&reader_step, 2);
-    while (apus_load_relaxed(&freed) < 1000)
-        sched_yield();
+    long more = 0;
+    for (; apus_load_relaxed(&freed) < 1000; more++) {
+        apus__rcu_defer(&object_new()->rcu, object_free);
+        usleep(1);
+    }
     CHECK_EQ(pthread_join(reader, NULL), 0);
     apus__reclaimer_stop();
+    apus__rcu_barrier();
+    CHECK_EQ(apus_load_relaxed(&freed), 1000 + more);
     check_alone();
     apus__rcu_unregister();
 }
@@ -405,11 +410,11 @@ TEST(reclaimer_stops, "a reclaimer leaves to a barrier what it has not freed, an
     apus__rcu_register();
     for (int round = 1; round <= 100; round++) {
         CHECK_EQ(apus__reclaimer_start(), 0);
-        for (int i = 0; i < 100; i++)
+        for (int i = 0; i < 1000; i++)
             apus__rcu_defer(&object_new()->rcu, object_free);
         apus__reclaimer_stop();
         apus__rcu_barrier();
-        CHECK_EQ(apus_load_relaxed(&freed), 100 * round);
+        CHECK_EQ(apus_load_relaxed(&freed), 1000 * round);
     }
     apus__rcu_unregister();
 }
