@@ -106,6 +106,13 @@ apus_inline bool apus__message_is_done(const apus_message *message)
     return both == 0 || both == (APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
+// The same for one whose payload has been moved out, so that it needs no drop.
+apus_inline bool apus__message_is_moved(const apus_message *message)
+{
+    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    return both == APUS__TAKEN || both == (APUS__TAKEN | APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
+}
+
 // The same for the argument in a SPAWN message (spawn.c).
 void apus__argument_drop(apus_message *spawn);
 

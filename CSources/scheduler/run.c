@@ -327,7 +327,8 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
             run_come_back(slot);
         }
         handled++;
-        if (apus_likely(here->handling == message && apus__message_is_done(message) && !message->type->drop)) {
+        if (apus_likely(here->handling == message &&
+                        (apus__message_is_done(message) ? !message->type->drop : apus__message_is_moved(message)))) {
             here->handling = NULL;
             apus__message_free(here, message);
         } else {
