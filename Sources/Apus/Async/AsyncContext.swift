@@ -59,6 +59,8 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
 
     /// Asks a server and waits for its reply; the process takes no other message meanwhile.
     ///
+    /// The core does not see whom an asynchronous process waits for: a circle of calls that goes through one ends by its time limits.
+    ///
     /// - Throws: as ``Context/call(_:timeout:_:)``. **OTP**: `gen_server:call/3`.
     public nonisolated(nonsending) func call<Asked: ~Copyable, Reply: ~Copyable>(
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
