@@ -129,6 +129,43 @@ extension AllTests { @Suite("rules") struct RuleTests {
         } }
     }
 
+    @Test("R10: a pid is not used again: the old one stays dead while others take its place") func pids() async throws {
+        try await withRuntime { try await inProcess { me in
+            let (old, monitor) = try me.spawnMonitor(Puppet())
+            old.send(.exit(.normal))
+            _ = end(of: monitor, in: me)
+            for _ in 0..<1000 {
+                let (other, monitor) = try me.spawnMonitor(Puppet())
+                #expect(other != old)
+                #expect(!old.isAlive)
+                #expect(!old.send(.fail))
+                other.send(.exit(.normal))
+                let reason = end(of: monitor, in: me)
+                #expect(reason == .normal, "what was sent to the old one did not reach the new one")
+            }
+        } }
+    }
+
+    @Test("R11: a process that is killed in a long handler is dead for everyone at once") func longHandler() async throws {
+        final class Gate: Sendable {
+            let isInside = Atomic(false)
+            let mayGo = Atomic(false)
+        }
+        try await withRuntime { try await inProcess { me in
+            let gate = Gate()
+            let (busy, monitor) = try me.spawnMonitorBlocking(of: Never.self) { _ in
+                gate.isInside.store(true, ordering: .releasing)
+                while !gate.mayGo.load(ordering: .acquiring) {}
+            }
+            eventually(me) { gate.isInside.load(ordering: .acquiring) }
+            busy.exit(.kill)
+            #expect(!busy.isAlive)
+            gate.mayGo.store(true, ordering: .releasing)
+            let reason = end(of: monitor, in: me)
+            #expect(reason == .killed)
+        } }
+    }
+
     @Test("R12, R13: everything from one sender arrives in order, messages before the exit") func order() async throws {
         try await withRuntime { try await inProcess { me in
             let boss = AnyPid(me.pid)
