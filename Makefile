@@ -60,7 +60,7 @@ TEST_FOLDERS = torture simulation faults conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
 .PHONY: all install uninstall test test-asan test-tsan test-faults soak test-aarch64 test-numa test-all tests \
-        bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift swift-command \
+        bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift swift-command swift-sanitize \
         clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -200,6 +200,8 @@ swift:
 	@Tests/swift.sh
 swift-command:
 	@Tests/swift_command.sh
+swift-sanitize:
+	@Tests/swift_sanitize.sh
 
 # What the other runtimes need is installed once. What cannot be had is named, left out, and tried again the next time; Swift is not
 # missed, because Debian does not have it.

@@ -17,6 +17,7 @@
 #define APUS_RCU_RCU_H
 
 #include "base/types.h"
+#include "os/context.h" // APUS_CONTEXT_TSAN
 
 // With this, a liburcu that allows it lets programs of any licence inline its small functions; the LGPL-only switch is not used.
 #ifndef URCU_INLINE_SMALL_FUNCTIONS
@@ -25,7 +26,7 @@
 #include <urcu/urcu-memb.h>
 
 // ThreadSanitizer sees nothing of what happens inside a liburcu that was built without it; it is told at the edges.
-#ifdef __SANITIZE_THREAD__
+#ifdef APUS_CONTEXT_TSAN
 #include <sanitizer/tsan_interface.h>
 #define apus__rcu_tsan_acquire(p) __tsan_acquire((void *)(p))
 #define apus__rcu_tsan_release(p) __tsan_release((void *)(p))

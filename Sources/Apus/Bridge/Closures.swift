@@ -40,16 +40,12 @@ struct MatchClosure {
     let call: (UnsafePointer<apus_message>) -> Bool
 }
 
-private final class Keeper<Closure> {
-    let closure: Closure
-    init(_ closure: Closure) { self.closure = closure }
-}
-
 /// The two words of a closure struct, whose context is kept for ever.
 @usableFromInline
 func immortalClosure<Closure>(_ closure: Closure) -> apus_swift_closure {
-    _ = Unmanaged.passRetained(Keeper(closure))
-    return unsafeBitCast(closure, to: apus_swift_closure.self)
+    let words = unsafeBitCast(closure, to: apus_swift_closure.self)
+    if let context = words.context { _ = Unmanaged<AnyObject>.fromOpaque(context).retain() }
+    return words
 }
 
 /// The two words of a closure struct, valid during `body`.

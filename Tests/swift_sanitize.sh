@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Tests/swift_sanitize.sh [SANITIZER...] - the Swift tests under ThreadSanitizer and AddressSanitizer ("thread", "address"), C core included.
+# Each has a build of its own under build/. A report fails the run. The last line is "swift-sanitize: N passed, N failed".
+#
+# Left out are the tests of faults: a sanitizer takes the signals of a fault for its own report. Not believed is ThreadSanitizer where a task
+# goes on after a continuation: the runtime of tasks, which is not instrumented, orders the two accesses.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+command -v swift >/dev/null || {
+    echo "swift-sanitize: no toolchain on this machine, left out"
+    exit 0
+}
+[ $# -gt 0 ] || set -- thread address
+log=$(mktemp)
+not_believed=$(mktemp)
+trap 'rm -f "$log" "$not_believed"' EXIT
+echo 'race:withUnsafeContinuation' >"$not_believed"
+export TSAN_OPTIONS="suppressions=$not_believed ${TSAN_OPTIONS:-}"
+passed=0
+failed=0
+for sanitizer in "$@"; do
+    swift test --sanitize="$sanitizer" --scratch-path "build/swift-$sanitizer" --skip FaultTests 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    passed=$((passed + $(grep -vE 'Test run with' "$log" | grep -cE 'Test .* passed after [0-9.]+ seconds')))
+    bad=$(grep -cE "Test .* failed after|WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer" "$log")
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    failed=$((failed + bad))
+done
+echo "swift-sanitize: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
