@@ -18,9 +18,11 @@ extension AllTests { @Suite struct SystemTests {
             #expect(long.value >= 100)
             let tree = try await Supervisor.start(intensity: 10) { Child(Counter(), name: "counter") }
             for restart in 1...2 {
-                let old = try #require(Counter.at("counter").pid)
-                old.send(.fail)
-                while Counter.at("counter").pid == nil || Counter.at("counter").pid == old { await Task.yield() }
+                try await inProcess { me in
+                    let old = try #require(Counter.at("counter").pid)
+                    old.send(.fail)
+                    _ = eventually(me, Counter.at("counter"), isNot: old)
+                }
                 if restart == 2 {
                     let many = try await watcher.expectMessage { $0.kind == .manyRestarts }
                     #expect(many.process == tree.untyped)

@@ -34,7 +34,11 @@ struct Counter: GenServer {
 
         let failing = Counter.at("hits").pid!
         failing.send(.fail)
-        while Counter.at("hits").pid == nil || Counter.at("hits").pid == failing { await Task.yield() }
+        var restarted = Counter.at("hits").pid
+        while restarted == nil || restarted == failing {
+            await Task.yield()
+            restarted = Counter.at("hits").pid
+        }
         print("The counter failed, was restarted, and begins at \(try await Counter.at("hits").call { .get($0) }).")
         try tree.stop()
         try Runtime.stop()
