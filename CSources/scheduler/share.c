@@ -15,6 +15,7 @@
 enum {
     GIFT_MAX = 256,
     FEW = 16,
+    SEVERAL = 4,
     LOOKS = 64, // at waiting processes, for some that may be given
     PAUSE = 64, // turns, after there were none, unless they are long
     WORTH_NS = 30000,              // a gift that keeps its taker busy for less was not
@@ -168,6 +169,15 @@ static bool share_pauses(struct apus__slot *slot)
     return false;
 }
 
+// Two or three whose turns are short may be at the beginning of a conversation: they are given away only if they are still there after
+// a pause.
+static bool share_is_early(struct apus__slot *slot)
+{
+    uint32_t waiting = slot->owner.run.count + slot->owner.fresh_count;
+    slot->share_is_late = !slot->share_is_late && slot->owner.turns_are_short && waiting < SEVERAL;
+    return slot->share_is_late;
+}
+
 apus_cold void apus__share(struct apus__slot *slot)
 {
     bool is_near;
@@ -175,7 +185,7 @@ apus_cold void apus__share(struct apus__slot *slot)
         return;
     // Many that have not begun: what could be given is who spawns them, and they are born here.
     bool spawns_many = slot->owner.turns_are_short && slot->owner.fresh_count > FEW;
-    if (slot->owner.in_bulk || spawns_many || !share_has_any(slot)) {
+    if (share_is_early(slot) || slot->owner.in_bulk || spawns_many || !share_has_any(slot)) {
         share_begin_pause(slot);
         return;
     }

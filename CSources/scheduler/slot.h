@@ -75,6 +75,7 @@ struct apus__slot {
     uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given,
     uint64_t share_paused_ns;     // which was then,
     uint64_t share_paused_signals; // so many signals ago
+    bool share_is_late;           // that pause was for a few that might have been gone after it
     bool was_given;               // work by another slot, since it slept last
     uint64_t woke_ns;             // when that ended
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
