@@ -276,6 +276,7 @@ static inline apus_message *expect_exit_message(apus_process *self, apus_pid fro
     const apus_exit_message *exit = apus_message_payload(message);
     CHECK(apus_pid_equal(exit->from, from));
     CHECK_EQ(exit->reason.kind, kind);
+    CHECK_EQ(apus_message_size(message), sizeof *exit);
     return message;
 }
 
@@ -291,8 +292,9 @@ static inline apus_message *expect_down_message(apus_process *self, apus_ref ref
     CHECK(message != NULL);
     const apus_down_message *down = apus_message_payload(message);
     CHECK(apus_ref_equal(down->ref, ref));
-    CHECK(apus_pid_equal(down->pid, pid));
+    CHECK(apus_pid_equal(down->pid, pid) && apus_pid_equal(apus_message_from(message), pid));
     CHECK_EQ(down->reason.kind, kind);
+    CHECK_EQ(apus_message_size(message), sizeof *down);
     return message;
 }
 

@@ -8,6 +8,8 @@
 //        - one supervisor in a scenario, since two would write into the journal at the same time;
 //        - whoever may be sent a link's exit while it waits for an outcome traps exits: the starter of a server or supervisor, and
 //          the one who calls. One that waits gets no orders until it has its answer.
+//        - whoever is sent a number by one that ends at once traps exits, and is no server: others that are linked with both may
+//          take it along before it reads the number, since nothing is promised across senders.
 //        - nobody links with a supervisor's children, which are told to stop at the same time as its parent's links hear of its end.
 //        Left out is where Apus differs (docs/otp.md): a supervisor that fails to start, a monitor of oneself, a kill of oneself, a dynamic child that
 //        answers ignore when it is restarted.
@@ -160,9 +162,12 @@ static void end_something(void)
     case 3:
         printf("fail %s %d\n", me, 1 + below(9));
         break;
-    case 4:
-        printf("send_exit %s %s %d %s\n", me, actor(below(world.actors)), world.numbers++, reason());
+    case 4: {
+        int to = below(world.actors);
+        if (world.traps[to] && !world.is_server[to])
+            printf("send_exit %s %s %d %s\n", me, actor(to), world.numbers++, reason());
         break;
+    }
     case 5: {
         const char *victim = anyone();
         if (world.traps[number] && strcmp(me, victim) != 0)

@@ -460,6 +460,47 @@ TEST(stop_reaches_all, "apus_stop ends a tree of processes that are not linked")
     stop_runtime();
 }
 
+static char stopped[4];
+static atomic_int stopped_count;
+
+static int stopped_init(apus_process *self, void *state, const void *argument);
+
+static int stopped_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    return APUS_OK;
+}
+
+// The root takes its time, in which the other one could end, had it been told.
+static void stopped_terminate(apus_process *self, void *state, const apus_reason *reason)
+{
+    CHECK_EQ(reason->kind, APUS_REASON_SHUTDOWN);
+    if (*(char *)state == 'r')
+        apus_sleep(self, 20);
+    stopped[atomic_fetch_add(&stopped_count, 1)] = *(char *)state;
+}
+
+static const apus_behaviour stopped_behaviour = {.name = "stopped", .state_size = 1, .init = stopped_init, .handle = stopped_handle,
+                                                 .terminate = stopped_terminate};
+static const apus_spawn_options trapping = {.struct_size = sizeof trapping, .flags = APUS_SPAWN_TRAP_EXITS};
+
+static int stopped_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self;
+    *(char *)state = *(const char *)argument;
+    return *(char *)state == 'r' ? apus_spawn(&stopped_behaviour, "c", 1, &trapping, NULL) : APUS_OK;
+}
+
+TEST(stop_in_order, "apus_stop tells the roots first, and the others when those have ended; whoever traps exits may clean up")
+{
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&stopped_behaviour, "r", 1, &trapping, NULL), 0);
+    while (runtime_info().processes < 2)
+        usleep(1000);
+    stop_runtime();
+    CHECK_STR(stopped, "rc");
+}
+
 TEST(clock, "apus_now_ms never goes back")
 {
     start_runtime(1);

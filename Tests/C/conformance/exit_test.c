@@ -1,6 +1,8 @@
 // R1-R11: how processes end, what others see of it, and when.
 #include "../scene.h"
 
+#include "process/signal.h"
+
 static void normal_signal_is_ignored(apus_process *self, const scene_t *scene)
 {
     apus_pid pid = spawn_puppet(scene, 0, NULL);
@@ -499,6 +501,37 @@ static int compare_pids(const void *a, const void *b)
 {
     uint64_t left = ((const apus_pid *)a)->id, right = ((const apus_pid *)b)->id;
     return (left > right) - (left < right);
+}
+
+static void signalled_is_not_alive(apus_process *self, const scene_t *scene)
+{
+    (void)self;
+    apus_pid pid = spawn_puppet(scene, 0, NULL);
+    settle(pid);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_error(-EIO, NULL)), 0);
+    CHECK(!apus_is_alive(pid));
+}
+
+TEST(R11_exit_has_arrived, "R11: whom an exit signal has reached, as it does at once on its scheduler, is not alive any more")
+{
+    play_on(1, signalled_is_not_alive, 100);
+}
+
+TEST(R9_late_kill, "R9: a kill that was meant for an earlier process of a cell takes no mark from a later one")
+{
+    struct apus_process cell = {0};
+    const uint64_t index = 3, generation = UINT64_C(1) << 32;
+    apus__doom(&cell, (apus_pid){7 * generation + index});
+    apus__doom(&cell, (apus_pid){6 * generation + index});
+    CHECK_EQ(cell.doomed, 7 * generation + index);
+    apus__doom(&cell, (apus_pid){8 * generation + index});
+    CHECK_EQ(cell.doomed, 8 * generation + index);
+    // Generations wrap: each of these is later than the one before.
+    static const uint64_t later[] = {0x70000000, 0xe0000000, 2};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        apus__doom(&cell, (apus_pid){later[i] * generation + index});
+        CHECK_EQ(cell.doomed, later[i] * generation + index);
+    }
 }
 
 static int end_at_once(apus_process *self, void *state, const void *argument)
