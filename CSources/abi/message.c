@@ -230,6 +230,8 @@ int apus_send_message(apus_pid to, apus_message *message)
     if (!message)
         return -EINVAL;
     if (message->block == APUS__BLOCK_MALLOC) {
+        if (message->kind > APUS__REPLY)
+            return -EINVAL; // its text lies behind its payload
         result = apus_send(to, message->type, apus_message_payload(message), message->size);
         if (!result)
             free(message);

@@ -34,6 +34,7 @@ static void check_send_arguments(apus_pid pid)
     CHECK(reply == NULL);
     CHECK_EQ(apus_reply(NULL, NULL, NULL, 0), -EINVAL);
     CHECK_EQ(apus_reply_to(pid, (apus_ref){1}, NULL, NULL, 1), -EINVAL);
+    CHECK_EQ(apus_reply_to(pid, APUS_NO_REF, NULL, NULL, 0), -EINVAL);
     CHECK_EQ(apus_reply_to(pid, (apus_ref){1}, NULL, &byte, APUS_MESSAGE_SIZE_MAX + 1), -EMSGSIZE);
     CHECK_EQ(apus_send_after(1, pid, NULL, NULL, 1, NULL), -EINVAL);
     CHECK_EQ(apus_send_after(1, pid, NULL, &byte, APUS_MESSAGE_SIZE_MAX + 1, NULL), -EMSGSIZE);
@@ -260,6 +261,49 @@ TEST(thread_messages, "a plain thread makes, sends and releases messages")
             apus_message_release(message);
     }
     settle(pid);
+    stop_runtime();
+}
+
+// Answers a number with the same one, and ends at 0.
+static int echo_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)state;
+    int64_t number = number_of(message);
+    if (number == 0)
+        return apus_exit(self, apus_reason_error(-EIO, "told to"));
+    return apus_reply(message, &type_number, &number, sizeof number);
+}
+
+static const apus_behaviour echo = {.name = "echo", .handle = echo_handle};
+
+static void take_five(apus_process *self, void *argument)
+{
+    (void)argument;
+    expect_number(self, 5);
+}
+
+TEST(thread_passes_on, "a plain thread sends a reply on; the outcome of a call that failed it cannot")
+{
+    apus_pid server, taker;
+    apus_message *outcome;
+    int64_t number = 5;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&echo, NULL, 0, NULL, &server), 0);
+    CHECK_EQ(apus_spawn_blocking(take_five, NULL, 0, NULL, &taker), 0);
+    CHECK_EQ(apus_call(server, &type_number, &number, sizeof number, PATIENCE_MS, &outcome), 0);
+    CHECK_EQ(apus_send_message(taker, outcome), 0);
+    CHECK_EQ(apus_join(taker, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(apus_call(server, &type_number, &number, sizeof number, PATIENCE_MS, &outcome), 0);
+    CHECK_EQ(apus_send_message(taker, outcome), -ESRCH);
+    CHECK_EQ(number_of(outcome), 5);
+    apus_message_release(outcome);
+    apus_pid other = spawn_puppet_with(false, NULL);
+    number = 0;
+    CHECK_EQ(apus_call(server, &type_number, &number, sizeof number, PATIENCE_MS, &outcome), -ECONNABORTED);
+    CHECK_EQ(apus_send_message(other, outcome), -EINVAL);
+    CHECK_STR(((const apus_down_message *)apus_message_payload(outcome))->reason.text, "told to");
+    apus_message_release(outcome);
+    settle(other);
     stop_runtime();
 }
 
