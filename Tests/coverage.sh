@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests/coverage.sh BUILD - which lines of the C core the tests reach, by gcov: a row for each folder, and the files that fall short.
 #
-# BUILD holds the objects of VARIANT=coverage after its tests have run. Writes docs/coverage.md's table to standard output.
+# BUILD holds the objects of VARIANT=coverage after its tests have run. The table goes to standard output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1

@@ -50,10 +50,12 @@ test-soak: $(BUILD)/soak
 soak-hour: $(BUILD)/soak
 	@$< 3600
 
-# Lines of the core that the tests reach.
+# Lines of the core, and of the Swift package, that the tests reach.
 coverage:
 	@TEST_SCALE=0.2 TEST_SLOW=4 $(MAKE) --no-print-directory VARIANT=coverage test || true
 	@Tests/coverage.sh build/coverage
+	@if command -v swift >/dev/null; then swift test --enable-all-traits --enable-code-coverage || true; \
+	    python3 Tests/coverage_swift.py "$$(swift test --enable-all-traits --show-codecov-path)"; fi
 
 # What continuous integration runs of all this. The models run with `make test`.
 PROVE = test-otp test-weak test-fuzz test-soak
