@@ -76,7 +76,6 @@ struct apus__wait {
     uint8_t take_back;
     bool takes_messages;  // false: only the reply to `ref`, or time
     bool yields;          // it is over at once, but others come first
-    bool timed_out;
     bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given

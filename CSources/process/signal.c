@@ -403,7 +403,6 @@ void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *dead
     if (deadline->kind == APUS__DEADLINE_WAIT) {
         struct apus__wait *wait = apus_container_of(deadline, struct apus__wait, deadline);
         if (!(wait->process->flags & APUS__READY)) {
-            wait->timed_out = true;
             wait->process->flags |= APUS__READY;
             apus__schedule(here, wait->process);
         }

@@ -45,7 +45,6 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
         return -ENOMEM;
     wait->process = process;
     wait->handling = NULL;
-    wait->timed_out = false;
     apus__wheel_entry_init(&wait->deadline.entry);
     wait->deadline.kind = APUS__DEADLINE_WAIT;
     process->extra->wait = wait;
