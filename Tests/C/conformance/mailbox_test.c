@@ -326,6 +326,33 @@ TEST(R71_dead_letters, "R71: dropped messages are counted and go to the dead-let
     play(dropped_go_to_dead_letters, 50);
 }
 
+static void dropped_request_is_a_letter(apus_process *self, const scene_t *scene)
+{
+    apus_mailbox_policy policy = scene->turn % 2 ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    apus_pid pid = spawn_bounded(self, policy, 1, 0, apus_pid_of(self));
+    const int64_t numbers[2] = {1, 2};
+    apus_ref refs[2];
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(apus_request(self, pid, &type_number, &numbers[i], sizeof numbers[i], PATIENCE_MS, &refs[i]), 0);
+    int dropped = policy == APUS_MAILBOX_DROP_NEWEST;
+    struct sought failure = {&apus_type_down, refs[dropped], APUS_NOBODY}, letter = {&type_number, APUS_NO_REF, APUS_NOBODY};
+    apus_message *message = apus_receive(self, sought_matches, &failure, PATIENCE_MS);
+    CHECK(message && ((const apus_down_message *)apus_message_payload(message))->reason.code == -ENOBUFS);
+    apus_message_release(message);
+    message = apus_receive(self, sought_matches, &letter, PATIENCE_MS);
+    CHECK(message && number_of(message) == numbers[dropped]);
+    CHECK(!apus_message_is_request(message));
+    CHECK_EQ(apus_reply(message, NULL, NULL, 0), -EINVAL);
+    apus_message_release(message);
+    CHECK_EQ(apus_request_abandon(self, refs[!dropped]), 1);
+    dismiss(pid);
+}
+
+TEST(R71_dropped_requests, "R71: a request that is dropped fails, and is a plain message as a dead letter")
+{
+    play(dropped_request_is_a_letter, 50);
+}
+
 // Where the dead-letter process has no room either, the message ends there, whoever gets that one's dead letters.
 static void dead_letters_end(apus_process *self, const scene_t *scene)
 {
