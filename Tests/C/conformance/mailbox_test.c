@@ -254,17 +254,25 @@ TEST(R70_block_thread, "R70: the policy block lets a plain thread wait until the
     block_sender(2);
 }
 
-static void block_process(apus_process *self, const scene_t *scene)
+static void block_process_by(apus_process *self, apus_spawn_options options)
 {
     apus_ref ref;
     apus_pid pid;
-    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_MONITOR, .monitor = &ref,
-                                  .mailbox_messages = BOUND, .mailbox_policy = APUS_MAILBOX_BLOCK};
-    (void)scene;
+    options.struct_size = sizeof options;
+    options.flags = APUS_SPAWN_MONITOR;
+    options.monitor = &ref;
+    options.mailbox_policy = APUS_MAILBOX_BLOCK;
     CHECK_EQ(apus_spawn_blocking(take_slowly, NULL, 0, &options, &pid), 0);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(try_number(pid, i), 0);
     expect_down(self, ref, pid, APUS_REASON_NORMAL);
+}
+
+static void block_process(apus_process *self, const scene_t *scene)
+{
+    (void)scene;
+    block_process_by(self, (apus_spawn_options){.mailbox_messages = BOUND});
+    block_process_by(self, (apus_spawn_options){.mailbox_bytes = sizeof(int64_t)}); // each message fills it
 }
 
 TEST(R70_block_process, "R70: the policy block lets a process wait until there is room, and loses nothing")
