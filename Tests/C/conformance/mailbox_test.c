@@ -109,8 +109,8 @@ TEST(R70_drop_newest, "R70: the policy drop newest keeps the first messages; R71
 
 static void oldest_are_dropped(apus_process *self, const scene_t *scene)
 {
-    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_DROP_OLDEST, BOUND, 0, APUS_NOBODY);
-    (void)scene;
+    bool by_bytes = scene->turn / 2 % 2;
+    apus_pid pid = spawn_bounded(self, APUS_MAILBOX_DROP_OLDEST, by_bytes ? 0 : BOUND, by_bytes ? BOUND * sizeof(int64_t) : 0, APUS_NOBODY);
     for (int i = 0; i < 10; i++)
         CHECK_EQ(try_number(pid, i), 0);
     CHECK_EQ(info_of(pid).dropped, 10 - BOUND);

@@ -97,6 +97,37 @@ TEST(R70_by_bytes, "R70: room for bytes is not lost on a sender that is gone")
     CHECK(taken > 0);
 }
 
+static void sender_of_one(apus_process *self, void *argument)
+{
+    static const char load[8];
+    unsigned number = *(unsigned *)argument;
+    if (number == 2)
+        CHECK_EQ(apus_sleep(self, 1), 0); // about as long as the taker takes
+    CHECK_EQ(apus_send(taker, &type_load, load, sizeof load), 0);
+    is_done[number] = true;
+}
+
+TEST(R70_emptied_meanwhile, "R70: a sender that found no room goes on, though the mailbox is empty before it has asked for some")
+{
+    enum { FEW = 3 }; // one in the taker's hands, one in its mailbox, one that finds no room, and nobody after it
+    const apus_spawn_options bounded = {.struct_size = sizeof bounded, .mailbox_policy = APUS_MAILBOX_BLOCK, .mailbox_messages = 1};
+    const apus_options options = {.struct_size = sizeof options, .schedulers = 2, .max_processes = 1024, .max_timers = 1024};
+    for (long seed = 0; seed < test_scaled(SEEDS); seed++) {
+        taken = 0;
+        CHECK_EQ(apus__simulation_begin(&options, (uint64_t)seed), 0);
+        CHECK_EQ(apus_spawn(&taker_behaviour, NULL, 0, &bounded, &taker), 0);
+        for (unsigned i = 0; i < FEW; i++) {
+            is_done[i] = false;
+            CHECK_EQ(apus_spawn_blocking(sender_of_one, &i, sizeof i, NULL, &senders[i]), 0);
+        }
+        CHECK(apus__simulation_run(STEPS_MAX));
+        for (unsigned i = 0; i < FEW; i++)
+            CHECK(is_done[i]);
+        CHECK_EQ(taken, FEW);
+        CHECK_EQ(apus__simulation_end(), 0);
+    }
+}
+
 static void sender_of_too_much(apus_process *self, void *argument)
 {
     static const char load[13];
