@@ -170,11 +170,12 @@ static bool share_pauses(struct apus__slot *slot)
 }
 
 // Two or three whose turns are short may be at the beginning of a conversation: they are given away only if they are still there after
-// a pause.
+// a pause. Not in a simulation, whose turns take no time and in which they are to be had in other orders.
 static bool share_is_early(struct apus__slot *slot)
 {
     uint32_t waiting = slot->owner.run.count + slot->owner.fresh_count;
-    slot->share_is_late = !slot->share_is_late && slot->owner.turns_are_short && waiting < SEVERAL;
+    bool may_be_early = slot->owner.turns_are_short && waiting < SEVERAL && !slot->owner.is_simulated;
+    slot->share_is_late = may_be_early && !slot->share_is_late;
     return slot->share_is_late;
 }
 
