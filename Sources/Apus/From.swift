@@ -6,6 +6,9 @@ import CApusSwift
 /// A plain value of sixteen bytes. Any process may answer, at once or later; the first reply counts, and one that comes after the
 /// caller's time is up is never seen.
 ///
+/// Whoever hands it to another process to answer should return from the handler before it calls anybody: until then it is taken to
+/// answer itself, and a call of its own that leads back to the one who asked fails with ``ApusError/Code/deadlock``.
+///
 /// **OTP**: `From` of `handle_call/3`.
 @frozen
 public struct From<Reply: ~Copyable>: Sendable, Hashable {
