@@ -108,7 +108,9 @@ extension AllTests { @Suite struct OptionsTests {
             for stayer in stayers { _ = try stayer.join() }
         }
     }
+} }
 
+extension AllTests { @Suite struct OptionsFaultTests {
     @Test("faults in one runtime are counted and told, with the reason") func contained() async throws {
         let log = Log()
         var options = optionsRemembering(log)
