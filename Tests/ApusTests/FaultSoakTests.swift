@@ -164,7 +164,7 @@ private func withRecord(_ record: Record, _ body: () async throws -> Void) async
     try await withRuntime(options, body)
 }
 
-extension AllTests { @Suite struct SoakFaultTests {
+extension AllTests { @Suite(.enabled(if: faultsAreContained)) struct SoakFaultTests {
     @Test("1,000 traps among 100,000 processes that work: nothing is lost, and every report is of the right process")
     func soak() async throws {
         let record = Record()

@@ -16,7 +16,7 @@ struct Trapper: GenServer {
     }
 }
 
-extension AllTests { @Suite struct FaultTests {
+extension AllTests { @Suite(.enabled(if: faultsAreContained)) struct FaultTests {
     @Test("a Swift trap of every kind ends its process, and no other") func traps() async throws { try await withRuntime {
         let workers = try (0..<100).map { _ in try spawn(Counter()) }
         for trap in Trap.allCases {
@@ -76,7 +76,7 @@ extension AllTests { @Suite struct FaultTests {
 /// A lazy global whose initialiser traps: whoever came next would wait for it for ever.
 private let neverMade: Int = opaque(Int("x"))!
 
-extension AllTests { @Suite struct FatalFaultTests {
+extension AllTests { @Suite(.enabled(if: faultsAreContained)) struct FatalFaultTests {
     @Test("rule 4: a trap in the initialiser of a lazy global ends the program") func once() async {
         await #expect(processExitsWith: .failure) {
             try Runtime.start()

@@ -110,7 +110,7 @@ extension AllTests { @Suite struct OptionsTests {
     }
 } }
 
-extension AllTests { @Suite struct OptionsFaultTests {
+extension AllTests { @Suite(.enabled(if: faultsAreContained)) struct OptionsFaultTests {
     @Test("faults in one runtime are counted and told, with the reason") func contained() async throws {
         let log = Log()
         var options = optionsRemembering(log)

@@ -7,6 +7,9 @@ import Glibc
 
 // What ends a Swift program, to be had on purpose.
 
+/// Not under a sanitizer, which takes the signals of a fault for its own report.
+let faultsAreContained = dlsym(nil, "__asan_init") == nil && dlsym(nil, "__tsan_init") == nil
+
 /// What the optimiser cannot know.
 @inline(never) func opaque<T>(_ value: T) -> T { value }
 
