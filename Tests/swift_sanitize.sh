@@ -23,7 +23,7 @@ export LSAN_OPTIONS="suppressions=$leaks:print_suppressions=0 ${LSAN_OPTIONS:-}"
 passed=0
 failed=0
 for sanitizer in "$@"; do
-    swift test --sanitize="$sanitizer" --scratch-path "build/swift-$sanitizer" 2>&1 | tee "$log"
+    timeout --kill-after=10 900 swift test --sanitize="$sanitizer" --scratch-path "build/swift-$sanitizer" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     passed=$((passed + $(grep -vE 'Test run with' "$log" | grep -cE 'Test .* passed after [0-9.]+ seconds')))
     bad=$(grep -cE "Test .* failed after|WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer" "$log")
