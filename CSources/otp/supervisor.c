@@ -210,6 +210,22 @@ static void supervisor_free_dropped(struct supervisor *supervisor)
 
 // Messages while waiting ----------------------------------------------------------------------------------------------------------
 
+// The payload of a message that the runtime has sent, or NULL: what a program sends may bear one of its types and be too small for it.
+static const void *supervisor_told(const apus_message *message, const apus_type *type, size_t size)
+{
+    return apus_message_type(message) == type && apus_message_size(message) >= size ? apus_message_payload(message) : NULL;
+}
+
+static const apus_down_message *supervisor_told_down(const apus_message *message)
+{
+    return supervisor_told(message, &apus_type_down, sizeof(apus_down_message));
+}
+
+static const apus_exit_message *supervisor_told_exit(const apus_message *message)
+{
+    return supervisor_told(message, &apus_type_exit, sizeof(apus_exit_message));
+}
+
 // The exit message of a child that a `start` function of the user's made may be all that tells how it ended.
 static void supervisor_hear_exit(struct supervisor *supervisor, const apus_exit_message *exit)
 {
@@ -226,7 +242,7 @@ static void supervisor_hear_exit(struct supervisor *supervisor, const apus_exit_
 static bool supervisor_match_exit(const apus_message *message, void *context)
 {
     const apus_pid *pid = context;
-    return apus_message_type(message) == &apus_type_exit && apus_pid_equal(apus_message_from(message), *pid);
+    return supervisor_told_exit(message) && apus_pid_equal(apus_message_from(message), *pid);
 }
 
 // Why a child ended. Where the monitor came too late to know, which only happens to children started by a function of the user's,
@@ -252,19 +268,18 @@ static apus_reason supervisor_down_reason(struct supervisor *supervisor, const a
 // Deals with a message that came while something else is waited for. False: it is to be put aside.
 static bool supervisor_absorb(struct supervisor *supervisor, const apus_message *message)
 {
-    const apus_type *type = apus_message_type(message);
-    if (type == &apus_type_down) {
-        const apus_down_message *down = apus_message_payload(message);
+    const apus_down_message *down = supervisor_told_down(message);
+    const apus_exit_message *exit = supervisor_told_exit(message);
+    if (down) {
         apus_reason reason = supervisor_down_reason(supervisor, down);
         apus__decision_note_end(&supervisor->decision, down->pid, &reason);
         return true;
     }
-    if (type == &apus_type_exit) {
-        const apus_exit_message *exit = apus_message_payload(message);
+    if (exit) {
         supervisor_hear_exit(supervisor, exit);
         return !apus__decision_obeys(&supervisor->decision, exit->from, &exit->reason);
     }
-    return type == &apus_type_started;
+    return apus_message_type(message) == &apus_type_started;
 }
 
 // The same for a message that the supervisor owns, which it puts aside or releases.
@@ -284,18 +299,18 @@ static void supervisor_keep_aside(struct supervisor *supervisor, apus_message *m
 
 static bool supervisor_is_started(const struct supervisor *supervisor, const apus_message *message)
 {
-    return apus_message_type(message) == &apus_type_started &&
-           apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, supervisor->starting);
+    const apus_started *started = supervisor_told(message, &apus_type_started, sizeof *started);
+    return started && apus_pid_equal(started->pid, supervisor->starting);
 }
 
 // In init: only what is waited for.
 static bool supervisor_match_awaited(const apus_message *message, void *context)
 {
     const struct supervisor *supervisor = context;
-    if (apus_message_type(message) != &apus_type_down)
+    const apus_down_message *down = supervisor_told_down(message);
+    if (!down)
         return supervisor_is_started(supervisor, message);
-    apus_pid pid = ((const apus_down_message *)apus_message_payload(message))->pid;
-    const struct apus__child *child = apus__children_find_pid(&supervisor->decision.children, pid);
+    const struct apus__child *child = apus__children_find_pid(&supervisor->decision.children, down->pid);
     return child != NULL && child->state == APUS__CHILD_STOPPING;
 }
 
@@ -442,8 +457,8 @@ static struct apus__event supervisor_await(struct supervisor *supervisor, uint64
             apus_yield(supervisor->self); // no memory to wait; there may be some later
             continue;
         }
-        if (apus_message_type(message) == &apus_type_down) {
-            const apus_down_message *down = apus_message_payload(message);
+        const apus_down_message *down = supervisor_told_down(message);
+        if (down) {
             struct apus__event event = {.kind = APUS__EVENT_DOWN, .pid = down->pid, .now_ms = apus_now_ms()};
             event.reason = supervisor_down_reason(supervisor, down);
             apus_message_release(message);
@@ -687,16 +702,16 @@ static bool supervisor_is_request(const apus_message *message)
 
 static int supervisor_message(struct supervisor *supervisor, const apus_message *message)
 {
-    const apus_type *type = apus_message_type(message);
-    if (type == &apus_type_down) {
-        const apus_down_message *down = apus_message_payload(message);
+    const apus_down_message *down = supervisor_told_down(message);
+    const apus_exit_message *exit = supervisor_told_exit(message);
+    if (down) {
         struct apus__event event = {.kind = APUS__EVENT_DOWN, .pid = down->pid, .now_ms = apus_now_ms()};
         event.reason = supervisor_down_reason(supervisor, down);
         return supervisor_perform(supervisor, event);
     }
-    if (type == &apus_type_exit)
-        return supervisor_exit(supervisor, apus_message_payload(message));
-    if (type == &supervisor_retry)
+    if (exit)
+        return supervisor_exit(supervisor, exit);
+    if (apus_message_type(message) == &supervisor_retry)
         return supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_TIMER, .now_ms = apus_now_ms(),
                                                                    .ticket = *(const uint64_t *)apus_message_payload(message)});
     if (supervisor_is_request(message))

@@ -138,7 +138,7 @@ static int api_spawn(const apus_supervisor_spec *spec, unsigned flags, bool begi
 static bool api_match_started(const apus_message *message, void *context)
 {
     const apus_pid *pid = context;
-    return apus_message_type(message) == &apus_type_started &&
+    return apus_message_type(message) == &apus_type_started && apus_message_size(message) >= sizeof(apus_started) &&
            apus_pid_equal(((const apus_started *)apus_message_payload(message))->pid, *pid);
 }
 

@@ -973,6 +973,31 @@ SUPERVISOR_TEST(R44_ended_at_start, "R44: of a child that has ended before it ca
     stop(supervisor);
 }
 
+static void sends_what_is_none(apus_process *self, void *argument)
+{
+    (void)argument;
+    const apus_child_spec child = {.struct_size = sizeof child, .id = "a", .body = body, .argument = "a", .argument_size = 2};
+    const apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = &child, .child_count = 1};
+    const apus_type *const types[] = {&apus_type_exit, &apus_type_down, &apus_type_started};
+    const apus_pid own = apus_pid_of(self);
+    apus_pid supervisor;
+    apus_child_counts counts;
+    CHECK_EQ(apus_supervisor_start(self, &spec, &supervisor), 0);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        CHECK_EQ(apus_send(supervisor, types[i], NULL, 0), 0);
+        CHECK_EQ(apus_send(supervisor, types[i], &own, sizeof own), 0); // as if the parent had ended, but for the rest of it
+    }
+    CHECK_EQ(apus_supervisor_count_children(supervisor, &counts), 0);
+    CHECK_EQ(counts.active, 1);
+    CHECK_EQ(apus_supervisor_stop(supervisor, APUS_INFINITY), 0);
+}
+
+SUPERVISOR_TEST(R53_none_of_its_messages, "R53: what bears a type of the runtime's, and is too small for it, means nothing")
+{
+    run_process(sends_what_is_none, NULL, 0);
+    journal[0] = '\0';
+}
+
 static void asks_with_large_spec(apus_process *self, void *argument)
 {
     (void)self;
