@@ -287,9 +287,11 @@ int64_t apus_supervisor_which_children(apus_pid supervisor, apus_child_info *chi
         return result;
     const struct apus__supervisor_list *list = apus_message_payload(answer);
     int64_t total = (int64_t)list->total;
-    size_t size = apus_message_size(answer) - sizeof *list;
-    if (size > 0)
-        memcpy(children, list->children, size);
+    // Whoever was asked may be no supervisor, and answer what it likes.
+    size_t count = (apus_message_size(answer) - sizeof *list) / sizeof *children;
+    count = count < capacity ? count : capacity;
+    if (count > 0)
+        memcpy(children, list->children, count * sizeof *children);
     apus_message_release(answer);
     return total;
 }

@@ -998,6 +998,34 @@ SUPERVISOR_TEST(R53_none_of_its_messages, "R53: what bears a type of the runtime
     journal[0] = '\0';
 }
 
+static int impostor_handle(apus_process *self, void *state, apus_message *message)
+{
+    char answer[4000];
+    (void)self, (void)state;
+    memset(answer, 'x', sizeof answer);
+    return apus_message_is_request(message) ? apus_reply(message, NULL, answer, sizeof answer) : APUS_OK;
+}
+
+TEST(impostor, "what is no supervisor, and answers what it likes, is given no more room than there is")
+{
+    static const apus_behaviour impostor = {.name = "impostor", .handle = impostor_handle};
+    struct {
+        apus_child_info infos[2];
+        char behind[sizeof(apus_child_info)];
+    } room = {.behind = "untouched"};
+    apus_child_counts counts;
+    apus_pid pid, child;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&impostor, NULL, 0, NULL, &pid), 0);
+    apus_supervisor_which_children(pid, room.infos, 2);
+    CHECK_STR(room.behind, "untouched");
+    apus_supervisor_which_children(pid, NULL, 0);
+    apus_supervisor_count_children(pid, &counts);
+    apus_supervisor_restart_child(pid, "a", &child);
+    CHECK(strlen(apus_supervisor_last_error()) <= APUS_REASON_TEXT_MAX);
+    stop_runtime();
+}
+
 static void asks_with_large_spec(apus_process *self, void *argument)
 {
     (void)self;
