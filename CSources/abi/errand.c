@@ -101,10 +101,13 @@ int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_
     errand->result = -ESHUTDOWN; // unless the body says otherwise
     apus_store_relaxed(&errand->word, ERRAND_OPEN);
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
+    struct apus__owner *there = apus__spawn_anywhere(here);
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;
+    else if (there->is_simulated)
+        result = -EDEADLK; // the driver would wait for turns that it alone can give
     else
-        result = apus__spawn_from_thread(here, apus__spawn_anywhere(here), &birth, &errand, sizeof errand, &pid);
+        result = apus__spawn_from_thread(here, there, &birth, &errand, sizeof errand, &pid);
     apus__leave(here);
     if (result)
         return result;

@@ -5,9 +5,9 @@
  * docs/guides/simulator.md, with an example; Examples/C/simulated_tree.c finds a real bug.
  *
  * The thread that calls is the driver. To the processes it is a plain thread: it may spawn, send, register, look things up and set
- * timers, but must not wait (`apus_call`, `apus_join`, `apus_process_info`, `apus_supervisor_...` but from a process), since nobody
- * else would run. What the processes do must depend on nothing but what Apus tells them: not on the time of day, addresses, or threads
- * of their own, else a run cannot be had again.
+ * timers, but cannot wait (`apus_call`, `apus_join`, `apus_process_info`, `apus_supervisor_...`, a send into a full mailbox that blocks
+ * its senders: -EDEADLK), since nobody else would run. What the processes do must depend on nothing but what Apus tells them: not on
+ * the time of day, addresses, or threads of their own, else a run cannot be had again.
  *
  * Not simulated: races within one callback; threads; descriptors, which are ready when the driver says so. A crash in a process ends the
  * program, as it runs on the driver's thread. Not together with a runtime started by `apus_start`: -EALREADY. */

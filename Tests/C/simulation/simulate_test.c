@@ -165,6 +165,30 @@ TEST(stop, "the end is a stop like any other: who does not listen is killed")
     end();
 }
 
+static void waits_for_ever(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_sleep(self, APUS_INFINITY);
+}
+
+TEST(driver_waits, "the driver cannot wait for a process: it would wait for turns that it alone can give")
+{
+    static const apus_type note = {.name = "note"};
+    const apus_spawn_options bounded = {.struct_size = sizeof bounded, .mailbox_messages = 1, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    apus_process_info_t info = {.struct_size = sizeof info};
+    apus_message *reply;
+    apus_pid pid;
+    CHECK_EQ(apus_simulation_begin(NULL, 1), 0);
+    CHECK_EQ(apus_spawn_blocking(waits_for_ever, NULL, 0, &bounded, &pid), 0);
+    CHECK_EQ(apus_send(pid, &note, NULL, 0), 0);
+    CHECK_EQ(apus_send(pid, &note, NULL, 0), -EDEADLK);
+    CHECK_EQ(apus_call(pid, &note, NULL, 0, APUS_INFINITY, &reply), -EDEADLK);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), -EDEADLK);
+    CHECK_EQ(apus_process_info(pid, APUS_INFINITY, &info), -EDEADLK);
+    CHECK_EQ(apus_simulation_end(), 0);
+    CHECK_EQ(runtime_info().blocks_in_use, 0);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
