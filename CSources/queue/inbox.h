@@ -142,8 +142,9 @@ static inline void apus__inbox_say(struct apus__inbox *inbox, uint32_t state)
 static inline bool apus__inbox_park(struct apus__inbox *inbox, uint32_t *parked)
 {
     *parked = ((apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_STATE) + APUS__PARK_ONE) | APUS__PARKED;
-    // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake().
-    apus_store_seqcst(&inbox->park, *parked);
+    // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake(). An exchange,
+    // which is what x86 makes of the store as well: qemu 7.2 lets the load pass a plain store of aarch64's.
+    (void)apus_exchange_seqcst(&inbox->park, *parked);
     if (apus_load_seqcst(&inbox->head) == 0)
         return true;
     apus__inbox_say(inbox, APUS__AWAKE);

@@ -228,9 +228,9 @@ static void monitor_sleep(uint32_t bell, uint64_t timeout_ns)
         apus__futex_wait(&monitor.bell, bell, timeout_ns);
         return;
     }
-    // seq_cst, both: Dekker's pattern against a slot that wakes. Pairs with slot_sleep().
+    // seq_cst, both: Dekker's pattern against a slot that wakes. Pairs with slot_sleep(). An exchange, as in apus__inbox_park().
     bool has_limit = monitor.limit_ns != UINT64_MAX || monitor_long_ns() != UINT64_MAX;
-    apus_store_seqcst(&apus__machine.monitor_sleeps, has_limit);
+    apus_exchange_seqcst(&apus__machine.monitor_sleeps, has_limit);
     if (!has_limit || apus_load_seqcst(&apus__machine.parked) == apus__machine.slot_count)
         apus__futex_wait(&monitor.bell, bell, UINT64_MAX);
     apus_store_seqcst(&apus__machine.monitor_sleeps, 0);

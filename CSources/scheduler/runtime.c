@@ -502,8 +502,8 @@ bool apus__no_processes(void)
 static bool runtime_wait_for_end(uint32_t ended, uint64_t until_ns)
 {
     uint64_t now = apus__clock_ns();
-    // seq_cst: see runtime_process_ended().
-    apus_store_seqcst(&runtime.waiting, 1);
+    // seq_cst: see runtime_process_ended(). An exchange, as in apus__inbox_park().
+    apus_exchange_seqcst(&runtime.waiting, 1);
     if (apus_load_seqcst(&runtime.ended) == ended && now < until_ns)
         apus__futex_wait(&runtime.ended, ended, until_ns - now);
     apus_store_seqcst(&runtime.waiting, 0);

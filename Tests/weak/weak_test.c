@@ -120,8 +120,8 @@ static const char *check_taken_one(void)
 TEST(parking, "the inbox: a push is seen by a taker that parks, or wakes it")
 {
     void (*const bodies[])(void) = {park_until_one, push_0};
-    // The store and the load of Dekker's pattern, on both sides.
-    check_case(inbox_reset, bodies, 2, check_taken_one, 1u << WEAK_STORE_SEQCST | 1u << WEAK_LOAD_SEQCST | 1u << WEAK_CAS);
+    // What is stored, by exchanges, and loaded in Dekker's pattern, on both sides.
+    check_case(inbox_reset, bodies, 2, check_taken_one, 1u << WEAK_EXCHANGE | 1u << WEAK_LOAD_SEQCST | 1u << WEAK_CAS);
 }
 
 // --- The shelf ---------------------------------------------------------------------------------------------------------------------
