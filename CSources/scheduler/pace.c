@@ -43,9 +43,10 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
         return;
     uint64_t remote_now = remote - pace->window_remote;
     bool in_bulk = signals * APUS__SIGNAL_IS_CHEAP_NS > took_ns && signals >= BULK_SIGNALS * (slices - pace->window_slices);
-    bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APART_NS > took_ns;
+    // With the time asleep: a slot that does little but hand out work, and waits for that, is not apart from those who do it.
+    bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APART_NS > now_ns - pace->window_began_ns;
     here->in_bulk = apus__world.owner_count <= FEW_SLOTS && (pace_look_apart(pace, is_apart, now_ns) || in_bulk);
-    pace->window_ns = now_ns;
+    pace->window_began_ns = pace->window_ns = now_ns;
     pace->window_slices = slices;
     pace->window_sent = sent;
     pace->window_remote = remote;

@@ -24,7 +24,8 @@ enum { APUS__TURN_IS_LONG_NS = 5000, APUS__SIGNAL_IS_CHEAP_NS = 200 };
 struct apus__pace {
     bool turns_were_short;     // at the last look
     uint64_t looked_slices;    // turns given by then
-    uint64_t window_ns;        // when the present window began,
+    uint64_t window_began_ns;  // when the present window began,
+    uint64_t window_ns;        // the same and the time asleep since,
     uint64_t window_slices;    // and of then: turns given,
     uint64_t window_sent;      // signals sent,
     uint64_t window_remote;    // of them to others,

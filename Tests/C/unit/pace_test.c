@@ -17,7 +17,7 @@ static void begin(uint32_t count)
     apus_store_relaxed(&apus__world.together_until_ns, 0);
     apus_store_relaxed(&apus__world.together_ns, 0);
     now_ns = 1000 * MS;
-    slot.pace.window_ns = now_ns;
+    slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
 }
 
 // `turns` turns, each of so many nanoseconds, messages handled, and messages sent to its own and to others.
@@ -83,12 +83,12 @@ TEST(apart, "many messages to others for twelve windows bring all together for 1
     now_ns += 1 * MS;
     work(64, 300, 1, 1, 0);
     CHECK(!slot.owner.in_bulk);
-    slot.pace.window_ns = now_ns;
+    slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
     be_apart(12);
     CHECK(slot.owner.in_bulk);
     CHECK_EQ(apus_load_relaxed(&apus__world.together_ns), 20 * MS);
     now_ns += 1000 * MS;
-    slot.pace.window_ns = now_ns;
+    slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
     be_apart(12);
     CHECK_EQ(apus_load_relaxed(&apus__world.together_ns), 10 * MS);
 }
@@ -101,11 +101,22 @@ TEST(side_by_side, "messages to others are nothing to come together for where th
     CHECK(!slot.owner.in_bulk);
 }
 
+TEST(manager, "a scheduler that sends much to others and sleeps in between hands out work: they stay side by side")
+{
+    begin(2);
+    for (int i = 0; i < 100; i++) {
+        now_ns += 64 * 8000;
+        apus__pace_slept(&slot.pace, 64 * 8000);
+        work(64, 300, 1, 0, 1);
+    }
+    CHECK(!slot.owner.in_bulk);
+}
+
 TEST(everybody, "what one scheduler finds holds for all")
 {
     begin(2);
     be_apart(12);
-    struct apus__slot other = {.pace.window_ns = now_ns};
+    struct apus__slot other = {.pace = {.window_began_ns = now_ns, .window_ns = now_ns}};
     apus_bump_relaxed(&other.owner.counters.slices, 64);
     apus__pace_look(&other.pace, &other.owner, now_ns + 1000, 1000);
     CHECK(other.owner.in_bulk);
