@@ -122,8 +122,6 @@ enum apus__world_state {
 // What all processes of a runtime share. Written at start and stop only, but for the state and the counters at its end.
 struct apus__world {
     struct apus__table cell_table; // read on every send
-    // Until when the processes of few schedulers stay together, and for how long the last time (scheduler/pace.h).
-    _Atomic uint64_t together_until_ns, together_ns;
     uint32_t owner_count;
     struct apus__owner **owners;
     struct apus__table timer_table;

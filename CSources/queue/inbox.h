@@ -67,7 +67,7 @@ static inline uint32_t apus__inbox_state(const struct apus__inbox *inbox)
 // Claims the wake-up of a parked taker. True if the caller must now wake it, by apus__inbox_wake().
 static inline bool apus__inbox_claim_wake(struct apus__inbox *inbox)
 {
-    // seq_cst: the second half of Dekker's pattern, after a push. Pairs with the store in apus__inbox_park().
+    // seq_cst: the second half of Dekker's pattern, after a push. Pairs with the exchange in apus__inbox_park().
     uint32_t park = apus_load_seqcst(&inbox->park);
     while (apus_unlikely((park & APUS__PARK_STATE) == APUS__PARKED))
         if (apus_cas_strong_seqcst(&inbox->park, &park, park | APUS__CLAIMED))

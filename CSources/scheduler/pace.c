@@ -1,7 +1,9 @@
 #include "scheduler/pace.h"
 
+#include "scheduler/slot.h"
+
 enum {
-    TURN_IS_SHORT_NS = 1000,
+    SHORT_TURN_NS = 1000,
     FEW_SLOTS = 3,
     WINDOW_TURNS = 64, // in a window, unless they take so long, or exchange so much:
     WINDOW_NS = 1000000,
@@ -17,7 +19,7 @@ enum {
 // Whether all are together now; many messages have gone to others for long enough: from now on they are.
 static bool pace_look_apart(struct apus__pace *pace, bool is_apart, uint64_t now_ns)
 {
-    uint64_t until_ns = apus_load_relaxed(&apus__world.together_until_ns), last_ns = apus_load_relaxed(&apus__world.together_ns);
+    uint64_t until_ns = apus_load_relaxed(&apus__machine.together_until_ns), last_ns = apus_load_relaxed(&apus__machine.together_ns);
     if (now_ns < until_ns) {
         pace->apart = 0;
         return true;
@@ -28,8 +30,8 @@ static bool pace_look_apart(struct apus__pace *pace, bool is_apart, uint64_t now
     // It counts as found again if it comes within twice the time they were together.
     uint64_t next_ns = now_ns < until_ns + 2 * last_ns ? 2 * last_ns : TOGETHER_FIRST_NS;
     next_ns = next_ns < TOGETHER_MOST_NS ? next_ns : TOGETHER_MOST_NS;
-    apus_store_relaxed(&apus__world.together_ns, next_ns);
-    apus_store_relaxed(&apus__world.together_until_ns, now_ns + next_ns);
+    apus_store_relaxed(&apus__machine.together_ns, next_ns);
+    apus_store_relaxed(&apus__machine.together_until_ns, now_ns + next_ns);
     return true;
 }
 
@@ -45,7 +47,7 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
     bool in_bulk = signals * APUS__SIGNAL_IS_CHEAP_NS > took_ns && signals >= BULK_SIGNALS * (slices - pace->window_slices);
     // With the time asleep: a slot that does little but hand out work, and waits for that, is not apart from those who do it.
     bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APART_NS > now_ns - pace->window_began_ns;
-    here->in_bulk = apus__world.owner_count <= FEW_SLOTS && (pace_look_apart(pace, is_apart, now_ns) || in_bulk);
+    here->in_bulk = apus__machine.slot_count <= FEW_SLOTS && (pace_look_apart(pace, is_apart, now_ns) || in_bulk);
     pace->window_began_ns = pace->window_ns = now_ns;
     pace->window_slices = slices;
     pace->window_sent = sent;
@@ -58,7 +60,7 @@ void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t
     uint64_t slices = apus_load_relaxed(&here->counters.slices), turns = slices - pace->looked_slices;
     if (turns > 0) {
         // One long turn among short ones says nothing of the turns to come.
-        bool are_short = took_ns < turns * TURN_IS_SHORT_NS;
+        bool are_short = took_ns < turns * SHORT_TURN_NS;
         here->turns_are_short = are_short || pace->turns_were_short;
         pace->turns_were_short = are_short;
         pace->looked_slices = slices;

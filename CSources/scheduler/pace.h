@@ -9,7 +9,7 @@
 //             out, and a process that hears from a slot with a lower number goes there. The first ends by itself, when turns are no
 //             longer like that. The second is for all slots, or one would share out what the other sends back, and ends after a
 //             while, since those who are together show nothing: longer each time it is found again.
-// Who:        the slot's carrier, but for the two words about that in apus__world, which are hints: relaxed, and a lost update delays.
+// Who:        the slot's carrier, but for the two words about that in apus__machine, which are hints: relaxed, and a lost update delays.
 #ifndef APUS_SCHEDULER_PACE_H
 #define APUS_SCHEDULER_PACE_H
 

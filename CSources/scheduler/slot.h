@@ -100,6 +100,8 @@ struct apus__machine {
     uint32_t detached_max;
     _Atomic uint64_t rescues;         // scheduler by scheduler, counted before the next carrier has it: who sees the one sees the other
     _Atomic uint64_t rescues_refused; // both by the monitor
+    _Atomic uint64_t together_until_ns; // when processes that are better off on one slot may be shared out again (pace.h),
+    _Atomic uint64_t together_ns;       // after having stayed together for so long
     bool has_membarrier;             // without it nobody can claim a slot (rescue.h)
     _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };

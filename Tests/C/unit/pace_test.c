@@ -13,9 +13,9 @@ static void begin(uint32_t count)
 {
     memset(&slot, 0, sizeof slot);
     slot.owner.turns_are_short = true;
-    apus__world.owner_count = count;
-    apus_store_relaxed(&apus__world.together_until_ns, 0);
-    apus_store_relaxed(&apus__world.together_ns, 0);
+    apus__machine.slot_count = count;
+    apus_store_relaxed(&apus__machine.together_until_ns, 0);
+    apus_store_relaxed(&apus__machine.together_ns, 0);
     now_ns = 1000 * MS;
     slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
 }
@@ -86,11 +86,11 @@ TEST(apart, "many messages to others for twelve windows bring all together for 1
     slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
     be_apart(12);
     CHECK(slot.owner.in_bulk);
-    CHECK_EQ(apus_load_relaxed(&apus__world.together_ns), 20 * MS);
+    CHECK_EQ(apus_load_relaxed(&apus__machine.together_ns), 20 * MS);
     now_ns += 1000 * MS;
     slot.pace.window_began_ns = slot.pace.window_ns = now_ns;
     be_apart(12);
-    CHECK_EQ(apus_load_relaxed(&apus__world.together_ns), 10 * MS);
+    CHECK_EQ(apus_load_relaxed(&apus__machine.together_ns), 10 * MS);
 }
 
 TEST(side_by_side, "messages to others are nothing to come together for where there is much work between them")
