@@ -16,10 +16,10 @@ enum {
     GIFT_MAX = 256,
     FEW = 16,
     SEVERAL = 4,
-    LOOKS = 64, // at waiting processes, for some that may be given
-    PAUSE = 64, // turns, after there were none, unless they are long
-    WORTH_NS = 30000,              // a gift that keeps its taker busy for less was not
-    REFUSAL_FIRST_NS = 100 * 1000, // after the first such gift; twice as long after each further one
+    LOOKS = 64,                    // at waiting processes, for some that may be given
+    PAUSE = 64,                    // turns, after there were none, unless they are long
+    WORTH_NS = 30000,              // a gift was worth it that keeps its taker busy for so long
+    REFUSAL_FIRST_NS = 100 * 1000, // after one that was not; twice as long after each further one
     REFUSAL_MOST_NS = 20 * 1000000
 };
 
@@ -31,7 +31,6 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
         apus__owner_wake(&to->owner, &slot->owner);
     apus_bump_relaxed(to->owner.node == slot->owner.node ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, 1);
 }
-
 
 void apus__share_judge(struct apus__slot *slot)
 {
@@ -181,21 +180,16 @@ static bool share_is_early(struct apus__slot *slot)
 
 apus_cold void apus__share(struct apus__slot *slot)
 {
-    bool is_near;
+    struct share_gift gift = {0};
     if (share_pauses(slot))
         return;
     // Many that have not begun: what could be given is who spawns them, and they are born here.
     bool spawns_many = slot->owner.turns_are_short && slot->owner.fresh_count > FEW;
-    if (share_is_early(slot) || slot->owner.in_bulk || spawns_many || !share_has_any(slot)) {
+    if (share_is_early(slot) || slot->owner.in_bulk || spawns_many || !share_has_any(slot) ||
+        !(gift.to = share_find_sleeper(slot, &gift.is_near))) {
         share_begin_pause(slot);
         return;
     }
-    struct share_gift gift = {.to = share_find_sleeper(slot, &is_near)};
-    if (!gift.to) {
-        share_begin_pause(slot);
-        return;
-    }
-    gift.is_near = is_near;
     uint32_t half = (slot->owner.run.count + (slot->owner.next != NULL)) / 2;
     if (half > GIFT_MAX)
         half = GIFT_MAX;
@@ -208,7 +202,7 @@ apus_cold void apus__share(struct apus__slot *slot)
         // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more,
         // and the wake-up below serves for both claims.
         apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest);
-        apus_bump_relaxed(is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
+        apus_bump_relaxed(gift.is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
     } else {
         share_begin_pause(slot);
     }
