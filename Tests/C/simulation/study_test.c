@@ -66,15 +66,20 @@ static void sender_body(apus_process *self, void *argument)
     }
 }
 
-static int begin_order(void *context)
+static int spawn_senders(const apus_behaviour *receiver)
 {
-    (void)context;
     struct sender sender;
-    forget();
-    CHECK_EQ(apus_spawn(&order, NULL, 0, NULL, &sender.to), 0);
+    CHECK_EQ(apus_spawn(receiver, NULL, 0, NULL, &sender.to), 0);
     for (sender.number = 0; sender.number < 2; sender.number++)
         CHECK_EQ(apus_spawn_blocking(sender_body, &sender, sizeof sender, NULL, NULL), 0);
     return 0;
+}
+
+static int begin_order(void *context)
+{
+    (void)context;
+    forget();
+    return spawn_senders(&order);
 }
 
 static const char *check_order(void *context, apus_simulation_moment moment)
@@ -158,12 +163,8 @@ static int begin_journal(void *context)
 {
     static const apus_behaviour journal = {.name = "journal", .handle = journal_handle};
     (void)context;
-    struct sender sender;
     order_now = 0;
-    CHECK_EQ(apus_spawn(&journal, NULL, 0, NULL, &sender.to), 0);
-    for (sender.number = 0; sender.number < 2; sender.number++)
-        CHECK_EQ(apus_spawn_blocking(sender_body, &sender, sizeof sender, NULL, NULL), 0);
-    return 0;
+    return spawn_senders(&journal);
 }
 
 static const char *check_journal(void *context, apus_simulation_moment moment)
