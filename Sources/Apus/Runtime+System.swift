@@ -7,7 +7,7 @@ extension Runtime {
     /// **OTP**: the messages of `erlang:system_monitor/2`.
     public struct SystemEvent: BitwiseCopyable, Sendable, Hashable {
         /// The kinds of event.
-            public struct Kind: BitwiseCopyable, Sendable, Hashable {
+        public struct Kind: BitwiseCopyable, Sendable, Hashable {
             let rawValue: UInt32
             /// A process is in its handler for ``SystemEvent/value`` milliseconds; told once for each handler.
             public static let longHandler = Kind(rawValue: APUS_SYSTEM_LONG_CALLBACK.rawValue)
