@@ -3,13 +3,14 @@
 #
 # valgrind names each system call; ten times as many messages, calls or spawns must need no more memory. clock_gettime is left out:
 # it is a system call only under valgrind, which hides the kernel's vDSO. The limit leaves room for the watch over long callbacks, which
-# looks up every few milliseconds of a time in which valgrind gets through a hundred times fewer messages.
+# looks up every few milliseconds of a time in which valgrind gets through a hundred times fewer messages. valgrind runs one thread at a
+# time; told to be fair, it lets the thread that waits for the end begin to wait before the end, in every run, which takes a stack.
 . "$(dirname "$0")/gate.bash"
 benchmarks
 
 # system_calls WORKLOAD SCALE - prints "MEMORY OTHERS"
 system_calls() {
-    benchmark "$1" "$2" valgrind --tool=none --trace-syscalls=yes --log-file="$work/calls" >/dev/null && awk '
+    benchmark "$1" "$2" valgrind --tool=none --fair-sched=yes --trace-syscalls=yes --log-file="$work/calls" >/dev/null && awk '
         /^SYSCALL\[/ {
             sub(/^SYSCALL\[[0-9]+,[0-9]+\]\( *[0-9]+\) /, "")
             if ($1 ~ /^(sys_)?(mmap|mmap2|munmap|mremap|brk|madvise)$/) memory++
