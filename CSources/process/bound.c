@@ -31,16 +31,17 @@ static bool bound_count_in(struct apus__bound *bound, apus_message *message, boo
 static void bound_lose(struct apus__owner *here, struct apus__bound *bound, apus_pid lost_by, apus_message *message)
 {
     apus_add_relaxed(&bound->dropped, 1);
-    apus_pid dead_letters = {apus_load_relaxed(&bound->dead_letters)};
-    if (message->kind == APUS__REQUEST) {
-        static const apus_reason full = {APUS_REASON_ERROR, -ENOBUFS, "the mailbox is full", 0, 0};
-        apus__fail_request(here, message->from, message->ref.id, lost_by, &full);
-        message->kind = APUS__MESSAGE;
-    }
+    apus_pid dead_letters = {apus_load_relaxed(&bound->dead_letters)}, caller = message->from;
+    uint64_t request = message->kind == APUS__REQUEST ? message->ref.id : 0;
     bool again = message->flags & APUS__DEAD_LETTER;
+    message->kind = APUS__MESSAGE;
     message->flags |= APUS__DEAD_LETTER;
     if (dead_letters.id == 0 || again || apus__deliver(here, dead_letters, message) != 0)
         apus__message_drop(here, message);
+    if (request) { // after its payload has gone: a caller that is told so may rely on it
+        static const apus_reason full = {APUS_REASON_ERROR, -ENOBUFS, "the mailbox is full", 0, 0};
+        apus__fail_request(here, caller, request, lost_by, &full);
+    }
 }
 
 int apus__bound_admit(struct apus__owner *here, struct apus_process *process, struct apus__bound *bound, apus_message *message)

@@ -155,11 +155,12 @@ TEST(signal_counters, "what is sent within a scheduler and to it is counted, and
     for (int i = 0; i < 3; i++) {
         apus_pid pid = spawn_puppet_with(false, i == 1 ? &bounded : NULL);
         struct order order = {.run = i < 2 ? do_send : do_monitor, .pid = pid};
-        apus_runtime_info_t before = runtime_info(), after;
-        for (int n = 0; n < 10; n++)
+        apus_runtime_info_t before = runtime_info(), after = before;
+        for (uint64_t n = 1; n <= 10; n++) { // one at a time: what waits in the mailbox from elsewhere comes before a signal to oneself
             tell(pid, order); // by a plain thread, which is nobody's scheduler
-        while (after = runtime_info(), after.handled < before.handled + (i < 2 ? 20 : 10))
-            usleep(1000);
+            while (after = runtime_info(), after.handled < before.handled + (i < 2 ? 2 * n : n))
+                usleep(100);
+        }
         CHECK_EQ(after.sent_remote - before.sent_remote, 10);
         CHECK_EQ(after.sent_local - before.sent_local, 10);
     }
