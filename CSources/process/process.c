@@ -37,8 +37,11 @@ static apus_message *mailbox_open(struct apus__owner *here, struct apus_process 
     apus_message *message = (apus_message *)((uintptr_t)segment + APUS_CACHE_LINE);
     segment->left = 0;
     segment->next = NULL;
-    if (process->flags & APUS__OPEN)
+    if (process->flags & APUS__OPEN) {
         apus__segment_of(process->last)->next = segment;
+        if (here->current)
+            here->current->flags |= APUS__PILES_UP;
+    }
     apus__mailbox_append(process, message);
     process->flags |= APUS__OPEN;
     apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));

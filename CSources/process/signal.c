@@ -160,6 +160,7 @@ void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *
 void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process)
 {
     if (!(process->flags & (APUS__SCHEDULED | APUS__WAITING))) {
+        process->flags &= ~(uint32_t)APUS__PILES_UP;
         apus__schedule(here, process);
     } else if (process->flags & APUS__FRESH) {
         if (here->current && !here->next) {

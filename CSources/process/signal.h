@@ -129,13 +129,13 @@ apus_inline bool apus__signal_result(struct apus__owner *here, struct apus_proce
 // The common cases of apus__wake(). False if it is none of them, and nothing has been done.
 apus_inline bool apus__wake_quick(struct apus__owner *here, struct apus_process *process)
 {
-    uint32_t flags = process->flags & (APUS__SCHEDULED | APUS__WAITING | APUS__FRESH);
+    uint32_t flags = process->flags & (APUS__SCHEDULED | APUS__WAITING | APUS__FRESH | APUS__PILES_UP);
     if (flags == 0 && here->current && !here->next && process->priority == APUS_PRIORITY_NORMAL) {
         process->flags |= APUS__SCHEDULED;
         here->next = process;
         return true;
     }
-    return flags == APUS__SCHEDULED;
+    return (flags & ~(uint32_t)APUS__PILES_UP) == APUS__SCHEDULED;
 }
 
 // The message is in the mailbox of a process of ours: does that give it a turn?

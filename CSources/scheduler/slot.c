@@ -250,14 +250,16 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
 
 bool apus__turn_goes_on(struct apus__slot *slot)
 {
-    if (slot->turn_chunks <= 1)
+    struct apus__owner *here = &slot->owner;
+    bool gives_way = here->current->flags & APUS__PILES_UP && (here->run.count || here->next || here->fresh);
+    if (gives_way || slot->turn_chunks <= 1)
         return false;
     uint64_t now = apus__now_ns();
     if (slot->turn_chunks-- == slot->all_chunks)
         slot->turn_ns = now;
     else if (now - slot->turn_ns > TURN_LONG_NS)
         return false;
-    slot->owner.budget = APUS__CHUNK;
+    here->budget = APUS__CHUNK;
     return true;
 }
 
