@@ -240,9 +240,11 @@ static void *monitor_main(void *argument)
 {
     apus__thread_name("apus-monitor");
     apus_store_release(&monitor.is_up, 1);
-    while (!apus_load_seqcst(&monitor.quits)) {
-        // seq_cst: before the look. Pairs with apus__monitor_ring().
+    for (;;) {
+        // seq_cst: before the look at all that it is rung for, the end above all. Pairs with apus__monitor_ring().
         uint32_t bell = apus_load_seqcst(&monitor.bell);
+        if (apus_load_seqcst(&monitor.quits))
+            break;
         monitor_staff();
         apus__report_flush();
         bool is_done = monitor_tidy() && !monitor_has_orphans();
