@@ -19,7 +19,8 @@ enum { SPARES_AHEAD = 2, MILLION = 1000000 };
 // What is known of a slot.
 struct watch {
     uint64_t slices;
-    uint64_t since_ns; // when that count of turns was first seen
+    uint64_t since_ns; // when that count of turns was first seen,
+    uint64_t signals;  // and how many signals there had been by then
     uint64_t tried_ns; // when taking it was tried last
     uint64_t told;     // the count of turns for which its process was told of
 };
@@ -180,6 +181,15 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
     }
 }
 
+// The slot has been in one turn since the last look at least: what waits behind it may go to another that sleeps.
+static void monitor_share(struct apus__slot *slot, const struct watch *watch, uint64_t for_ns)
+{
+    uint64_t signals = apus__pace_signals(&slot->owner) - watch->signals;
+    // relaxed: a hint that somebody sleeps.
+    if (signals * APUS__SIGNAL_IS_CHEAP_NS < for_ns && apus_load_relaxed(&apus__machine.parked) != 0 && apus__rescue_is_likely(slot))
+        apus__rescue_share(slot);
+}
+
 // Looks at a slot. False if it sleeps. *waits: somebody may be waiting behind somebody.
 static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64_t now, bool *waits)
 {
@@ -189,10 +199,13 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
     if (slices != watch->slices) {
         watch->slices = slices;
         watch->since_ns = now;
+        watch->signals = apus__pace_signals(&slot->owner);
     }
     bool may_wait = monitor_may_wait(slot);
     *waits = *waits || may_wait;
     uint64_t for_ns = now - watch->since_ns;
+    if (may_wait && for_ns > 0)
+        monitor_share(slot, watch, for_ns);
     if ((for_ns < monitor.limit_ns && for_ns < monitor_long_ns()) || !apus__rescue_is_likely(slot))
         return true;
     if (for_ns >= monitor_long_ns() && watch->told != slices) {

@@ -114,6 +114,16 @@ bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus
     return process != NULL;
 }
 
+void apus__rescue_share(struct apus__slot *slot)
+{
+    struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
+    if (!rescue_claim(carrier, slot))
+        return;
+    if (slot->owner.current)
+        apus__share_all(slot);
+    rescue_unclaim(carrier, slot);
+}
+
 // With the slot to itself: its process keeps the stack and the thread, the spare gets the slot.
 static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carrier, struct apus__carrier *spare)
 {

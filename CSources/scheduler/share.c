@@ -6,7 +6,8 @@
 // What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
-// Progress:   a process in a callback that takes long holds up the sharing of what waits behind it, until rescue takes the core away.
+// Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
+//             for it, while it is out of the runtime (scheduler/rescue.h), unless it is busy sending cheap messages.
 // Bulk:       with few schedulers, processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where
 //             those are that send to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
@@ -96,11 +97,10 @@ static void share_add(struct share_gift *gift, struct apus_process *process)
     apus_store_release(&process->owner, gift->to->owner.id);
 }
 
-// Takes the older half of those that have not begun: the roots of the largest trees.
-static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift)
+// Takes the older ones of those that have not begun: the roots of the largest trees.
+static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, uint32_t keep)
 {
     struct apus__owner *here = &slot->owner;
-    uint32_t keep = (here->fresh_count + 1) / 2;
     struct apus__run_link *link = here->fresh;
     while (keep-- > 0)
         link = link->next;
@@ -178,34 +178,49 @@ static bool share_is_early(struct apus__slot *slot)
     return slot->share_is_late;
 }
 
+// Gives the sleeper that was claimed, or nobody, up to `wanted` of those in the run queue, and of those that have not begun all but the
+// newest `keep`. False if there was nothing.
+static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
+{
+    wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
+    for (unsigned i = 0; i < APUS__PRIORITIES && gift->count < wanted; i++) {
+        static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
+        share_take(slot, order[i], gift, wanted);
+    }
+    share_take_fresh(slot, gift, keep);
+    if (gift->count) {
+        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more,
+        // and the wake-up below serves for both claims.
+        apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
+        apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
+    }
+    // The sleeper was claimed and must be woken even if nothing could be given.
+    apus__owner_wake(&gift->to->owner, &slot->owner);
+    return gift->count != 0;
+}
+
 apus_cold void apus__share(struct apus__slot *slot)
 {
     struct share_gift gift = {0};
+    struct apus__owner *here = &slot->owner;
     if (share_pauses(slot))
         return;
     // Many that have not begun: what could be given is who spawns them, and they are born here.
-    bool spawns_many = slot->owner.turns_are_short && slot->owner.fresh_count > FEW;
-    if (share_is_early(slot) || slot->owner.in_bulk || spawns_many || !share_has_any(slot) ||
-        !(gift.to = share_find_sleeper(slot, &gift.is_near))) {
+    bool spawns_many = here->turns_are_short && here->fresh_count > FEW;
+    if (share_is_early(slot) || here->in_bulk || spawns_many || !share_has_any(slot) ||
+        !(gift.to = share_find_sleeper(slot, &gift.is_near)) ||
+        !share_give(slot, &gift, (here->run.count + (here->next != NULL)) / 2, (here->fresh_count + 1) / 2))
         share_begin_pause(slot);
-        return;
-    }
-    uint32_t half = (slot->owner.run.count + (slot->owner.next != NULL)) / 2;
-    if (half > GIFT_MAX)
-        half = GIFT_MAX;
-    for (unsigned i = 0; i < APUS__PRIORITIES && gift.count < half; i++) {
-        static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
-        share_take(slot, order[i], &gift, half);
-    }
-    share_take_fresh(slot, &gift);
-    if (gift.count) {
-        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more,
-        // and the wake-up below serves for both claims.
-        apus__inbox_push_chain(&gift.to->owner.inbox, gift.newest, gift.oldest);
-        apus_bump_relaxed(gift.is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift.count);
-    } else {
-        share_begin_pause(slot);
-    }
-    // The sleeper was claimed and must be woken even if nothing could be given.
-    apus__owner_wake(&gift.to->owner, &slot->owner);
+}
+
+apus_cold void apus__share_all(struct apus__slot *slot)
+{
+    struct share_gift gift = {0};
+    struct apus__owner *here = &slot->owner;
+    here->turns_are_short = false;
+    if (here->next)
+        apus__run_queue_push(&here->run, &here->next->run, here->next->priority);
+    here->next = NULL;
+    if (share_has_any(slot) && (gift.to = share_find_sleeper(slot, &gift.is_near)))
+        share_give(slot, &gift, GIFT_MAX, 0);
 }

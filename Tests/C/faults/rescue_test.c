@@ -715,6 +715,51 @@ TEST(for_others, "a process that stays loses its scheduler while others wait, on
     stop_runtime();
 }
 
+// --- Work behind it -------------------------------------------------------------------------------------------------------------
+
+enum { BEHIND = 20 };
+static atomic_int behind_done;
+
+static int behind_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    atomic_fetch_add(&behind_done, 1);
+    return APUS_OK;
+}
+
+// Wakes others, who wait behind it, and comes back when they all have had their turn.
+static int outstay_handle(apus_process *self, void *state, apus_message *message)
+{
+    static const apus_behaviour behind = {.name = "behind", .handle = behind_handle};
+    apus_pid pids[BEHIND];
+    (void)self, (void)state, (void)message;
+    for (int i = 0; i < BEHIND; i++) {
+        CHECK_EQ(apus_spawn(&behind, NULL, 0, NULL, &pids[i]), 0);
+        send_number(pids[i], 1);
+    }
+    while (atomic_load(&behind_done) < BEHIND) {
+    }
+    return APUS_DONE;
+}
+
+TEST(work_behind, "what waits behind a long callback goes to a scheduler that sleeps, and the callback's is not taken from it")
+{
+    static const apus_behaviour outstay = {.name = "outstay", .handle = outstay_handle};
+    // A limit that is not reached, unless the work stays; it is looked at ten times as often.
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .rescue_ms = 5000};
+    CHECK_EQ(apus_start(&options), 0);
+    for (int i = 0; i < 3; i++) {
+        atomic_store(&behind_done, 0);
+        apus_pid pid;
+        CHECK_EQ(apus_spawn(&outstay, NULL, 0, NULL, &pid), 0);
+        send_number(pid, 1);
+        CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    }
+    CHECK_EQ(runtime_info().rescues, 0);
+    CHECK(runtime_info().shared >= 3 * BEHIND);
+    stop_runtime();
+}
+
 TEST(hooks, "what the hooks take off the thread comes along wherever the stack goes on")
 {
     static const apus_hooks hooks = {sizeof hooks, leave, enter};
