@@ -408,8 +408,7 @@ int apus_blocking_begin(apus_process *self)
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
         return error;
-    bool may = !here->is_simulated && !(self->flags & APUS__KEEPS_THREAD) &&
-               apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
+    bool may = !here->is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
     if (may && !apus__rescue_oneself(apus__slot_of(here)))
         apus__monitor_want_spares();
     apus__depart();

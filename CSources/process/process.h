@@ -40,7 +40,7 @@ enum apus__flags {
     APUS__CLEANING = 1u << 18,     // cleanup runs: no more waits
     APUS__DEPARTED = 1u << 19,     // has ended for everybody else; its thread is still in a callback
     APUS__LONG = 1u << 20,         // the subscriber of system events has been told of its long mailbox
-    APUS__KEEPS_THREAD = 1u << 21, // its scheduler is not taken from it
+    APUS__KEEPS_THREAD = 1u << 21, // a callback ends on the thread it began on (scheduler/rescue.h)
     APUS__PILES_UP = 1u << 22,     // has sent to a mailbox that is full of messages: gives way to others
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS

@@ -34,7 +34,8 @@ static enum apus__carrier_word carrier_wait(struct apus__carrier *carrier)
 {
     uint32_t word;
     // acquire: pairs with carrier_set().
-    while ((word = apus_load_acquire(&carrier->word)) == APUS__CARRIER_SPARE || word == APUS__CARRIER_CLAIMED)
+    while ((word = apus_load_acquire(&carrier->word)) == APUS__CARRIER_SPARE || word == APUS__CARRIER_CLAIMED ||
+           word == APUS__CARRIER_KEEPS)
         apus__futex_wait(&carrier->word, word, UINT64_MAX);
     return (enum apus__carrier_word)word;
 }
@@ -75,6 +76,13 @@ void apus__carrier_unclaim_spare(struct apus__carrier *spare)
     uint32_t claimed = APUS__CARRIER_CLAIMED;
     // Fails only if it has been told to quit meanwhile.
     apus_cas_strong_acq_rel(&spare->word, &claimed, APUS__CARRIER_SPARE);
+}
+
+void apus__carrier_dismiss(struct apus__carrier *keeper)
+{
+    apus_sub_relaxed(&apus__machine.detached, 1);
+    // release: that its stack is somebody else's now. Pairs with the claim in apus__carrier_claim_spare(). It sleeps on.
+    apus_store_release(&keeper->word, APUS__CARRIER_SPARE);
 }
 
 void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot)
@@ -150,20 +158,42 @@ const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrie
     return fiber ? &fiber->stack : NULL;
 }
 
-// The thread has lost its slot, and is back on its own stack: tells the slot so.
-static void carrier_come_back(struct apus__carrier *carrier)
+// The carrier's slot is another's now. False if it has been told to quit.
+static bool carrier_become_spare(struct apus__carrier *carrier)
+{
+    uint32_t assigned = APUS__CARRIER_ASSIGNED;
+    // release: we are done with the slot. Pairs with the claim in apus__carrier_claim_spare().
+    return apus_cas_strong_acq_rel(&carrier->word, &assigned, APUS__CARRIER_SPARE);
+}
+
+// The thread has lost its slot, and is back on its own stack: tells the slot so, and is a spare, or a keeper. The latter it is before it
+// tells, since it may be given the slot, or dismissed, at once. False if it has been told to quit.
+static bool carrier_come_back(struct apus__carrier *carrier)
 {
     struct apus__fiber *fiber = carrier->detached;
     struct apus__owner *owner = &fiber->slot->owner;
+    bool keeps = fiber->keeper != NULL;
     carrier->detached = NULL;
     apus_store_relaxed(&carrier->hold, APUS__HOLD_BUSY);
-    apus_sub_relaxed(&apus__machine.detached, 1);
+    if (keeps)
+        apus_store_relaxed(&carrier->word, APUS__CARRIER_KEEPS);
+    else
+        apus_sub_relaxed(&apus__machine.detached, 1);
     // The push releases the stack with all that is on it; the fiber is the slot's from here on.
     if (apus__inbox_push(&owner->inbox, &fiber->back.link, APUS__INBOX_COMMAND))
         apus__inbox_wake(&owner->inbox);
+    return keeps || carrier_become_spare(carrier);
 }
 
-// Runs the carrier's slot until it is handed over or taken away (true), or has left for good (false).
+// Gives the slot to the thread that is to go on with the stack that comes next.
+static bool carrier_give_back(struct apus__carrier *carrier, struct apus__slot *slot)
+{
+    apus_sub_relaxed(&apus__machine.detached, 1);
+    apus__carrier_assign(slot->fiber->keeper, slot);
+    return carrier_become_spare(carrier);
+}
+
+// Runs the carrier's slot until another carrier has it. False if the thread is to end.
 static bool carrier_run(struct apus__carrier *carrier)
 {
     struct apus__slot *slot = carrier->slot;
@@ -180,12 +210,12 @@ static bool carrier_run(struct apus__carrier *carrier)
         apus__carrier_hold(carrier, APUS__HOLD_BUSY, APUS__HOLD_RUNS);
         apus__slot_enter(slot, &carrier->native);
         // acquire: the fiber. Pairs with rescue_decide().
-        if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED) {
-            carrier_come_back(carrier);
-            return true;
-        }
+        if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED)
+            return carrier_come_back(carrier);
         apus__carrier_hold(carrier, APUS__HOLD_RUNS, APUS__HOLD_BUSY);
         apus_store_relaxed(&apus__local.here, NULL);
+        if (slot->fiber)
+            return carrier_give_back(carrier, slot);
         // acquire: pairs with the event set in apus__slot_tell().
         if (apus_load_acquire(&slot->events) & APUS__EVENT_LEAVE)
             return false;
@@ -193,7 +223,7 @@ static bool carrier_run(struct apus__carrier *carrier)
         struct apus__carrier *spare = apus__carrier_claim_spare();
         if (spare) {
             apus__carrier_assign(spare, slot);
-            return true;
+            return carrier_become_spare(carrier);
         }
     }
 }
@@ -210,14 +240,9 @@ static void *carrier_main(void *argument)
     apus__held.text = carrier->said;
     apus__rcu_register();
     apus__context_adopt(&carrier->native);
-    while (carrier_wait(carrier) == APUS__CARRIER_ASSIGNED) {
-        if (!carrier_run(carrier))
-            break;
-        // release: we are done with the slot. Pairs with the claim in apus__carrier_claim_spare().
-        uint32_t assigned = APUS__CARRIER_ASSIGNED;
-        if (!apus_cas_strong_acq_rel(&carrier->word, &assigned, APUS__CARRIER_SPARE))
-            break; // told to quit
-    }
+    bool goes_on = true;
+    while (goes_on && carrier_wait(carrier) == APUS__CARRIER_ASSIGNED)
+        goes_on = carrier_run(carrier);
     apus__context_destroy(&carrier->native);
     apus__rcu_unregister();
     apus__altstack_remove(&carrier->altstack);

@@ -22,7 +22,8 @@ enum apus__carrier_word {
     APUS__CARRIER_CLAIMED = 3, // by the one that is about to assign it
     APUS__CARRIER_QUIT = 4,
     APUS__CARRIER_DEAD = 5,   // being put aside by a fault (quarantine.h)
-    APUS__CARRIER_AT_REST = 6 // and asleep: it touches nothing of the runtime any more
+    APUS__CARRIER_AT_REST = 6, // and asleep: it touches nothing of the runtime any more
+    APUS__CARRIER_KEEPS = 7    // it has a stack to go on with, and sleeps until it is assigned that one's slot (rescue.h)
 };
 
 // How a carrier stands to its slot, for those who would take it away (rescue.h).
@@ -94,6 +95,9 @@ int apus__carriers_spare(uint32_t count);
 struct apus__carrier *apus__carrier_claim_spare(void);
 void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot);
 void apus__carrier_unclaim_spare(struct apus__carrier *spare);
+
+// The stack that the carrier waits to go on with is no more: makes it a spare. By whoever acts for the slot of that stack.
+void apus__carrier_dismiss(struct apus__carrier *keeper);
 
 // A thread that has lost its slot competes with the slot's next carrier for the core: lets the system prefer the latter, if it may be
 // undone again without privileges.

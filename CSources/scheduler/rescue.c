@@ -133,6 +133,7 @@ static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carr
         return false;
     }
     carrier->detached = fiber;
+    fiber->keeper = fiber->detached.process->flags & APUS__KEEPS_THREAD ? carrier : NULL;
     apus_add_relaxed(&apus__machine.detached, 1);
     return true;
 }
@@ -145,7 +146,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is
         return APUS__RESCUE_NOT_NOW;
     enum apus__rescue result = APUS__RESCUE_NOT_NOW;
     struct apus_process *process = slot->owner.current;
-    if (process && !(process->flags & APUS__KEEPS_THREAD) && (for_others || apus__slot_keeps_waiting(slot))) {
+    if (process && (for_others || apus__slot_keeps_waiting(slot))) {
         struct apus__carrier *spare = apus__carrier_claim_spare();
         *culprit = apus__pid(process);
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;

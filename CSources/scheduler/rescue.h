@@ -9,6 +9,10 @@
 //                 monitor:              claims, detaches, hands over                               |
 //                 carrier B:                       loop: other processes ...     resumes the stack of A's process in its turn
 //
+// Keepers:    code that must end on the thread it began on (APUS_SPAWN_KEEP_THREAD) has the slot go to its thread, not its stack to the
+//             slot's. A leaves the stack as above, and sleeps as its keeper. In the process's turn B leaves the loop, assigns the slot to
+//             A, which goes on with that stack, and becomes a spare. If the stack is dropped before that, A is dismissed: a spare.
+//
 // Handshake:  the carrier, at each entry:   inside = 1; load here         at each exit: inside = 0     (plain stores, owner.h)
 //             the monitor:                  here = NULL; membarrier; load inside
 //             If the monitor reads inside == 0, then every later entry of the carrier reads here == NULL and asks apus__rejoin(); it
@@ -27,7 +31,7 @@
 // Ordering:   inside = 0 releases what the carrier did, the claimer acquires it; `hold` and the assignment of the spare carry it on
 //             (carrier.h). The store-load order of both sides comes from membarrier(2).
 // Progress:   an entry waits for at most one decision, microseconds. A claim never waits.
-// Checked:    docs/internals/models/rescue.pml; Tests/C/faults/rescue_test.c.
+// Checked:    docs/internals/models/rescue.pml; Tests/C/faults/rescue_test.c, keep_thread_test.c.
 // Dropped:    a signal to the culprit: it interrupts sleep(3), poll(2) and others, which the program would see.
 #ifndef APUS_SCHEDULER_RESCUE_H
 #define APUS_SCHEDULER_RESCUE_H

@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/pages.h"
+#include "scheduler/carrier.h"
 #include "scheduler/monitor.h"
 #include "scheduler/timers.h"
 #include "scheduler/wait.h"
@@ -69,7 +70,20 @@ void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
     struct apus__fiber *other = process->extra->wait->fiber;
     apus__fiber_give(slot, mine);
     slot->fiber = other;
-    apus__context_restart(&mine->context, &mine->usable, slot_loop, slot, &other->context);
+    // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
+    struct apus__context *to = apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
+    apus__context_restart(&mine->context, &mine->usable, slot_loop, slot, to);
+}
+
+// Makes a stack a free one, whatever is on it. A thread that waits to go on with it waits no more.
+static void fiber_clear(struct apus__slot *slot, struct apus__fiber *fiber)
+{
+    if (fiber->keeper)
+        apus__carrier_dismiss(fiber->keeper);
+    fiber->keeper = NULL;
+    apus__context_destroy(&fiber->context);
+    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
+    apus__fiber_give(slot, fiber);
 }
 
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process)
@@ -89,9 +103,7 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
         if (orphans[i])
             apus__mailbox_prepend(process, orphans[i]);
     }
-    apus__context_destroy(&fiber->context);
-    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    apus__fiber_give(slot, fiber);
+    fiber_clear(slot, fiber);
 }
 
 // --- Losing the slot in the middle of a callback --------------------------------------------------------------------------------
@@ -146,9 +158,7 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
     apus_message *handling = fiber->detached.handling;
     bool has_returned = fiber->has_returned;
     apus_bump_relaxed(&here->counters.waits_ended, 1);
-    apus__context_destroy(&fiber->context);
-    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    apus__fiber_give(slot, fiber);
+    fiber_clear(slot, fiber);
     apus__run_bury(slot, process, handling, has_returned);
 }
 
@@ -168,6 +178,7 @@ void apus__slot_return_detached(struct apus__fiber *fiber, struct apus__context 
     struct apus__slot *slot = fiber->slot;
     struct apus__wait *wait = &fiber->detached;
     apus__context_switch(&fiber->context, native);
+    fiber->keeper = NULL;
     slot->owner.current = wait->process;
     slot->owner.handling = wait->handling;
     apus__turn_begin(slot);
@@ -388,8 +399,8 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events)
 
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
 {
-    // There is one: made with the slot, or left behind by slot_leave().
-    struct apus__fiber *fiber = apus__fiber_take(slot);
+    // There is a free one: made with the slot, or left behind by slot_leave().
+    struct apus__fiber *fiber = slot->fiber ? slot->fiber : apus__fiber_take(slot);
     slot->native = native;
     slot->fiber = fiber;
     slot->turns_to_clock = 1;

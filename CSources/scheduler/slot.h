@@ -10,8 +10,9 @@
 //                                                fiber: loop <---------------------+
 //                                                   | a parked process is ready: this fiber becomes free, that one goes on
 //
-// Invariants: I1 `fiber` is the stack the slot's carrier is on.  I2 a free fiber is suspended at a place where the loop may go on (or
-//             has never run).  I3 a process whose stack is set aside stays on its slot: it is not given away (extra->pins).
+// Invariants: I1 `fiber` is the stack the slot's carrier is on; while the slot is between two carriers, the one that the next goes on
+//             with, or NULL: a free one.  I2 a free fiber is suspended at a place where the loop may go on (or has never run).
+//             I3 a process whose stack is set aside stays on its slot: it is not given away (extra->pins).
 // Who:        everything here belongs to the thread that carries the slot, but for `events` and the owner's inbox.
 // Threads:    a stack may go on on another thread only after its slot has changed carriers; the thread-local variables that compiled
 //             code may have cached are the old thread's then, which is why carriers are not ended while their slot lives
@@ -35,6 +36,7 @@ struct apus__fiber {
     struct apus__stack stack;  // the whole mapping
     struct apus__stack usable; // without this structure
     struct apus__fiber *next;
+    struct apus__carrier *keeper; // the one thread that may go on with it, and waits for that; or NULL (rescue.h)
     // Of a fiber whose thread has lost the slot (rescue.h): what its process waits for, and how it says that it is back.
     struct apus__wait detached;
     struct apus__command back;
@@ -96,7 +98,7 @@ struct apus__machine {
     apus_cache_aligned _Atomic uint32_t parked; // slots that sleep: those with work to spare look here
     _Atomic uint64_t stacks_unguarded;
     _Atomic uint64_t stack_bytes;
-    _Atomic uint32_t detached;       // threads that have lost their slot and are in a callback still
+    _Atomic uint32_t detached;       // threads that have lost their slot and are in a callback still, or wait to have it again
     uint32_t detached_max;
     _Atomic uint64_t rescues;         // scheduler by scheduler, counted before the next carrier has it: who sees the one sees the other
     _Atomic uint64_t rescues_refused; // both by the monitor

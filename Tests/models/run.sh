@@ -121,6 +121,11 @@ catches rescue REJOIN_AT_ONCE 'users==1'
 catches rescue FAULT_UNDECIDED 'back'
 catches rescue BURY_EARLY '!(freed)'
 catches rescue BACK_BEFORE_LEFT '!(on_stack)'
+holds rescue -DKEEPS
+holds rescue -DKEEPS -DROUNDS=4
+catches rescue WAITS_LATE '!(forgotten)'
+catches rescue NOT_DISMISSED '!(forgotten)'
+catches rescue STILL_USED 'users==1'
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

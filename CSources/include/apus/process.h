@@ -66,9 +66,10 @@ enum {
      * released by those who own it: `apus_receive` gives NULL, everything else -ECANCELED, and so does each later wait. For everybody
      * else the process is dead already. It ends when its callback returns; after 100 such waits it loses its stack all the same. */
     APUS_SPAWN_UNWIND = 16,
-    /* However long a callback stays, its scheduler is not taken from its thread (apus_options.rescue_ms): for code that keeps the
-     * addresses of thread-local variables over calls of Apus, as the runtime of Swift's tasks does. Others of the scheduler wait as
-     * long. Between `apus_blocking_begin` and `apus_blocking_end` it holds as well. */
+    /* A callback that has lost its scheduler (apus_options.rescue_ms, apus_blocking_begin) goes on with it on the thread it stayed on,
+     * not on the scheduler's next one: for code that keeps the addresses of thread-local variables over calls of Apus, as the runtime
+     * of Swift's tasks does. Costs a switch of threads when it is back. A wait in the middle of such a callback (apus_receive, ...) still
+     * goes on on whichever thread the scheduler has then. */
     APUS_SPAWN_KEEP_THREAD = 32
 };
 

@@ -296,11 +296,12 @@ static int stay_then_fall(apus_process *self, void *state, apus_message *message
 
 static const apus_behaviour stayer = {.name = "stayer", .handle = stay_then_fall};
 
-static void fall_detached(bool kill_first)
+static void fall_detached(bool kill_first, bool keeps_thread)
 {
     apus_pid pid;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = keeps_thread ? APUS_SPAWN_KEEP_THREAD : 0};
     atomic_store(&stage, 0);
-    CHECK_EQ(apus_spawn(&stayer, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_spawn(&stayer, NULL, 0, &options, &pid), 0);
     CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
     while (atomic_load(&stage) == 0)
         usleep(500);
@@ -319,7 +320,7 @@ TEST(detached, "a fault of a process that has lost its scheduler, or has been ki
     NEEDS_CONTAINMENT();
     start_with_faults(1);
     for (unsigned i = 0; i < 6; i++) {
-        fall_detached(i % 2);
+        fall_detached(i % 2, i / 2 % 2);
         await_logged(i + 1);
         CHECK_EQ(logged.kind, APUS_LOG_CRASH);
     }

@@ -666,24 +666,6 @@ static void keep_a_word(apus_process *self, void *argument)
     *thread_word() = 0;
 }
 
-TEST(kept_thread, "a process that keeps its thread keeps its scheduler, beside one that loses it")
-{
-    apus_pid pid;
-    apus_spawn_options keeps = {.struct_size = sizeof keeps, .flags = APUS_SPAWN_KEEP_THREAD};
-    start_on(1);
-    CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
-    CHECK_EQ(ask(spawn_server(), 1), 2); // answered only once the first one has lost the scheduler
-    CHECK_EQ(runtime_info().rescues, 1);
-    CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, &keeps, &pid), 0);
-    await_stage(2);
-    send_number(spawn_server(), 1);
-    usleep(100000);
-    CHECK_EQ(runtime_info().rescues, 1);
-    atomic_store(&may_go, true);
-    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
-    stop_runtime();
-}
-
 static void yield_body(apus_process *self, void *argument)
 {
     (void)argument;

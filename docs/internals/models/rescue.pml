@@ -5,22 +5,29 @@
  * Modelled:  one slot and its carrier A, which goes in and out of the runtime; the monitor, which tries to take the slot at any time;
  *            carrier B, which has the slot afterwards. A's store of `inside` lies in a store buffer until it, or a membarrier, empties
  *            it, so that A's load of `here` may come first, as on real processors. B may kill A's process while A is in its callback;
- *            A may have a fault there.
+ *            A may have a fault there. With -DKEEPS the process keeps its thread: it is not its stack that B goes on with, A gets the
+ *            slot again.
  * Checked:   users==1        nobody acts for the slot beside another
  *            !freed          the code of a callback never finds its memory gone
  *            back            a process that waits for its thread hears of it
  *            on_stack        a stack goes on only after its thread has left it
  *            resumed<=1      and only once
  *            finished        in the end the process has gone on, or is buried, or has been ended for its fault
+ *            !forgotten      a keeper is given the slot, or let go
  * Planted:   -DBUG_NO_BARRIER, NO_INSIDE, REJOIN_AT_ONCE, BURY_EARLY, FAULT_UNDECIDED, BACK_BEFORE_LEFT
+ *            and of a keeper: WAITS_LATE, NOT_DISMISSED, STILL_USED
  */
+#if defined(BUG_WAITS_LATE) || defined(BUG_NOT_DISMISSED) || defined(BUG_STILL_USED)
+#define KEEPS
+#endif
 #ifndef ROUNDS
 #define ROUNDS 2
 #endif
 
-mtype = { BUSY, RUNS, CLAIMED, DETACHED };
+mtype = { BUSY, RUNS, CLAIMED, DETACHED, ASSIGNED, WAITS, SPARE };
 
 mtype hold = RUNS;
+mtype word = ASSIGNED;     /* A's: WAITS is APUS__CARRIER_KEEPS */
 bool here = true;          /* A's `here` is the slot */
 bool inside = true;        /* as others see it */
 bool buffered = false;     /* A's store of 1 to `inside` is under way */
@@ -29,7 +36,7 @@ bool has_b = false;        /* B has the slot */
 bool detached = false;     /* the process waits for its thread */
 bool on_stack = true;      /* A is on the process's stack */
 bool back = false;         /* A has pushed the stack to the slot */
-bool departed = false, freed = false, faulted = false, finished = false;
+bool departed = false, freed = false, faulted = false, finished = false, forgotten = false;
 byte resumed = 0;
 bool a_done = false, monitor_done = false, b_done = false;
 
@@ -71,9 +78,33 @@ inline come_back() {
     on_stack = false;
 #else
     on_stack = false;
-    back = true;
+#if defined(KEEPS) && !defined(BUG_WAITS_LATE)
+    hold = BUSY;
+    word = WAITS;
 #endif
+    back = true;
+#if defined(KEEPS) && defined(BUG_WAITS_LATE)
+    word = WAITS;
+#endif
+#endif
+#ifndef KEEPS
     hold = BUSY
+#endif
+}
+
+/* A keeper sleeps until it has the slot again, or need not have it. */
+inline await_slot() {
+    if :: word != WAITS :: word == WAITS && b_done -> forgotten = true fi;
+    assert(!forgotten);
+    if
+    :: word == ASSIGNED ->
+        use_slot();
+        assert(!freed);
+        resumed++;
+        assert(resumed<=1);
+        finished = true
+    :: word == SPARE
+    fi
 }
 
 proctype CarrierA() {
@@ -93,7 +124,12 @@ proctype CarrierA() {
             :: else ->
                 await_decision();
                 if
-                :: hold == DETACHED -> come_back(); goto out
+                :: hold == DETACHED ->
+                    come_back();
+#ifdef KEEPS
+                    await_slot();
+#endif
+                    goto out
                 :: else -> use_slot()
                 fi
             fi;
@@ -185,12 +221,24 @@ end_unneeded:
         assert(back);
         use_slot();
         if
-        :: faulted || departed -> freed = true; finished = true
+        :: faulted || departed ->
+            freed = true;
+#if defined(KEEPS) && !defined(BUG_NOT_DISMISSED)
+            if :: !faulted -> word = SPARE :: else fi;
+#endif
+            finished = true
         :: else ->
             assert(!on_stack);
+#ifdef KEEPS
+            word = ASSIGNED; /* B leaves the slot to A */
+#ifdef BUG_STILL_USED
+            use_slot()
+#endif
+#else
             resumed++;
             assert(resumed<=1);
             finished = true
+#endif
         fi
     fi;
     b_done = true

@@ -1,0 +1,158 @@
+import Apus
+import Synchronization
+import Testing
+
+// Asynchronous code that stays in a job, computing or asleep in the system, loses its scheduler to others and has it again on its thread.
+//
+// One scheduler, so that an answer of another process while somebody stays shows that the scheduler was taken. Nothing is measured: what
+// must not happen would hang.
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Where jobs stay until they are let go.
+private final class Stay: Sendable {
+    enum How: CaseIterable { case computing, asleep }
+    private let mayGo = Atomic(false), there = Atomic(0), gone = Atomic(0)
+
+    func stay(_ how: How) {
+        there.add(1, ordering: .sequentiallyConsistent)
+        while !mayGo.load(ordering: .sequentiallyConsistent) { if how == .asleep { usleep(1000) } }
+        gone.add(1, ordering: .sequentiallyConsistent)
+    }
+
+    var isThere: Bool { there.load(ordering: .sequentiallyConsistent) > 0 }
+    func letGo() { mayGo.store(true, ordering: .sequentiallyConsistent) }
+    func arrived(_ count: Int) async { while there.load(ordering: .sequentiallyConsistent) < count { await Task.yield() } }
+    func left(_ count: Int) async { while gone.load(ordering: .sequentiallyConsistent) < count { await Task.yield() } }
+}
+
+private func ask(_ server: Pid<Counter.Message>, times: Int = 100) async throws {
+    for _ in 0..<times { let _: Int = try await server.call(timeout: nil) { .get($0) } }
+}
+
+private actor Sleeper {
+    let process = try! ActorProcess()
+    nonisolated var unownedExecutor: UnownedSerialExecutor { process.asUnownedSerialExecutor() }
+    private var visits = 0
+
+    func visit(_ stay: Stay, _ how: Stay.How) async -> Int {
+        stay.stay(how)
+        visits += 1
+        await Task.yield()
+        return visits
+    }
+}
+
+extension AllTests { @Suite struct LongJobTests {
+    @Test("others go on while an asynchronous process stays in a job; then it goes on as the same task", arguments: Stay.How.allCases)
+    fileprivate func stays(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
+        let stay = Stay(), server = try spawn(Counter(count: 5))
+        let body = try spawn(of: Int.self) { me in
+            stay.stay(how)
+            for n in 1...3 {
+                let got = await me.receive()
+                #expect(got == n)
+            }
+            let count: Int = try await me.call(server) { .get($0) }
+            #expect(count == 5)
+            try await Task.sleep(for: .milliseconds(1))
+            #expect(!Task.isCancelled)
+        }
+        await stay.arrived(1)
+        for n in 1...3 {
+            try await ask(server)
+            body.send(n)
+        }
+        let info = try Runtime.info()
+        #expect(info.rescues >= 1)
+        stay.letGo()
+        let reason = try body.join()
+        #expect(reason == .normal)
+    } }
+
+    @Test("others go on while an actor on a process stays in a job", arguments: Stay.How.allCases)
+    fileprivate func actors(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
+        let stay = Stay(), server = try spawn(Counter())
+        let sleeper = Sleeper()
+        async let first = sleeper.visit(stay, how)
+        await stay.arrived(1)
+        try await ask(server)
+        stay.letGo()
+        let one = await first
+        let two = await sleeper.visit(stay, how)
+        #expect(one == 1)
+        #expect(two == 2)
+    } }
+
+    @Test("more asynchronous processes than may lose the scheduler at once all come to their end") func ceiling() async throws {
+        var options = Runtime.Options()
+        options.schedulers = 1
+        options.binding = .none
+        options.maxDetached = 2
+        try await withRuntime(options) {
+            let server = try spawn(Counter())
+            let bodies = try (0..<6).map { _ in
+                try spawn(of: Int.self) { me in
+                    for _ in 0..<3 {
+                        usleep(30_000)
+                        server.send(.add(1))
+                    }
+                }
+            }
+            for body in bodies { try body.join() }
+            let count: Int = try await server.call { .get($0) }
+            #expect(count == 18)
+        }
+    }
+
+    @Test("R11: an asynchronous process that is killed in a long job is gone at once, and its supervisor has replaced it by then")
+    func killed() async throws { try await withRuntime(schedulers: 1) {
+        let stay = Stay(), server = try spawn(Counter())
+        let tree = try await Supervisor.start(strategy: .oneForOne) {
+            Child(id: "body", of: From<Int>.self, name: "body") { me in
+                while let from = await me.receive() { from.reply(1) }
+            }
+            Child(id: "stuck", of: Int.self, name: "stuck") { me in
+                if await me.receive() == 1 { stay.stay(.computing) }
+            }
+        }
+        let stuck = Name<Int>("stuck").pid!
+        stuck.send(1)
+        await stay.arrived(1)
+        try await ask(server)
+        stuck.exit(.kill)
+        #expect(!stuck.isAlive)
+        var next = Name<Int>("stuck").pid
+        while next == nil || next == stuck {
+            await Task.yield()
+            next = Name<Int>("stuck").pid
+        }
+        let one: Int = try await Name<From<Int>>("body").call { $0 }
+        #expect(one == 1)
+        stay.letGo()
+        await stay.left(1)
+        try tree.stop()
+    } }
+
+    @Test("a trap in a job that has lost its scheduler ends its process, and no other", .enabled(if: faultsAreContained))
+    func trapped() async throws { try await withRuntime(schedulers: 1) {
+        let server = try spawn(Counter())
+        for trap in [Trap.unwrap, .fatal, .overflow, .hugeAllocation, .stackOverflow] {
+            try await inProcess { me in
+                let stay = Stay()
+                let (_, monitor) = try me.spawnMonitor(of: Int.self) { _ in
+                    stay.stay(.computing)
+                    trap.spring()
+                }
+                eventually(me) { stay.isThere }
+                stay.letGo()
+                guard case .down(let down)? = me.receiveInfo() else { Issue.record("no down message"); return }
+                #expect(down.reference == monitor)
+                #expect(trap.explains(down.reason), "\(trap): \(down.reason)")
+                let _: Int = try me.call(server) { .get($0) }
+            }
+        }
+    } }
+} }
