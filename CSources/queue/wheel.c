@@ -1,5 +1,6 @@
 #include "queue/wheel.h"
 
+enum { WHEEL_LOOKS = 8 };
 #define WHEEL_PLACES (APUS__WHEEL_LEVELS * APUS__WHEEL_SLOTS)
 
 void apus__wheel_init(struct apus__wheel *wheel, uint64_t now)
@@ -47,7 +48,20 @@ uint64_t apus__wheel_next(const struct apus__wheel *wheel)
 {
     if (wheel->count == 0)
         return UINT64_MAX;
-    return wheel_first_tick(wheel, wheel_first_level(wheel));
+    unsigned level = wheel_first_level(wheel);
+    uint64_t tick = wheel_first_tick(wheel, level), due = UINT64_MAX;
+    if (level == 0 || level == APUS__WHEEL_LEVELS - 1)
+        return tick;
+    // What is due first lies in this slot (I4; on the top level there may be entries from beyond the span before it). A few are looked at.
+    const struct apus__list *head = &wheel->slot[level * APUS__WHEEL_SLOTS + (tick >> wheel_shift(level)) % APUS__WHEEL_SLOTS];
+    unsigned looked = 0;
+    for (const struct apus__list *link = head->next; link != head; link = link->next) {
+        uint64_t this_due = apus_container_of(link, struct apus__wheel_entry, link)->due;
+        due = this_due < due ? this_due : due;
+        if (++looked > WHEEL_LOOKS)
+            return tick;
+    }
+    return due;
 }
 
 // Takes everything out of the slot on `level` that starts at `wheel->now` and puts it where it belongs now that the wheel stands

@@ -19,7 +19,7 @@
 //             `now` moves only in apus__wheel_pop, to the tick of the entry it returns, so it may lag behind the clock.
 // Who:        the owner of the scheduler slot; nothing here is atomic.
 // Freed:      this file allocates and frees nothing; entries belong to the caller.
-// Progress:   insert, remove and next are O(1); pop is O(1) and O(entries) for each slot it cascades.
+// Progress:   insert, remove and next are O(1) (next looks at eight entries at most); pop is O(1) and O(entries) for each slot it cascades.
 // Dropped:    a heap (its insert and remove are O(log n) with a cache miss for each step, and timers are mostly cancelled);
 //             levels by distance instead of by digit (two entries of one tick may then lie in two lists, which loses the order).
 // Source:     Varghese & Lauck, Hashed and Hierarchical Timing Wheels, 1987.
@@ -109,8 +109,8 @@ apus_inline bool apus__wheel_remove(struct apus__wheel *wheel, struct apus__whee
     return true;
 }
 
-// A tick, not before `now`, at or before which nothing is due: the caller may sleep until then. It is the due tick itself if that
-// is in the same 64 ticks as `now`, else the next cascade. UINT64_MAX if the wheel is empty.
+// A tick, not before `now`, before which nothing is due: the caller may sleep until then. It is the due tick itself if that is in the
+// same 64 ticks as `now`, or if few entries lie in the first slot in use; else the next cascade. UINT64_MAX if the wheel is empty.
 uint64_t apus__wheel_next(const struct apus__wheel *wheel);
 
 // Takes out and returns the first entry due at or before `now`; NULL if there is none (more), and then the wheel stands at `now`.
