@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, BELOW_KEPT = 1024, OWN_STACK_USED = 64 << 10 };
+enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, BELOW_KEPT = 512, OWN_STACK_USED = 64 << 10 };
 static const uint64_t minute_ns = UINT64_C(60000000000);
 
 static struct {
@@ -95,7 +95,7 @@ static const char *quarantine_judge(const struct apus__fault *fault, const sigin
 
 // --- Putting aside --------------------------------------------------------------------------------------------------------------
 
-// What lies below the lowest frame of a stack nobody will look at again.
+// What lies below the lowest frame of a stack nobody will look at again, its red zone, and the frames of the wait it sleeps in.
 static struct apus__spent quarantine_spent(uintptr_t low, uintptr_t sp, size_t size)
 {
     uintptr_t high = (sp - BELOW_KEPT) & -(uintptr_t)apus__page_size();

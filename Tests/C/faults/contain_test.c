@@ -354,6 +354,47 @@ TEST(stop, "faults while the runtime is being stopped do not keep it from that")
     }
 }
 
+// --- Memory ---------------------------------------------------------------------------------------------------------------------
+
+static long resident_kb(void)
+{
+    long pages = 0, ignored;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file && fscanf(file, "%ld %ld", &ignored, &pages) == 2);
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void fall_at_once(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    fault_null_pointer();
+}
+
+static void fall_often(unsigned count)
+{
+    apus_pid pid;
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_EQ(apus_spawn_blocking(fall_at_once, NULL, 0, NULL, &pid), 0);
+        CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    }
+}
+
+TEST(memory, "a contained fault keeps no more than 20 KB, once the monitor has tidied up")
+{
+    enum { WARM = 50, COUNTED = 200 };
+    NEEDS_CONTAINMENT();
+    start_with_faults(1);
+    fall_often(WARM);
+    await_logged(WARM);
+    long before = resident_kb();
+    fall_often(COUNTED);
+    await_logged(WARM + COUNTED);
+    while (resident_kb() - before > 20 * COUNTED)
+        usleep(1000);
+    stop_runtime();
+}
+
 // --- Supervised -----------------------------------------------------------------------------------------------------------------
 
 static int fall_or_answer(apus_process *self, void *state, apus_message *message)
