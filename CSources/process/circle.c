@@ -75,15 +75,30 @@ static void circle_add(struct circle_round *round, struct apus_process *process,
 
 // --- Beginning ------------------------------------------------------------------------------------------------------------------
 
+// When to look: with the next tick, if this is the first to be looked at then; the others one by one in those after it, since where many
+// wait for each other most do so for a moment only.
+static uint64_t circle_when(struct apus__owner *here)
+{
+    if (here->looks_ms != here->now_ms) {
+        here->looks_ms = here->now_ms;
+        here->looks = 0;
+    }
+    if (here->looks < APUS__CIRCLE_LATE)
+        here->looks++;
+    return here->now_ms + here->looks;
+}
+
 void apus__circle_suspect(struct apus__owner *here, struct apus_process *process)
 {
     struct apus__wait *wait = circle_wait(process);
     if (!wait || process == here->current || process->last->kind != APUS__REQUEST)
         return;
     bool is_timed = apus__wheel_entry_is_linked(&wait->deadline.entry);
-    uint64_t soon = here->now_ms + 1;
+    if (is_timed && wait->deadline.kind == APUS__DEADLINE_LOOK)
+        return;
+    uint64_t soon = circle_when(here);
     if (is_timed && wait->deadline.entry.due <= soon)
-        return; // the look is set, or the call is over by then
+        return; // the call is over by then
     apus__wheel_remove(here->wheel, &wait->deadline.entry);
     wait->due = is_timed ? wait->deadline.entry.due : 0;
     wait->deadline.kind = APUS__DEADLINE_LOOK;
