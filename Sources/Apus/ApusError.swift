@@ -53,6 +53,7 @@ public struct ApusError: Error, Hashable, Sendable {
     /// More to say, for people; or nil.
     public var detail: String?
 
+    @usableFromInline
     init(_ code: Code, reason: ExitReason? = nil, detail: String? = nil) {
         self.code = code
         self.reason = reason

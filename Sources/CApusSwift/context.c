@@ -8,21 +8,17 @@
 //            has the runtime; where they lie in it is learnt once, by looking, inside a task, for the word that is the current task, and
 //            beside it for a word that points into the stack. A thread's block is found by dl_iterate_phdr(3), once for each thread.
 // Invariants: outside of any process a carrier runs no Swift task: both words are NULL there, so leaving stores NULL.
-// Unknown:   if the words are not found (a runtime that this does not know), a process whose body is asynchronous must not wait in the
-//            middle of a job; the first such process says so on stderr.
+// Unknown:   if the words are not found (a runtime that this does not know), processes whose body is asynchronous end at once, and say why.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // dl_iterate_phdr
 #endif
-#include "CApusSwift.h"
+#include "context.h"
 
 #include <link.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 extern __attribute__((swiftcall)) void *swift_task_getCurrent(void);
-extern __attribute__((swiftcall)) void swift_task_exitThreadLocalContext(char *state);
-extern __attribute__((swiftcall)) void swift_task_enterThreadLocalContext(char *state);
 
 struct saved {
     char accesses[2 * sizeof(void *)];
@@ -63,6 +59,16 @@ static __attribute__((noinline)) char *block(void)
         dl_iterate_phdr(find_block, &mine);
     }
     return mine;
+}
+
+void **apus_swift_task_word(void)
+{
+    return (void **)(void *)(block() + words.task);
+}
+
+void **apus_swift_executor_word(void)
+{
+    return (void **)(void *)(block() + words.executor);
 }
 
 // --- Learning -------------------------------------------------------------------------------------------------------------------
@@ -124,15 +130,14 @@ static void learn_once(void)
     struct search search = {swift_task_getCurrent(), __builtin_frame_address(0)};
     if (search.task)
         dl_iterate_phdr(look, &search);
-    if (!is_known())
-        fputs("Apus: this Swift runtime is not known: an asynchronous process must not stay in one job for long\n", stderr);
 }
 
-void apus_swift_learn_task(void)
+bool apus_swift_learn_task(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!is_known())
         pthread_once(&once, learn_once);
+    return is_known();
 }
 
 // --- The hooks ------------------------------------------------------------------------------------------------------------------
@@ -142,10 +147,9 @@ void apus_swift_leave(void *context)
     struct saved *saved = context;
     memset(saved, 0, sizeof *saved);
     swift_task_exitThreadLocalContext(saved->accesses);
-    char *here = is_known() ? block() : NULL;
-    if (!here)
+    if (!is_known())
         return;
-    void **task = (void **)(void *)(here + words.task), **executor = (void **)(void *)(here + words.executor);
+    void **task = apus_swift_task_word(), **executor = apus_swift_executor_word();
     saved->task = *task;
     saved->executor = *executor;
     *task = NULL;
@@ -156,11 +160,10 @@ void apus_swift_enter(void *context)
 {
     struct saved *saved = context;
     swift_task_enterThreadLocalContext(saved->accesses);
-    char *here = is_known() ? block() : NULL;
-    if (!here)
+    if (!is_known())
         return;
-    *(void **)(void *)(here + words.task) = saved->task;
-    *(void **)(void *)(here + words.executor) = saved->executor;
+    *apus_swift_task_word() = saved->task;
+    *apus_swift_executor_word() = saved->executor;
 }
 
 void apus_swift_install_hooks(void)

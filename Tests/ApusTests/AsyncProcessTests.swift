@@ -65,7 +65,67 @@ extension AllTests { @Suite struct AsyncProcessTests {
             }
         }
     }
+
+    @Test("a call of an asynchronous body goes on as the same task when its scheduler has gone to another thread") func calls() async throws {
+        try await withRuntime(schedulers: 1) {
+            let (stream, ended) = AsyncStream.makeStream(of: Int.self)
+            let slow = try spawn(Slow())
+            for _ in 0..<3 {
+                try spawn(of: Never.self) { me in
+                    let task = withUnsafeCurrentTask { $0.hashValue }
+                    var sum = 0
+                    for _ in 0..<3 {
+                        sum += try await me.call(slow) { .get($0) }
+                        #expect(withUnsafeCurrentTask { $0.hashValue } == task)
+                        #expect(await me.receive(String.self, timeout: .milliseconds(1)) == nil)
+                        try await Task.sleep(for: .milliseconds(1))
+                        #expect(withUnsafeCurrentTask { $0.hashValue } == task)
+                    }
+                    ended.yield(sum)
+                }
+            }
+            var iterator = stream.makeAsyncIterator()
+            for _ in 0..<3 {
+                let sum = await iterator.next()
+                #expect(sum == 3)
+            }
+            #expect(try Runtime.info().rescues > 0)
+        }
+    }
+
+    @Test("an asynchronous body that is ended in a call unwinds") func unwindsCall() async throws { try await withRuntime {
+        let (stream, ended) = AsyncStream.makeStream(of: ApusError.Code?.self)
+        let silent = try spawnBlocking(of: Slow.Message.self) { me in while me.receive(String.self) != nil {} }
+        let body = try spawn(of: Never.self) { me in
+            do {
+                ended.yield(nil)
+                let _: Int = try await me.call(silent, timeout: nil) { .get($0) }
+            } catch {
+                ended.yield((error as? ApusError)?.code)
+                ended.yield(await me.receiveInfo() == nil ? nil : .timeout)
+            }
+        }
+        var iterator = stream.makeAsyncIterator()
+        #expect(await iterator.next() == .some(nil))
+        body.exit(.kill)
+        #expect(await iterator.next() == .ending)
+        #expect(await iterator.next() == .some(nil))
+        silent.exit(.kill)
+    } }
 } }
+
+/// Keeps its scheduler's thread for long.
+private struct Slow: GenServer {
+    enum Message { case get(From<Int>) }
+
+    mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) -> Next {
+        spin(for: .milliseconds(30))
+        switch message {
+        case .get(let from): from.reply(1)
+        }
+        return .continue
+    }
+}
 
 func spin(for duration: Duration) {
     let end = ContinuousClock.now + duration

@@ -36,15 +36,43 @@ private func stopBody(_ me: borrowing Context<Stop.Message>) {
     }
 }
 
-extension AllTests { @Suite struct CircleTests {
-    @Test("R32: of calls that wait for each other the last one fails at once, and its error names them all", arguments: [2, 3])
-    func circle(length: Int) async throws { try await withRuntime {
-        let names = ["a", "b", "c"].prefix(length)
-        for (index, name) in names.enumerated() {
-            var options = SpawnOptions()
-            options.name = name
-            if index % 2 == 0 { try spawn(Stop(), options: options) } else { try spawnBlocking(of: Stop.Message.self, options: options) { stopBody($0) } }
+/// The same as an asynchronous body.
+private nonisolated(nonsending) func stopBody(_ me: borrowing AsyncContext<Stop.Message>) async {
+    while let message = await me.receive() {
+        switch message {
+        case .pass(let path, let from):
+            var outcome: ApusError?
+            if let next = path.first {
+                do {
+                    outcome = try await me.call(Stop.at(next), timeout: nil) { .pass(Array(path.dropFirst()), $0) }
+                } catch { outcome = error }
+            }
+            from.reply(outcome)
         }
+    }
+}
+
+private enum Kind: CaseIterable {
+    case server, blocking, asynchronous
+
+    func start(_ name: String) throws {
+        let options = SpawnOptions(name: name)
+        switch self {
+        case .server: try spawn(Stop(), options: options)
+        case .blocking: try spawnBlocking(of: Stop.Message.self, options: options) { stopBody($0) }
+        case .asynchronous: try spawn(of: Stop.Message.self, options: options) { await stopBody($0) }
+        }
+    }
+}
+
+extension AllTests { @Suite struct CircleTests {
+    @Test("R32: of calls that wait for each other the last one fails at once, and its error names them all", arguments: [
+        [.server, .blocking], [.asynchronous, .server], [.blocking, .asynchronous], [.asynchronous, .asynchronous],
+        Kind.allCases, Kind.allCases.reversed(),
+    ])
+    fileprivate func circle(kinds: [Kind]) async throws { try await withRuntime {
+        let names = ["a", "b", "c"].prefix(kinds.count)
+        for (name, kind) in zip(names, kinds) { try kind.start(name) }
         let error: ApusError? = try await Stop.at("a").call { .pass(Array(names.dropFirst() + ["a"]), $0) }
         #expect(error?.code == .deadlock)
         let chain = [names.last!] + names

@@ -4,56 +4,35 @@ import CApusSwift
 // An asynchronous process: a task whose jobs run in a process of the core, on the core's schedulers only.
 //
 // Idea:       the task is isolated to an actor that is its own serial executor. A job that is enqueued becomes a message to the process,
-//             whose handler runs it. To wait for a message the task suspends itself below the level of continuations
-//             (CApusSwift.c, "Suspending a task"), and the handler that is given the message runs the task on, at once, so that a
-//             message costs no job, no allocation and no look at another executor.
+//             whose handler runs it. To wait for a message the task leaves word where it goes on and returns (CApusSwift/task.c), and the
+//             handler that is given the message runs the task on, at once: a message costs no job, no allocation, no locked instruction
+//             and no look at another executor.
+// Calls:      set the stack aside, as everybody's do, so that the core sees whom the process waits for. That is for a task that was run
+//             on by the handler; one that is in a job of the runtime first waits, for nothing, and is then run on (`comeDirect`).
 // Invariants: I1 everything here but `pid` and `enqueue` is touched in the process only: by its handler, and by the task when it is on
-//             the process, which `comeHome` makes sure of.  I2 `parked` is set exactly while the task waits in `wait`.
-//             I3 a message in `aside` is kept, and is released or moved out once.
+//             the process, which `comeHome` makes sure of.  I2 a message in `aside` is kept, and is released or moved out once.
 // Order:      what was put aside is older than what the handler is given, so a receive looks there first (R26).
 // Ending:     when the process ends while the task lives, the task is cancelled and every wait returns at once with nothing. What it
 //             awaits elsewhere then comes back to a process that is no more: such jobs run on the global pool.
-// Dropped:    continuations (266 to 370 ns for a message, and a hop), a task executor (142 ns): docs/decisions.
+// State:      behind a pointer, since what several functions of a class touch is looked at for exclusivity at every touch.
+// Dropped:    the runtime's suspension, continuations, a task executor: docs/decisions/0016.
 @usableFromInline
 actor ProcessActor: SerialExecutor {
     nonisolated let pid: apus_pid
-    nonisolated(unsafe) let process: OpaquePointer
-    /// The suspended task.
-    nonisolated(unsafe) var parked: UnsafeMutableRawPointer?
-    nonisolated(unsafe) var wanted = Wanted.nothing
-    /// What it waited for; borrowed from the handler, or nil.
-    nonisolated(unsafe) var arrived: UnsafeMutablePointer<apus_message>?
-    nonisolated(unsafe) var aside: [UnsafeMutablePointer<apus_message>] = []
-    /// The time limit of the wait; 0: none.
-    nonisolated(unsafe) var timer: UInt64 = 0
-    nonisolated(unsafe) var task: Task<Void, Never>?
-    nonisolated(unsafe) var isEnding = false
-    /// Set when the body has ended.
-    nonisolated(unsafe) var outcome: ExitReason?
-
-    /// What a task waits for.
-    enum Wanted {
-        case nothing
-        case type(UnsafePointer<apus_type>)
-        case reference(UInt64)
-        case system
-        case match((UnsafeMutablePointer<apus_message>) -> Bool)
-
-        @inline(__always)
-        func takes(_ message: UnsafeMutablePointer<apus_message>) -> Bool {
-            switch self {
-            case .type(let type): apus_message_type(message) == type
-            case .reference(let id): apus_message_ref(message).id == id
-            case .system: apus_swift_match_system(message, nil)
-            case .match(let match): match(message)
-            case .nothing: false
-            }
-        }
-    }
+    @usableFromInline nonisolated(unsafe) let process: OpaquePointer
+    @usableFromInline nonisolated(unsafe) let state: UnsafeMutablePointer<AsyncState>
 
     init(_ process: OpaquePointer) {
         self.process = process
         pid = apus_pid_of(process)
+        state = .allocate(capacity: 1)
+        state.initialize(to: AsyncState())
+        state.pointee.task.executor = unsafeBitCast(unownedExecutor, to: (UnsafeRawPointer?, UnsafeRawPointer?).self)
+    }
+
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     // --- The executor -----------------------------------------------------------------------------------------------------------
@@ -70,149 +49,238 @@ actor ProcessActor: SerialExecutor {
 
     @usableFromInline nonisolated func isIsolatingCurrentContext() -> Bool? { apus_self() == process }
 
-    // --- The handler's side -----------------------------------------------------------------------------------------------------
+    // --- The task's beginning and its end ---------------------------------------------------------------------------------------
 
     /// Begins the task. In the process's init.
     nonisolated func launch(_ body: nonisolated(nonsending) @escaping @Sendable (ProcessActor) async throws -> Void) {
         assumeIsolated { actor in
-            actor.task = Task {
+            actor.state.pointee.body = Task {
                 await actor.run(body)
             }
         }
     }
 
     private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
-        apus_swift_learn_task()
         do {
+            guard apus_swift_task_begin(&state.pointee.task) else {
+                throw ExitReason.error("asynchronous processes do not know this version of the Swift runtime")
+            }
             try await body(self)
-            outcome = .normal
+            state.pointee.outcome = .normal
         } catch {
-            outcome = ExitReason(throwing: error)
+            state.pointee.outcome = ExitReason(throwing: error)
         }
-    }
-
-    @inline(__always)
-    nonisolated func handle(_ message: UnsafeMutablePointer<apus_message>) -> Int32 {
-        if parked != nil, wanted.takes(message) {
-            if timer != 0 { stopTimer() }
-            arrived = message
-            resume()
-        } else {
-            handleOther(message)
-        }
-        return outcome == nil ? 0 : exitWithOutcome()
-    }
-
-    private nonisolated func handleOther(_ message: UnsafeMutablePointer<apus_message>) {
-        let type = apus_message_type(message)
-        if type == ProcessJob.type {
-            takePayload(of: message, as: ProcessJob.self).run()
-        } else if type == WaitTimeout.type {
-            // One of an earlier wait is not for this one.
-            guard parked != nil, timer != 0, apus_message_ref(message).id == timer || timer == WaitTimeout.isMarker else { return }
-            timer = 0
-            resume()
-        } else if apus_message_keep(message) == 0 {
-            aside.append(message)
-        }
-    }
-
-    @inline(__always)
-    private nonisolated func resume() {
-        guard let task = parked else { return }
-        parked = nil
-        unsafeBitCast(task, to: UnownedJob.self).runSynchronously(on: unownedExecutor)
-    }
-
-    private nonisolated func stopTimer() {
-        if timer != WaitTimeout.isMarker { apus_cancel(apus_ref(id: timer), nil) }
-        timer = 0
-    }
-
-    private nonisolated func exitWithOutcome() -> Int32 {
-        guard let outcome, outcome.code != .normal else { return Int32(APUS_DONE) }
-        return exit(process, outcome)
-    }
-
-    /// Nothing comes any more: the process has been told to end.
-    private nonisolated func beginEnding() {
-        isEnding = true
-        task?.cancel()
+        state.pointee.hasEnded = true
     }
 
     /// The process ends. In its cleanup.
     nonisolated func end() {
-        if outcome == nil {
-            beginEnding()
-            if timer != 0 { stopTimer() }
-            while parked != nil { resume() }
+        if !state.pointee.hasEnded {
+            state.pointee.isEnding = true
+            state.pointee.body?.cancel()
+            state.pointee.stopTimer()
+            while state.pointee.task.resume != nil { apus_swift_task_resume(&state.pointee.task) }
         }
-        for message in aside { apus_message_release(message) }
-        aside = []
-        task = nil
+        for message in state.pointee.aside { apus_message_release(message) }
+        state.pointee.aside = []
+        state.pointee.body = nil
     }
 
     // --- The task's side --------------------------------------------------------------------------------------------------------
 
     /// Goes back to the process, if whatever the task awaited has left it elsewhere.
-    @inline(__always)
+    @inlinable @inline(__always)
     nonisolated(nonsending) func comeHome() async {
-        if apus_self() != process, !isEnding { await touch() }
+        if apus_self() != process, !state.pointee.isEnding { await touch() }
     }
 
-    @inline(never)
-    private func touch() {}
+    @usableFromInline @inline(never)
+    func touch() {}
+
+    /// As ``comeHome()``, and to where a stack may be set aside.
+    @inlinable @inline(__always)
+    nonisolated(nonsending) func comeDirect() async {
+        await comeHome()
+        if !state.pointee.task.is_direct, !state.pointee.isEnding { await turnDirect() }
+    }
+
+    @usableFromInline @inline(never)
+    nonisolated(nonsending) func turnDirect() async {
+        state.pointee.isTurning = true
+        await apus_swift_task_wait(&state.pointee.task)
+    }
 
     /// Waits until something that is wanted has come, and gives it: borrowed, if it has just been handed to the handler, else the task's
     /// to release. nil: the time is up, or the process must end.
-    @inline(__always)
-    nonisolated(nonsending) func wait(
-        for wanted: Wanted, timeout: Duration?
-    ) async -> (message: UnsafeMutablePointer<apus_message>, isOwned: Bool)? {
+    @inlinable @inline(__always)
+    nonisolated(nonsending) func wait(for wanted: Wanted, timeout: Duration?) async -> Arrival? {
         await comeHome()
-        if !aside.isEmpty, let message = takeAside(wanted) { return (message, true) }
-        guard !isEnding, apus_is_alive(pid) else {
-            beginEnding()
-            return nil
+        if !state.pointee.aside.isEmpty, let message = state.pointee.takeAside(wanted) { return Arrival(message, isOwned: true) }
+        guard !state.pointee.isEnding else { return nil }
+        if let timeout {
+            guard startTimer(timeout) else {
+                await comeDirect()
+                return lookThrough(wanted)
+            }
         }
-        if let timeout { startTimer(timeout) }
-        self.wanted = wanted
-        await apus_swift_park(&parked)
-        self.wanted = .nothing
-        guard let message = arrived else { return nil }
-        arrived = nil
-        return (message, false)
+        state.pointee.wanted = wanted
+        await apus_swift_task_wait(&state.pointee.task)
+        guard let message = state.pointee.arrived else { return nil }
+        state.pointee.arrived = nil
+        return Arrival(message, isOwned: false)
     }
 
-    private nonisolated func takeAside(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
-        guard let index = aside.firstIndex(where: { wanted.takes($0) }) else { return nil }
-        return aside.remove(at: index)
-    }
-
-    private nonisolated func startTimer(_ timeout: Duration) {
+    /// Begins a time limit; false if it is zero.
+    @usableFromInline
+    nonisolated func startTimer(_ timeout: Duration) -> Bool {
         let milliseconds = milliseconds(timeout)
-        if milliseconds == apus_swift_infinity() { return }
-        if milliseconds == 0 {
-            // R26: a message to itself comes after everything that is there.
-            timer = WaitTimeout.isMarker
-            apus_send(pid, WaitTimeout.type, nil, 0)
-        } else {
-            var ref = apus_ref()
-            if apus_send_after(milliseconds, pid, WaitTimeout.type, nil, 0, &ref) == 0 { timer = ref.id }
+        guard milliseconds != 0 else { return false }
+        var ref = apus_ref()
+        if milliseconds != apus_swift_infinity(), apus_send_after(milliseconds, pid, WaitTimeout.type, nil, 0, &ref) == 0 {
+            state.pointee.timer = ref.id
         }
+        return true
+    }
+
+    /// What is wanted of what is there already.
+    @usableFromInline
+    nonisolated func lookThrough(_ wanted: Wanted) -> Arrival? {
+        guard !state.pointee.isEnding else { return nil }
+        let message = withUnsafeMutablePointer(to: &state.pointee.wanted) { place in
+            place.pointee = wanted
+            return apus_receive(process, { asyncWanted(in: $1!).pointee.takes(UnsafeMutablePointer(mutating: $0!)) }, place, 0)
+        }
+        return message.map { Arrival($0, isOwned: true) }
     }
 }
 
-/// Suspends the current task and leaves it at `place`; run as a job, it goes on.
-@_silgen_name("apus_swift_park")
-nonisolated(nonsending) func apus_swift_park(_ place: UnsafeMutablePointer<UnsafeMutableRawPointer?>) async
+private func asyncWanted(in context: UnsafeMutableRawPointer) -> UnsafePointer<Wanted> {
+    UnsafePointer(context.assumingMemoryBound(to: Wanted.self))
+}
+
+/// What an asynchronous process and its task know of each other.
+@usableFromInline
+struct AsyncState {
+    @usableFromInline var task = apus_swift_task()
+    @usableFromInline var wanted = Wanted()
+    /// What it waited for; borrowed from the handler, or nil.
+    @usableFromInline var arrived: UnsafeMutablePointer<apus_message>?
+    @usableFromInline var isEnding = false
+    /// It waits for nothing but to be run on by the handler.
+    @usableFromInline var isTurning = false
+    /// `outcome` is set.
+    var hasEnded = false
+    /// The time limit of the wait; 0: none.
+    var timer: UInt64 = 0
+    @usableFromInline var aside: [UnsafeMutablePointer<apus_message>] = []
+    var body: Task<Void, Never>?
+    var outcome = ExitReason.normal
+
+    init() {}
+
+    // --- The handler's side -----------------------------------------------------------------------------------------------------
+
+    @inline(__always)
+    static func handle(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) -> Int32 {
+        if state.pointee.task.resume != nil, state.pointee.wanted.takes(message) {
+            if state.pointee.timer != 0 { state.pointee.stopTimer() }
+            state.pointee.arrived = message
+            apus_swift_task_resume(&state.pointee.task)
+        } else {
+            handleOther(state, message)
+        }
+        return state.pointee.hasEnded ? exitWithOutcome(state) : 0
+    }
+
+    @inline(never)
+    private static func handleOther(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) {
+        let type = apus_message_type(message)
+        if type == ProcessJob.type {
+            takePayload(of: message, as: ProcessJob.self).run()
+            guard state.pointee.isTurning else { return }
+            state.pointee.isTurning = false
+            apus_swift_task_resume(&state.pointee.task)
+        } else if type == WaitTimeout.type {
+            // One of an earlier wait is not for this one.
+            guard state.pointee.timer != 0, apus_message_ref(message).id == state.pointee.timer else { return }
+            state.pointee.timer = 0
+            apus_swift_task_resume(&state.pointee.task)
+        } else if apus_message_keep(message) == 0 {
+            state.pointee.aside.append(message)
+        }
+    }
+
+    mutating func stopTimer() {
+        if timer != 0 { apus_cancel(apus_ref(id: timer), nil) }
+        timer = 0
+    }
+
+    @inline(never)
+    private static func exitWithOutcome(_ state: UnsafeMutablePointer<AsyncState>) -> Int32 {
+        state.pointee.outcome.code == .normal ? Int32(APUS_DONE) : exit(apus_self()!, state.pointee.outcome)
+    }
+
+    @usableFromInline
+    mutating func takeAside(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
+        guard let index = aside.firstIndex(where: { wanted.takes($0) }) else { return nil }
+        return aside.remove(at: index)
+    }
+}
+
+/// What a task waits for: messages of a type, or those that match. Nothing, if neither is set.
+@usableFromInline
+struct Wanted {
+    @usableFromInline var type: UnsafePointer<apus_type>?
+    var match: (@convention(c) (UnsafePointer<apus_message>?, UnsafeMutableRawPointer?) -> Bool)?
+    var context: UnsafeMutableRawPointer?
+
+    init() {}
+
+    @inlinable init(_ type: UnsafePointer<apus_type>) { self.type = type }
+
+    init(
+        _ match: @escaping @convention(c) (UnsafePointer<apus_message>?, UnsafeMutableRawPointer?) -> Bool,
+        _ context: UnsafeMutableRawPointer? = nil
+    ) {
+        self.match = match
+        self.context = context
+    }
+
+    @inline(__always)
+    func takes(_ message: UnsafeMutablePointer<apus_message>) -> Bool {
+        type.map { $0 == apus_message_type(message) } ?? match?(message, context) ?? false
+    }
+}
+
+/// A message that has come.
+@usableFromInline
+struct Arrival {
+    @usableFromInline let message: UnsafeMutablePointer<apus_message>
+    @usableFromInline let isOwned: Bool
+
+    @usableFromInline init(_ message: UnsafeMutablePointer<apus_message>, isOwned: Bool) {
+        self.message = message
+        self.isOwned = isOwned
+    }
+
+    /// Moves the payload out and is done with the message.
+    @inlinable @inline(__always)
+    func take<Message: ~Copyable>(as type: Message.Type) -> Message {
+        let payload = takePayload(of: message, as: type)
+        if isOwned { apus_message_release(message) }
+        return payload
+    }
+}
+
+/// Leaves word at `place` where the current task goes on, and waits until it is run on.
+@usableFromInline
+@_silgen_name("apus_swift_task_wait")
+nonisolated(nonsending) func apus_swift_task_wait(_ place: UnsafeMutablePointer<apus_swift_task>) async
 
 /// The message that the time limit of a wait is.
 enum WaitTimeout {
     struct Message {}
     static var type: UnsafePointer<apus_type> { messageType(of: Message.self) }
-    /// In `timer`: a message that the process has sent itself, not a timer.
-    static let isMarker = UInt64.max
 }
 
 /// A job on its way to the process that is its executor. One that is not read, because the process has ended, runs on the global pool.

@@ -110,25 +110,26 @@ private let asyncChildProgram = makeAsyncProgram(
     take: { takeSource(AsyncSource.self, $0).body },
     discard: { _ = takeSource(AsyncSource.self, $0) })
 
-/// The program of asynchronous processes: the state is [program][actor].
+/// The program of asynchronous processes: the process's state is [program][actor][the actor's state].
 private func makeAsyncProgram(
     argumentOffset: Int, take: @escaping (UnsafeMutableRawPointer) -> AsyncBody, discard: @escaping (UnsafeMutableRawPointer) -> Void
 ) -> ImmortalProgram {
-    let place = MemoryLayout<UnsafeRawPointer>.size
+    let place = MemoryLayout<UnsafeRawPointer>.size, statePlace = 2 * place
     let program = UnsafeMutablePointer<apus_swift_program>.allocate(capacity: 1)
     apus_swift_program_make(
-        program, immortalName("async"), place * 2, argumentOffset,
+        program, immortalName("async"), 3 * place, argumentOffset,
         immortalClosure(
             StartClosure { process, state, value in
                 nonisolated(unsafe) let process = process  // it stays in its process: the actor is that process
                 let actor = ProcessActor(process)
                 (state + place).storeBytes(of: Unmanaged.passRetained(actor), as: Unmanaged<ProcessActor>.self)
+                (state + statePlace).storeBytes(of: actor.state, as: UnsafeMutablePointer<AsyncState>.self)
                 actor.launch(take(value).run)
                 return 0
             }),
         immortalClosure(
             HandleClosure { _, state, message in
-                (state + place).load(as: Unmanaged<ProcessActor>.self)._withUnsafeGuaranteedRef { $0.handle(message) }
+                AsyncState.handle((state + statePlace).load(as: UnsafeMutablePointer<AsyncState>.self), message)
             }),
         immortalClosure(TerminateClosure { _, _, _ in }),
         immortalClosure(

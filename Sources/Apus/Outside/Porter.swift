@@ -156,6 +156,14 @@ enum Porter {
     }
 }
 
+/// Why a request was not answered: its server ended, or the time is up.
+private func outcomeError(_ outcome: UnsafeMutablePointer<apus_message>, _ isOwned: Bool) -> ApusError {
+    defer { if isOwned { apus_message_release(outcome) } }
+    guard apus_message_type(outcome) == SystemTypes.down else { return ApusError(.timeout) }
+    let reason = ExitReason(&apus_swift_payload(outcome).assumingMemoryBound(to: apus_down_message.self).pointee.reason)
+    return reason.code == .noproc ? ApusError(.noproc) : ApusError(.exited, reason: reason)
+}
+
 /// The waiters of a porter's open requests.
 final class PorterBook {
     var waiting: [UInt64: CallWaiter] = [:]

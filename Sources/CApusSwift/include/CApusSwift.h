@@ -79,8 +79,24 @@ void apus_swift_install_hooks(void);
 void apus_swift_leave(void *context);
 void apus_swift_enter(void *context);
 
-/* Learns where the runtime keeps the current task; called inside one. Cheap once it is known. */
-void apus_swift_learn_task(void);
+/* Learns where the runtime keeps the current task; called inside one. Cheap once it is known. False: this runtime is not known. */
+bool apus_swift_learn_task(void);
+
+/* The task of an asynchronous process, which waits without the runtime of tasks (task.c). Zero but for `executor` at first. */
+typedef struct apus_swift_task {
+    const void *_Nullable resume;           /* where it goes on; NULL: it does not wait in apus_swift_task_wait() */
+    void *_Nullable context;
+    void *_Nullable task;
+    const void *_Nullable executor[2];      /* of the process, as an unowned reference lies in memory */
+    void *_Nullable accesses[2];
+    bool is_direct;                         /* it has been run on by apus_swift_task_resume(), which has not returned */
+} apus_swift_task;
+
+/* In the first job of a task: whether this Swift runtime is known, so that the task may wait at `place`. */
+bool apus_swift_task_begin(apus_swift_task *place);
+
+/* Runs the waiting task on, until it waits again, awaits something else, or ends. In its process only, outside of any task. */
+void apus_swift_task_resume(apus_swift_task *place);
 
 /* A thread that sleeps until another tells it: `wait` returns once `wake` has been called on the word, which was 0. After `wake` the word
  * may be gone. Ordering: wake releases, wait acquires. */
