@@ -38,10 +38,10 @@ static bool circle_is_request(const apus_message *message, uint64_t ref)
 }
 
 // Whether the process, which waits, has the request `ref` and has not answered it; and whether it has not even read it.
-static bool circle_owes(const struct apus_process *process, uint64_t ref, bool *is_unread)
+static bool circle_owes(struct apus__owner *here, const struct apus_process *process, uint64_t ref, bool *is_unread)
 {
     const struct apus__extra *extra = process->extra;
-    int depth = 0;
+    uint32_t depth = 0;
     *is_unread = false;
     if (extra->serving == ref || (extra->wait->handling && circle_is_request(extra->wait->handling, ref)))
         return true;
@@ -50,10 +50,12 @@ static bool circle_owes(const struct apus_process *process, uint64_t ref, bool *
             return true;
     *is_unread = true;
     const apus_message *message = process->first;
-    for (; message && depth < APUS__CIRCLE_DEPTH; message = apus__mailbox_next(process, message), depth++)
-        if (circle_is_request(message, ref))
-            return true;
-    return false;
+    while (message && depth < APUS__CIRCLE_DEPTH && !circle_is_request(message, ref)) {
+        message = apus__mailbox_next(process, message);
+        depth++;
+    }
+    here->looked_at += depth;
+    return message && depth < APUS__CIRCLE_DEPTH;
 }
 
 // What people call the process: its label, else its name, else that of its behaviour.
@@ -75,14 +77,21 @@ static void circle_add(struct circle_round *round, struct apus_process *process,
 
 // --- Beginning ------------------------------------------------------------------------------------------------------------------
 
+// How many looks were set in this tick, and how many messages were looked at, less what each tick allows for.
+static void circle_count(struct apus__owner *here)
+{
+    uint64_t allowed = (here->now_ms - here->looks_ms) * APUS__CIRCLE_LOOKS;
+    if (allowed > 0)
+        here->looks = 0;
+    here->looked_at = here->looked_at > allowed ? here->looked_at - (uint32_t)allowed : 0;
+    here->looks_ms = here->now_ms;
+}
+
 // When to look: with the next tick, if this is the first to be looked at then; the others one by one in those after it, since where many
 // wait for each other most do so for a moment only.
 static uint64_t circle_when(struct apus__owner *here)
 {
-    if (here->looks_ms != here->now_ms) {
-        here->looks_ms = here->now_ms;
-        here->looks = 0;
-    }
+    circle_count(here);
     if (here->looks < APUS__CIRCLE_LATE)
         here->looks++;
     return here->now_ms + here->looks;
@@ -110,6 +119,13 @@ void apus__circle_look(struct apus__owner *here, struct apus__wait *wait)
 {
     struct apus_process *process = wait->process;
     apus__wheel_entry_init(&wait->deadline.entry);
+    circle_count(here);
+    uint64_t later = here->looked_at > APUS__CIRCLE_DEPTH ? circle_when(here) : UINT64_MAX;
+    if (later < (wait->due ? wait->due : UINT64_MAX)) { // enough for now
+        wait->deadline.entry.due = later;
+        apus__wheel_insert(here->wheel, &wait->deadline.entry);
+        return;
+    }
     wait->deadline.kind = APUS__DEADLINE_WAIT;
     if (wait->due) {
         wait->deadline.entry.due = wait->due;
@@ -139,10 +155,10 @@ static const struct circle_link *circle_told(const struct circle_round *round)
 }
 
 // The first time round. False if this is no circle.
-static bool circle_follow(struct circle_round *round, struct apus_process *process, const struct apus__wait *wait)
+static bool circle_follow(struct apus__owner *here, struct circle_round *round, struct apus_process *process, const struct apus__wait *wait)
 {
     struct circle_link *last = &round->links[round->count - 1];
-    if (!circle_owes(process, last->ref, &last->is_unread))
+    if (!circle_owes(here, process, last->ref, &last->is_unread))
         return false;
     if (apus_pid_equal(round->links[0].pid, apus__pid(process))) {
         round->again = 1;
@@ -194,7 +210,7 @@ void apus__circle_arrive(struct apus__owner *here, struct apus_process *process,
     if (wait && round->is_told)
         circle_tell(here, process, circle_told(round)->ref, round);
     else if (wait)
-        goes_on = round->again ? circle_compare(round, process, wait) : circle_follow(round, process, wait);
+        goes_on = round->again ? circle_compare(round, process, wait) : circle_follow(here, round, process, wait);
     if (!goes_on) {
         apus__message_free(here, message);
         return;

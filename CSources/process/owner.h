@@ -98,7 +98,8 @@ struct apus__owner {
     uint32_t last_used; // by a plain thread: the scheduler it gave a process to last
     uint64_t now_ms; // as of the last look at the clock
     uint64_t looks_ms; // when looks for circles of calls were set last,
-    uint32_t looks;    // and how many at that time (process/circle.h)
+    uint32_t looks;    // how many, and at how many messages was looked since then (process/circle.h)
+    uint32_t looked_at;
     struct apus__wheel *wheel;
     void *reserve[APUS__RESERVE]; // blocks for signals that must not be lost when memory runs out
     uint32_t reserved, reserve_wanted;
