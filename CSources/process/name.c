@@ -1,6 +1,6 @@
 #include "process/name.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 int apus__name_check(const char *name, size_t *length)
 {
@@ -10,41 +10,22 @@ int apus__name_check(const char *name, size_t *length)
     return *length >= 1 && *length <= APUS_NAME_MAX ? 0 : -EINVAL;
 }
 
-static void name_free(struct apus__rcu_head *head)
-{
-    free(apus_container_of(head, struct apus__name, head));
-}
-
 int apus__name_claim(const char *name, apus_pid pid, struct apus__name **claimed)
 {
     size_t length;
     if (apus__name_check(name, &length))
         return -EINVAL;
-    struct apus__name *block = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *block);
-    if (!block)
-        return -ENOMEM;
-    block->pid = pid;
-    block->length = length;
-    memcpy(block->text, name, length);
-    block->text[length] = 0;
-    int result = apus__names_insert(apus__world.names, name, length, pid.id);
-    if (result) {
-        free(block);
-        return result;
-    }
-    *claimed = block;
-    return 0;
+    return apus__inject_fail(APUS__INJECT_MALLOC) ? -ENOMEM : apus__names_insert(apus__world.names, name, length, pid.id, claimed);
 }
 
 void apus__name_disclaim(struct apus__name *claimed)
 {
-    apus__names_remove(apus__world.names, claimed->text, claimed->length, claimed->pid.id);
-    apus__rcu_defer(&claimed->head, name_free);
+    apus__names_remove(apus__world.names, claimed);
 }
 
 void apus__name_install(struct apus_process *process, struct apus__name *claimed)
 {
-    // acq_rel: publishes the block to apus__name_unregister(); what it replaces is a name registered for an earlier occupant in the
+    // acq_rel: publishes the entry to apus__name_unregister(); what it replaces is a name registered for an earlier occupant in the
     // very moment it ended, and is ours to take away.
     struct apus__name *stale = apus_exchange_acq_rel(&process->name, claimed);
     if (stale)
@@ -59,23 +40,23 @@ void apus__name_release(struct apus_process *process)
         apus__name_disclaim(name);
 }
 
-// Puts the block into the cell of its living process. In a read section.
-static int name_attach(struct apus_process *process, struct apus__name *block)
+// Puts the entry into the cell of its living process. In a read section.
+static int name_attach(struct apus_process *process, struct apus__name *entry)
 {
     struct apus__name *none = NULL;
     // seq_cst, both: publish the name, then see whether the process has ended. Pairs with apus__name_release().
-    if (!apus_cas_strong_seqcst(&process->name, &none, block))
+    if (!apus_cas_strong_seqcst(&process->name, &none, entry))
         return -EALREADY;
-    if (apus_load_seqcst(&process->pid) == block->pid.id)
+    if (apus_load_seqcst(&process->pid) == apus__name_value(entry))
         return 0;
-    struct apus__name *mine = block;
-    // If the block is gone from the cell, whoever took it out takes it away.
+    struct apus__name *mine = entry;
+    // If the entry is gone from the cell, whoever took it out takes it away.
     return apus_cas_strong_seqcst(&process->name, &mine, NULL) ? -ESRCH : -ENOENT;
 }
 
 int apus__name_register(const char *name, apus_pid pid)
 {
-    struct apus__name *block;
+    struct apus__name *entry;
     struct apus_process *process = apus__find(pid);
     size_t length;
     if (apus__name_check(name, &length))
@@ -83,16 +64,16 @@ int apus__name_register(const char *name, apus_pid pid)
     // relaxed: see apus__doom().
     if (!process || apus_load_relaxed(&process->doomed) == pid.id)
         return -ESRCH;
-    int result = apus__name_claim(name, pid, &block);
+    int result = apus__name_claim(name, pid, &entry);
     if (result)
         return result;
     apus__rcu_read_lock();
-    result = name_attach(process, block);
+    result = name_attach(process, entry);
     apus__rcu_read_unlock();
     if (result == -ENOENT)
         return -ESRCH;
     if (result)
-        apus__name_disclaim(block);
+        apus__name_disclaim(entry);
     return result;
 }
 
@@ -113,14 +94,14 @@ int apus__name_unregister(const char *name)
         return result;
     struct apus_process *process = apus__cell_at((uint32_t)pid.id);
     apus__rcu_read_lock();
-    // acquire: the block's text and pid. Pairs with apus__name_install() and name_attach().
-    struct apus__name *block = apus_load_acquire(&process->name);
-    bool mine = block && block->pid.id == pid.id && strcmp(block->text, name) == 0 &&
-                apus_cas_strong_seqcst(&process->name, &block, NULL);
+    // acquire: what the entry says. Pairs with apus__name_install() and name_attach().
+    struct apus__name *entry = apus_load_acquire(&process->name);
+    bool mine = entry && apus__name_value(entry) == pid.id && strcmp(apus__name_text(entry), name) == 0 &&
+                apus_cas_strong_seqcst(&process->name, &entry, NULL);
     apus__rcu_read_unlock();
     if (!mine)
         return -ESRCH;
-    apus__name_disclaim(block);
+    apus__name_disclaim(entry);
     return 0;
 }
 
@@ -130,8 +111,8 @@ bool apus__name_copy(struct apus_process *process, char *text, size_t size)
     // acquire: the text. Pairs with apus__name_install() and name_attach().
     struct apus__name *name = apus_load_acquire(&process->name);
     if (name) {
-        size_t length = name->length < size ? name->length : size - 1;
-        memcpy(text, name->text, length);
+        size_t length = strnlen(apus__name_text(name), size - 1);
+        memcpy(text, apus__name_text(name), length);
         text[length] = 0;
     }
     apus__rcu_read_unlock();

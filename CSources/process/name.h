@@ -1,23 +1,17 @@
 // process/name.h - names of processes: the table maps a name to a pid, the cell holds its own name.
 //
 // Protocol:   a name is in the table first, then in the cell. Taking it out goes the other way round, and belongs to whoever gets the
-//             block out of `cell.name` by an exchange: the process that ends, `unregister`, or a `register` that finds the process
+//             entry out of `cell.name` by an exchange: the process that ends, `unregister`, or a `register` that finds the process
 //             dead after all.
-// Ordering:   a process that ends makes its pid 0, then empties `name`; register puts the block into `name`, then reads the pid: both
+// Ordering:   a process that ends makes its pid 0, then empties `name`; register puts the entry into `name`, then reads the pid: both
 //             sequentially consistent, so at least one of the two sees the other and takes the name away.
-// Freed:      after a grace period: register and unregister compare and read blocks inside a read section.
+// Freed:      after a grace period: register and unregister compare and read entries inside a read section.
 #ifndef APUS_PROCESS_NAME_H
 #define APUS_PROCESS_NAME_H
 
 #include "process/process.h"
+#include "rcu/names.h"
 #include "rcu/rcu.h"
-
-struct apus__name {
-    struct apus__rcu_head head;
-    apus_pid pid;
-    size_t length;
-    char text[APUS_NAME_MAX + 1];
-};
 
 int apus__name_register(const char *name, apus_pid pid);
 int apus__name_unregister(const char *name);

@@ -1,8 +1,8 @@
 // rcu/names.c - names over liburcu's lock-free hash table.
 //
-// Idea:       a node holds the name and its number, both fixed for the life of the node, so a reader that has found a node has a
-//             consistent answer. Inserting the same name twice is settled by the table (add_unique); removing it twice as well (only
-//             one caller of del wins). The loser of either changes nothing.
+// Idea:       a node is the entry: it holds the name and its number, both fixed for its life, so a reader that has found a node has a
+//             consistent answer. Inserting the same name twice is settled by the table (add_unique); the loser changes nothing. Whoever
+//             owns an entry removes the node itself, without looking for it.
 // Invariants: I1 a name is in the table at most once.  I2 a node that was removed is freed after a grace period, so that readers in
 //             a chain can go on from it.
 // Growth:     the table is doubled by an insert that finds twice as many names as buckets, outside a read section, one at a time;
@@ -30,7 +30,7 @@ struct apus__names {
     _Atomic bool growing;
 };
 
-struct name {
+struct apus__name {
     struct cds_lfht_node node;
     struct apus__rcu_head rcu;
     uint64_t value;
@@ -59,36 +59,37 @@ static unsigned long name_hash(const char *text, size_t length)
 static int name_matches(struct cds_lfht_node *node, const void *key)
 {
     const struct name_key *wanted = key;
-    const struct name *name = apus_container_of(node, struct name, node);
+    const struct apus__name *name = apus_container_of(node, struct apus__name, node);
     apus__rcu_tsan_acquire(node);
     return name->length == wanted->length && memcmp(name->text, wanted->text, wanted->length) == 0;
 }
 
 static void name_free(struct apus__rcu_head *rcu)
 {
-    free(apus_container_of(rcu, struct name, rcu));
+    free(apus_container_of(rcu, struct apus__name, rcu));
 }
 
-static struct name *name_new(const char *text, size_t length, uint64_t value)
+static struct apus__name *name_new(const char *text, size_t length, uint64_t value)
 {
-    struct name *name = malloc(sizeof *name + length);
+    struct apus__name *name = malloc(sizeof *name + length + 1);
     if (!name)
         return NULL;
     cds_lfht_node_init(&name->node);
     name->value = value;
     name->length = length;
     memcpy(name->text, text, length);
+    name->text[length] = 0;
     return name;
 }
 
 // Finds a node. The caller is in a read section, and may use what it gets until the section ends.
-static struct name *names_lookup(struct apus__names *names, const char *text, size_t length)
+static struct apus__name *names_lookup(struct apus__names *names, const char *text, size_t length)
 {
     const struct name_key key = {text, length};
     struct cds_lfht_iter iter;
     cds_lfht_lookup(names->table, name_hash(text, length), name_matches, &key, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node ? apus_container_of(node, struct name, node) : NULL;
+    return node ? apus_container_of(node, struct apus__name, node) : NULL;
 }
 
 int apus__names_init(struct apus__names **names)
@@ -113,7 +114,7 @@ void apus__names_destroy(struct apus__names *names)
     if (!names)
         return;
     struct cds_lfht_iter iter;
-    struct name *name;
+    struct apus__name *name;
     apus__rcu_read_lock();
     cds_lfht_for_each_entry(names->table, &iter, name, node) {
         if (cds_lfht_del(names->table, &name->node) == 0)
@@ -146,47 +147,54 @@ void apus__names_tidy(struct apus__names *names)
     apus_store_release(&names->growing, false);
 }
 
-int apus__names_insert(struct apus__names *names, const char *name, size_t length, uint64_t value)
+int apus__names_insert(struct apus__names *names, const char *text, size_t length, uint64_t value, struct apus__name **made)
 {
-    struct name *made = name_new(name, length, value);
-    if (!made)
+    struct apus__name *name = name_new(text, length, value);
+    if (!name)
         return -ENOMEM;
-    const struct name_key key = {made->text, length};
+    const struct name_key key = {text, length};
     // relaxed: a number for apus__names_tidy(). Counted before anyone can find and remove the name, so that it never goes below zero.
     apus_add_relaxed(&names->count, 1);
-    apus__rcu_tsan_release(&made->node);
+    apus__rcu_tsan_release(&name->node);
     apus__rcu_read_lock();
-    struct cds_lfht_node *node =
-        cds_lfht_add_unique(names->table, name_hash(name, length), name_matches, &key, &made->node);
+    struct cds_lfht_node *node = cds_lfht_add_unique(names->table, name_hash(text, length), name_matches, &key, &name->node);
     apus__rcu_read_unlock();
-    if (node != &made->node) {
+    if (node != &name->node) {
         apus_sub_relaxed(&names->count, 1);
-        free(made); // never published
+        free(name); // never published
         return -EEXIST;
     }
+    *made = name;
     apus__names_tidy(names);
     return 0;
 }
 
-bool apus__names_find(struct apus__names *names, const char *name, size_t length, uint64_t *value)
+bool apus__names_find(struct apus__names *names, const char *text, size_t length, uint64_t *value)
 {
     apus__rcu_read_lock();
-    const struct name *found = names_lookup(names, name, length);
+    const struct apus__name *found = names_lookup(names, text, length);
     if (found)
         *value = found->value;
     apus__rcu_read_unlock();
     return found != NULL;
 }
 
-bool apus__names_remove(struct apus__names *names, const char *name, size_t length, uint64_t value)
+void apus__names_remove(struct apus__names *names, struct apus__name *name)
 {
     apus__rcu_read_lock();
-    struct name *found = names_lookup(names, name, length);
-    bool removed = found && found->value == value && cds_lfht_del(names->table, &found->node) == 0;
+    int error = cds_lfht_del(names->table, &name->node);
     apus__rcu_read_unlock();
-    if (removed) {
-        apus_sub_relaxed(&names->count, 1);
-        apus__rcu_defer(&found->rcu, name_free);
-    }
-    return removed;
+    apus_check(error == 0);
+    apus_sub_relaxed(&names->count, 1);
+    apus__rcu_defer(&name->rcu, name_free);
+}
+
+const char *apus__name_text(const struct apus__name *name)
+{
+    return name->text;
+}
+
+uint64_t apus__name_value(const struct apus__name *name)
+{
+    return name->value;
 }

@@ -1,7 +1,8 @@
 // rcu/names.h - a lock-free table from names to numbers.
 //
 // Who:        init, destroy: one thread, before the first and after the last use, outside a read section; destroy leaves no memory
-//             and no thread behind. insert, find, remove: any thread registered with RCU, inside or outside a read section.
+//             and no thread behind. insert, find: any thread registered with RCU, inside or outside a read section. An entry belongs to
+//             who inserted it, or to whom that gave it: one removes it, once.
 // Progress:   find is wait-free but for the length of a chain, insert and remove are lock-free; an insert outside a read section
 //             may have to double the table.
 #ifndef APUS_RCU_NAMES_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 struct apus__names;
+struct apus__name; // an entry
 
 // Makes an empty table. Errors: -ENOMEM.
 int apus__names_init(struct apus__names **names);
@@ -19,17 +21,21 @@ int apus__names_init(struct apus__names **names);
 // Frees the table with everything in it. NULL is allowed.
 void apus__names_destroy(struct apus__names *names);
 
-// Maps the name of `length` bytes, which are copied, to `value`. Errors: -EEXIST the name is there; -ENOMEM.
-int apus__names_insert(struct apus__names *names, const char *name, size_t length, uint64_t value);
+// Maps the name of `length` bytes, which are copied, to `value`. *made: the entry. Errors: -EEXIST the name is there; -ENOMEM.
+int apus__names_insert(struct apus__names *names, const char *text, size_t length, uint64_t value, struct apus__name **made);
 
 // Makes room if the table has become too full. Inserting does so by itself, but for threads that are in a read section; somebody
 // outside one calls this now and then. Cost: a comparison, unless there is something to do.
 void apus__names_tidy(struct apus__names *names);
 
 // Whether the name is there; if so, *value is what it maps to.
-bool apus__names_find(struct apus__names *names, const char *name, size_t length, uint64_t *value);
+bool apus__names_find(struct apus__names *names, const char *text, size_t length, uint64_t *value);
 
-// Takes the name out if it maps to `value`: whether it did. Of several that try, one succeeds.
-bool apus__names_remove(struct apus__names *names, const char *name, size_t length, uint64_t value);
+// Takes the entry out; it is freed after a grace period. By its owner.
+void apus__names_remove(struct apus__names *names, struct apus__name *name);
+
+// What an entry says: the name, with a 0 behind its last byte, and what it maps to. By its owner, or in a read section.
+const char *apus__name_text(const struct apus__name *name);
+uint64_t apus__name_value(const struct apus__name *name);
 
 #endif

@@ -77,7 +77,7 @@ static void report_name(struct apus__report *report, struct apus_process *proces
     // acquire: the text. Pairs with apus__name_install() and name_attach().
     struct apus__name *name = apus_load_acquire(&process->name);
     if (name)
-        field_set(report->name, sizeof report->name, name->text);
+        field_set(report->name, sizeof report->name, apus__name_text(name));
     apus__rcu_read_unlock();
 }
 
