@@ -1,5 +1,6 @@
 // Benchmarks/C/faults.c - what faults and long callbacks cost. `make bench-faults` builds and runs it.
 //
+//   clock_us               what it takes to read the clock
 //   trap_to_next_us        from the trap of one process to the handler of the next on the same scheduler, on the spare: p10, p50, p99, max
 //   fault_memory_kb        resident memory for each contained fault
 //   restart_fault_us       from the trap of a supervised child to the init of its successor: p50, p99
@@ -7,6 +8,7 @@
 //   beside_sleepers_share  messages of a ping-pong in a second of processor time while 100 processes block in nanosleep(1 s), against the
 //                          same without them, 2 schedulers
 //
+// The scheduler sleeps between the rounds, so that what is measured is cold; one reading of the clock is in each of them, and is printed.
 // Time on a busy machine says little: compare in one run, or count instructions. Usage: faults [FAULTS]
 #include <apus/apus.h>
 
@@ -36,6 +38,20 @@ static const apus_type go_type = {.name = "go"}, stop_type = {.name = "stop"};
 static int64_t *taken; // nanoseconds of each round
 static _Atomic int64_t trapped_at;
 static atomic_long rounds;
+
+// The start of a round. Relaxed: who reads it has the scheduler after us; a fence would be part of what is measured.
+static void begin_round(void)
+{
+    atomic_store_explicit(&trapped_at, now_ns(), memory_order_relaxed);
+}
+
+// The end of it.
+static void end_round(void)
+{
+    int64_t now = now_ns();
+    taken[atomic_load(&rounds)] = now - atomic_load_explicit(&trapped_at, memory_order_relaxed);
+    atomic_fetch_add(&rounds, 1);
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -76,8 +92,7 @@ static long resident_kb(void)
 static int next_handle(apus_process *self, void *state, apus_message *message)
 {
     (void)self, (void)state, (void)message;
-    taken[atomic_load(&rounds)] = now_ns() - atomic_load(&trapped_at);
-    atomic_fetch_add(&rounds, 1);
+    end_round();
     return APUS_OK;
 }
 
@@ -88,7 +103,7 @@ static int trap_handle(apus_process *self, void *state, apus_message *message)
     (void)self, (void)state;
     // The next one waits behind us on this scheduler.
     check(apus_send(*(const apus_pid *)apus_message_payload(message), &go_type, NULL, 0) == 0, "send");
-    atomic_store(&trapped_at, now_ns());
+    begin_round();
     __builtin_trap();
 }
 
@@ -123,10 +138,8 @@ static void measure_traps(long count)
 static int child_init(apus_process *self, void *state, const void *argument)
 {
     (void)self, (void)state, (void)argument;
-    if (atomic_load(&trapped_at)) {
-        taken[atomic_load(&rounds)] = now_ns() - atomic_load(&trapped_at);
-        atomic_fetch_add(&rounds, 1);
-    }
+    if (atomic_load_explicit(&trapped_at, memory_order_relaxed))
+        end_round();
     return APUS_OK;
 }
 
@@ -134,7 +147,7 @@ static int child_handle(apus_process *self, void *state, apus_message *message)
 {
     (void)self, (void)state;
     bool faults = *(const bool *)apus_message_payload(message);
-    atomic_store(&trapped_at, now_ns());
+    begin_round();
     if (faults)
         __builtin_trap();
     return -EIO;
@@ -253,12 +266,22 @@ static void measure_sleepers(void)
     printf("%-22s %.3f  (%.1f of %.1f million in a second of processor time)\n", "beside_sleepers_share", best[1] / best[0], best[1] / 1e6, best[0] / 1e6);
 }
 
+static void measure_clock(void)
+{
+    enum { READINGS = 1000000 };
+    int64_t begin = now_ns();
+    for (int i = 0; i < READINGS; i++)
+        now_ns();
+    printf("%-22s %.3f\n", "clock_us", (double)(now_ns() - begin) / 1000 / READINGS);
+}
+
 int main(int argc, char **argv)
 {
     long count = argc > 1 ? atol(argv[1]) : 1000;
     setvbuf(stdout, NULL, _IOLBF, 0);
     taken = calloc((size_t)(count * 2 + 100), sizeof *taken);
     check(taken != NULL && count > 0, "arguments");
+    measure_clock();
     measure_traps(count);
     measure_restarts(true, count);
     measure_restarts(false, count);

@@ -59,22 +59,21 @@ static int spawn_options_check(const apus_spawn_options *options, const struct a
 
 static struct apus__wishes wishes_of(const apus_spawn_options *options, struct apus__owner *here)
 {
-    struct apus__wishes wishes = {
-        .flags = options->flags,
-        .is_node_bound = options->node > 0 || options->near.id != 0,
-        .priority = (uint8_t)options->priority,
-        .name = options->name,
-        .mailbox_messages = options->mailbox_messages,
-        .mailbox_bytes = options->mailbox_bytes,
-        .mailbox_policy = options->mailbox_policy,
-        .dead_letters = options->dead_letters,
-        .arena_limit = options->arena_limit,
-        .argument_type = options->argument_type,
-    };
+    struct apus__wishes wishes; // the label is long, and seldom there
+    wishes.monitor.id = options->flags & APUS_SPAWN_MONITOR ? apus__new_ref(here) : 0;
+    wishes.flags = options->flags;
+    wishes.is_node_bound = options->node > 0 || options->near.id != 0;
+    wishes.priority = (uint8_t)options->priority;
+    wishes.name = options->name;
+    wishes.mailbox_messages = options->mailbox_messages;
+    wishes.mailbox_bytes = options->mailbox_bytes;
+    wishes.mailbox_policy = options->mailbox_policy;
+    wishes.dead_letters = options->dead_letters;
+    wishes.arena_limit = options->arena_limit;
+    wishes.argument_type = options->argument_type;
+    wishes.label[0] = 0;
     if (options->label)
-        memcpy(wishes.label, options->label, strnlen(options->label, sizeof wishes.label - 1));
-    if (options->flags & APUS_SPAWN_MONITOR)
-        wishes.monitor.id = apus__new_ref(here);
+        strncpy(wishes.label, options->label, sizeof wishes.label - 1)[sizeof wishes.label - 1] = 0;
     return wishes;
 }
 
