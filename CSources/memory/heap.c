@@ -263,6 +263,7 @@ static unsigned heap_carve(struct apus__heap *heap, unsigned class)
         apus__poison(span->next, size);
         span->next += size;
     }
+    heap->carved += count * size;
     return count;
 }
 

@@ -157,6 +157,7 @@ struct apus__heap {
     struct apus__heap_span spans[APUS__HEAP_CLASSES];
     struct apus__batch *stash[APUS__HEAP_CLASSES]; // a chain taken from the shelf that found no free place to return to
     struct apus__heap_outgoing *outgoing;          // one for each node, or NULL on a machine of one node
+    uint64_t carved;                               // bytes of fresh memory that were cut into blocks here
     uint32_t place;                                // where this heap begins to look on a shelf
     uint32_t kept_count;                           // large blocks that were freed here, to be used again
     size_t kept_bytes;

@@ -6,12 +6,18 @@
 #include "rcu/rcu.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+
+// A thread that sends faster than is received takes fresh memory for each message, and that is dear. Beyond so many bytes it gives way, for
+// each 4 KB more, to whoever waits for its core: mostly the scheduler that would give the memory back.
+enum { GROWS_FREELY = 512 * 1024 };
 
 struct foreign {
     struct apus__owner owner;
     struct apus__list in_all;
     uint64_t run; // of the runtime the heap belongs to; 0: none
+    uint64_t carved; // bytes, as of its last call
 };
 
 static struct {
@@ -97,6 +103,7 @@ static bool foreign_join_run(struct foreign *mine)
     bool joined = apus__heap_init(&owner->heap, &apus__world.pool, 0) == 0;
     if (joined) {
         mine->run = foreign.run;
+        mine->carved = 0;
         owner->reserve_wanted = APUS__RESERVE_FOREIGN;
     }
     pthread_mutex_unlock(&foreign.lock);
@@ -129,6 +136,12 @@ struct apus__owner *apus__foreign_enter(int *error)
 void apus__foreign_leave(void)
 {
     apus__rcu_read_unlock();
+    struct foreign *mine = foreign_mine;
+    if (apus_likely(mine->owner.heap.carved == mine->carved))
+        return;
+    mine->carved = mine->owner.heap.carved;
+    if (mine->carved > GROWS_FREELY)
+        sched_yield();
 }
 
 void apus__foreign_retire_all(void)
