@@ -15,9 +15,9 @@ apus_inline int apus__message_check(const apus_type *type, const void *payload, 
 // Copies at most APUS__LINE_PAYLOAD bytes without a call.
 apus_inline void apus__payload_copy_small(char *to, const char *from, size_t size)
 {
-    if (apus_likely(size == 8)) {
+    if (size == 8) {
         memcpy(to, from, 8);
-    } else if (size > 8) {
+    } else if (apus_likely(size > 8)) {
         // Two that overlap.
         uint64_t head, tail;
         memcpy(&head, from, 8);

@@ -41,7 +41,7 @@ func callMoving<Asked: ~Copyable, Reply: ~Copyable>(
     let type = messageType(of: Asked.self)
     var box: Asked? = consume message
     var reply: UnsafeMutablePointer<apus_message>?
-    let result = withUnsafeTemporaryAllocation(of: Asked.self, capacity: 1) { place in
+    let result = _withUnprotectedUnsafeTemporaryAllocation(of: Asked.self, capacity: 1) { place in
         let payload = place.baseAddress.unsafelyUnwrapped
         payload.initialize(to: box.take()!)
         let result = apus_call_as(caller, server, type, payload, MemoryLayout<Asked>.size, milliseconds(timeout), &reply)

@@ -28,7 +28,7 @@ public struct From<Reply: ~Copyable>: Sendable, Hashable {
     public func reply(_ reply: consuming sending Reply) -> Bool {
         let type = messageType(of: Reply.self)
         var box: Reply? = consume reply
-        return withUnsafeTemporaryAllocation(of: Reply.self, capacity: 1) { place in
+        return _withUnprotectedUnsafeTemporaryAllocation(of: Reply.self, capacity: 1) { place in
             let payload = place.baseAddress.unsafelyUnwrapped
             payload.initialize(to: box.take()!)
             let result = apus_reply_to(apus_pid(id: pid), apus_ref(id: ref), type, payload, MemoryLayout<Reply>.size)

@@ -58,7 +58,7 @@ func sendMoving<Message: ~Copyable>(_ message: consuming Message, to pid: apus_p
     let type = messageType(of: Message.self)
     // A consumed parameter cannot be moved out of a closure, an optional can be emptied in one.
     var box: Message? = consume message
-    return withUnsafeTemporaryAllocation(of: Message.self, capacity: 1) { place in
+    return _withUnprotectedUnsafeTemporaryAllocation(of: Message.self, capacity: 1) { place in
         let payload = place.baseAddress.unsafelyUnwrapped
         payload.initialize(to: box.take()!)
         let isSent = apus_send(pid, type, payload, MemoryLayout<Message>.size) == 0

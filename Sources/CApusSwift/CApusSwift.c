@@ -12,6 +12,7 @@
 
 typedef SWIFT_CC int (*start_function)(apus_process *, void *, void *, SWIFT_CONTEXT const void *);
 typedef SWIFT_CC int (*handle_function)(apus_process *, void *, apus_message *, SWIFT_CONTEXT const void *);
+typedef int (*bare_handle_function)(apus_process *, void *, apus_message *);
 typedef SWIFT_CC void (*terminate_function)(apus_process *, void *, const apus_reason *, SWIFT_CONTEXT const void *);
 typedef SWIFT_CC void (*cleanup_function)(apus_process *, void *, SWIFT_CONTEXT const void *);
 typedef SWIFT_CC void (*value_function)(void *, SWIFT_CONTEXT const void *);
@@ -88,7 +89,7 @@ void apus_swift_program_make(apus_swift_program *program, const char *name, size
         .behaviour = {.name = name,
                       .state_size = state_size,
                       .init = program_init,
-                      .handle = program_handle,
+                      .handle = handle.context ? program_handle : (bare_handle_function)(uintptr_t)handle.function,
                       .terminate = program_terminate,
                       .cleanup = program_cleanup},
         .argument_type = {.name = name, .drop = program_discard, .context = program},

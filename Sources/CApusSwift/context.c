@@ -52,7 +52,7 @@ static int find_block(struct dl_phdr_info *info, size_t size, void *context)
     return 1;
 }
 
-static __attribute__((noinline)) char *block(void)
+static char *block(void)
 {
     if (!mine) {
         swift_task_getCurrent(); // makes the thread's block, if it has none yet
@@ -61,14 +61,10 @@ static __attribute__((noinline)) char *block(void)
     return mine;
 }
 
-void **apus_swift_task_word(void)
+struct apus_swift_words apus_swift_words(void)
 {
-    return (void **)(void *)(block() + words.task);
-}
-
-void **apus_swift_executor_word(void)
-{
-    return (void **)(void *)(block() + words.executor);
+    char *here = block();
+    return (struct apus_swift_words){(void **)(void *)(here + words.task), (void **)(void *)(here + words.executor)};
 }
 
 // --- Learning -------------------------------------------------------------------------------------------------------------------
@@ -149,11 +145,11 @@ void apus_swift_leave(void *context)
     swift_task_exitThreadLocalContext(saved->accesses);
     if (!is_known())
         return;
-    void **task = apus_swift_task_word(), **executor = apus_swift_executor_word();
-    saved->task = *task;
-    saved->executor = *executor;
-    *task = NULL;
-    *executor = NULL;
+    struct apus_swift_words here = apus_swift_words();
+    saved->task = *here.task;
+    saved->executor = *here.executor;
+    *here.task = NULL;
+    *here.executor = NULL;
 }
 
 void apus_swift_enter(void *context)
@@ -162,8 +158,9 @@ void apus_swift_enter(void *context)
     swift_task_enterThreadLocalContext(saved->accesses);
     if (!is_known())
         return;
-    *apus_swift_task_word() = saved->task;
-    *apus_swift_executor_word() = saved->executor;
+    struct apus_swift_words here = apus_swift_words();
+    *here.task = saved->task;
+    *here.executor = saved->executor;
 }
 
 void apus_swift_install_hooks(void)

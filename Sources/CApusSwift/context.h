@@ -8,9 +8,11 @@
 extern __attribute__((swiftcall)) void swift_task_exitThreadLocalContext(char *state);
 extern __attribute__((swiftcall)) void swift_task_enterThreadLocalContext(char *state);
 
-// The calling thread's current task, and the record of the executor it is on, once they are known (apus_swift_learn_task). Asked for
-// anew after whatever may go on upon another thread.
-void **apus_swift_task_word(void);
-void **apus_swift_executor_word(void);
+// Where the calling thread's current task and the record of the executor it is on lie, once that is known (apus_swift_learn_task). Asked
+// for anew after whatever may go on upon another thread, and out of line, so that the compiler keeps no address over it.
+struct apus_swift_words {
+    void **task, **executor;
+};
+__attribute__((noinline)) struct apus_swift_words apus_swift_words(void);
 
 #endif

@@ -36,7 +36,7 @@ bool apus_swift_task_begin(apus_swift_task *place)
 {
     if (!apus_swift_learn_task())
         return false;
-    const struct executor_record *record = *apus_swift_executor_word();
+    const struct executor_record *record = *apus_swift_words().executor;
     return record && record->executor[0] == place->executor[0] && record->executor[1] == place->executor[1];
 }
 
@@ -47,7 +47,7 @@ __attribute__((swiftasynccall)) void apus_swift_task_wait(void *actor, void *wit
                                                           __attribute__((swift_async_context)) struct swift_async_context *context)
 {
     (void)actor, (void)witness;
-    void **task = apus_swift_task_word();
+    void **task = apus_swift_words().task;
     place->task = *task;
     *task = NULL;
     place->resume = (const void *)(uintptr_t)context->resume_parent;
@@ -71,13 +71,13 @@ void apus_swift_task_resume(apus_swift_task *place)
     resume_function resume = (resume_function)(uintptr_t)place->resume;
     place->resume = NULL;
     place->is_direct = true;
-    void **executor = apus_swift_executor_word();
-    assert(!*executor && "a carrier is in no task outside of a process");
-    *executor = &record;
-    *apus_swift_task_word() = place->task;
+    struct apus_swift_words here = apus_swift_words();
+    assert(!*here.executor && "a carrier is in no task outside of a process");
+    *here.executor = &record;
+    *here.task = place->task;
     swift_task_enterThreadLocalContext((char *)place->accesses);
     resume(place->context);
     // Wherever that has returned, the current task has been cleared: by a wait of its own, or by the runtime.
-    *apus_swift_executor_word() = NULL;
+    *apus_swift_words().executor = NULL;
     place->is_direct = false;
 }

@@ -23,16 +23,22 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     /// - Parameter timeout: nil waits for ever; zero looks through what is there.
     /// - Returns: nil when the time is up, or when the process must end.
     /// - **OTP**: `receive ... after`.
-    @inlinable
+    @inlinable @inline(__always)
     public nonisolated(nonsending) func receive(timeout: Duration? = nil) async -> Message? {
         await receive(Message.self, timeout: timeout)
     }
 
     /// As ``receive(timeout:)``, of any type.
-    @inlinable
+    @inlinable @inline(__always)
     public nonisolated(nonsending) func receive<Other: ~Copyable>(_ type: Other.Type, timeout: Duration? = nil) async -> Other? {
-        guard let arrival = await actor.wait(for: Wanted(messageType(of: type)), timeout: timeout) else { return nil }
-        return arrival.take(as: type)
+        let wanted = Wanted(messageType(of: type)), state = actor.state
+        // The common case of `wait`, written out, since the compiler does not inline that.
+        guard timeout == nil, apus_self() == actor.process, state.pointee.canWaitAtOnce else {
+            return await actor.wait(for: wanted, timeout: timeout)?.take(as: type)
+        }
+        state.pointee.wanted = wanted
+        await apus_swift_task_wait(&state.pointee.task)
+        return state.pointee.takeArrived()?.take(as: type)
     }
 
     /// As ``receive(timeout:)``, the first one for which `isWanted` is true.
@@ -72,7 +78,7 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     public nonisolated(nonsending) func call<Asked: ~Copyable, Reply: ~Copyable>(
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
     ) async throws(ApusError) -> Reply {
-        await actor.comeDirect()
+        if apus_self() != actor.process || !actor.state.pointee.task.is_direct { await actor.comeDirect() }
         guard !actor.state.pointee.isEnding else { throw ApusError(.ending) }
         return try Context<Message>(actor.process).call(server, timeout: timeout, message)
     }

@@ -89,30 +89,25 @@ actor ProcessActor: SerialExecutor {
     // --- The task's side --------------------------------------------------------------------------------------------------------
 
     /// Goes back to the process, if whatever the task awaited has left it elsewhere.
-    @inlinable @inline(__always)
     nonisolated(nonsending) func comeHome() async {
         if apus_self() != process, !state.pointee.isEnding { await touch() }
     }
 
-    @usableFromInline @inline(never)
-    func touch() {}
+    @inline(never)
+    private func touch() {}
 
     /// As ``comeHome()``, and to where a stack may be set aside.
-    @inlinable @inline(__always)
+    @usableFromInline
     nonisolated(nonsending) func comeDirect() async {
         await comeHome()
-        if !state.pointee.task.is_direct, !state.pointee.isEnding { await turnDirect() }
-    }
-
-    @usableFromInline @inline(never)
-    nonisolated(nonsending) func turnDirect() async {
+        guard !state.pointee.task.is_direct, !state.pointee.isEnding else { return }
         state.pointee.isTurning = true
         await apus_swift_task_wait(&state.pointee.task)
     }
 
     /// Waits until something that is wanted has come, and gives it: borrowed, if it has just been handed to the handler, else the task's
     /// to release. nil: the time is up, or the process must end.
-    @inlinable @inline(__always)
+    @usableFromInline
     nonisolated(nonsending) func wait(for wanted: Wanted, timeout: Duration?) async -> Arrival? {
         await comeHome()
         if !state.pointee.aside.isEmpty, let message = state.pointee.takeAside(wanted) { return Arrival(message, isOwned: true) }
@@ -125,14 +120,11 @@ actor ProcessActor: SerialExecutor {
         }
         state.pointee.wanted = wanted
         await apus_swift_task_wait(&state.pointee.task)
-        guard let message = state.pointee.arrived else { return nil }
-        state.pointee.arrived = nil
-        return Arrival(message, isOwned: false)
+        return state.pointee.takeArrived()
     }
 
     /// Begins a time limit; false if it is zero.
-    @usableFromInline
-    nonisolated func startTimer(_ timeout: Duration) -> Bool {
+    private nonisolated func startTimer(_ timeout: Duration) -> Bool {
         let milliseconds = milliseconds(timeout)
         guard milliseconds != 0 else { return false }
         var ref = apus_ref()
@@ -143,8 +135,7 @@ actor ProcessActor: SerialExecutor {
     }
 
     /// What is wanted of what is there already.
-    @usableFromInline
-    nonisolated func lookThrough(_ wanted: Wanted) -> Arrival? {
+    private nonisolated func lookThrough(_ wanted: Wanted) -> Arrival? {
         guard !state.pointee.isEnding else { return nil }
         let message = withUnsafeMutablePointer(to: &state.pointee.wanted) { place in
             place.pointee = wanted
@@ -167,7 +158,7 @@ struct AsyncState {
     @usableFromInline var arrived: UnsafeMutablePointer<apus_message>?
     @usableFromInline var isEnding = false
     /// It waits for nothing but to be run on by the handler.
-    @usableFromInline var isTurning = false
+    var isTurning = false
     /// `outcome` is set.
     var hasEnded = false
     /// The time limit of the wait; 0: none.
@@ -177,6 +168,23 @@ struct AsyncState {
     var outcome = ExitReason.normal
 
     init() {}
+
+    // --- The task's side --------------------------------------------------------------------------------------------------------
+
+    /// Whether a wait without a time limit has nothing to look at first.
+    @inlinable var canWaitAtOnce: Bool { aside.isEmpty && !isEnding }
+
+    @inlinable @inline(__always)
+    mutating func takeArrived() -> Arrival? {
+        guard let message = arrived else { return nil }
+        arrived = nil
+        return Arrival(message, isOwned: false)
+    }
+
+    mutating func takeAside(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
+        guard let index = aside.firstIndex(where: { wanted.takes($0) }) else { return nil }
+        return aside.remove(at: index)
+    }
 
     // --- The handler's side -----------------------------------------------------------------------------------------------------
 
@@ -219,12 +227,6 @@ struct AsyncState {
     private static func exitWithOutcome(_ state: UnsafeMutablePointer<AsyncState>) -> Int32 {
         state.pointee.outcome.code == .normal ? Int32(APUS_DONE) : exit(apus_self()!, state.pointee.outcome)
     }
-
-    @usableFromInline
-    mutating func takeAside(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
-        guard let index = aside.firstIndex(where: { wanted.takes($0) }) else { return nil }
-        return aside.remove(at: index)
-    }
 }
 
 /// What a task waits for: messages of a type, or those that match. Nothing, if neither is set.
@@ -258,7 +260,7 @@ struct Arrival {
     @usableFromInline let message: UnsafeMutablePointer<apus_message>
     @usableFromInline let isOwned: Bool
 
-    @usableFromInline init(_ message: UnsafeMutablePointer<apus_message>, isOwned: Bool) {
+    @inlinable init(_ message: UnsafeMutablePointer<apus_message>, isOwned: Bool) {
         self.message = message
         self.isOwned = isOwned
     }

@@ -110,31 +110,37 @@ private let asyncChildProgram = makeAsyncProgram(
     take: { takeSource(AsyncSource.self, $0).body },
     discard: { _ = takeSource(AsyncSource.self, $0) })
 
-/// The program of asynchronous processes: the process's state is [program][actor][the actor's state].
+/// What lies in the state of an asynchronous process, behind the program's address.
+private enum AsyncPlaces {
+    static var actor: Int { MemoryLayout<UnsafeRawPointer>.size }
+    static var state: Int { 2 * MemoryLayout<UnsafeRawPointer>.size }
+    static var size: Int { 3 * MemoryLayout<UnsafeRawPointer>.size }
+}
+
+/// The program of asynchronous processes.
 private func makeAsyncProgram(
     argumentOffset: Int, take: @escaping (UnsafeMutableRawPointer) -> AsyncBody, discard: @escaping (UnsafeMutableRawPointer) -> Void
 ) -> ImmortalProgram {
-    let place = MemoryLayout<UnsafeRawPointer>.size, statePlace = 2 * place
     let program = UnsafeMutablePointer<apus_swift_program>.allocate(capacity: 1)
     apus_swift_program_make(
-        program, immortalName("async"), 3 * place, argumentOffset,
+        program, immortalName("async"), AsyncPlaces.size, argumentOffset,
         immortalClosure(
             StartClosure { process, state, value in
                 nonisolated(unsafe) let process = process  // it stays in its process: the actor is that process
                 let actor = ProcessActor(process)
-                (state + place).storeBytes(of: Unmanaged.passRetained(actor), as: Unmanaged<ProcessActor>.self)
-                (state + statePlace).storeBytes(of: actor.state, as: UnsafeMutablePointer<AsyncState>.self)
+                (state + AsyncPlaces.actor).storeBytes(of: Unmanaged.passRetained(actor), as: Unmanaged<ProcessActor>.self)
+                (state + AsyncPlaces.state).storeBytes(of: actor.state, as: UnsafeMutablePointer<AsyncState>.self)
                 actor.launch(take(value).run)
                 return 0
             }),
         immortalClosure(
             HandleClosure { _, state, message in
-                AsyncState.handle((state + statePlace).load(as: UnsafeMutablePointer<AsyncState>.self), message)
+                AsyncState.handle((state + AsyncPlaces.state).load(as: UnsafeMutablePointer<AsyncState>.self), message)
             }),
         immortalClosure(TerminateClosure { _, _, _ in }),
         immortalClosure(
             CleanupClosure { _, state in
-                let actor = (state + place).load(as: Unmanaged<ProcessActor>.self).takeRetainedValue()
+                let actor = (state + AsyncPlaces.actor).load(as: Unmanaged<ProcessActor>.self).takeRetainedValue()
                 actor.end()
             }),
         immortalClosure(ValueClosure(discard)))

@@ -31,7 +31,8 @@ func serverProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> Unsaf
     apus_swift_find_program(metadataAddress(of: type)) ?? addServerProgram(type)
 }
 
-/// Inlined where the server's type is known, so that its closures are specialised for it.
+/// Inlined where the server's type is known, so that its closures are specialised for it. That of `handle` captures nothing: so it is
+/// called by the core itself (CApusSwift.h, "Idea").
 @inlinable
 func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> UnsafePointer<apus_swift_program> {
     makeServerProgram(
@@ -47,11 +48,10 @@ func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> Uns
 
 @inlinable
 func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> HandleClosure {
-    let messageType = messageType(of: Server.Message.self)
-    return HandleClosure { process, state, message in
+    HandleClosure { process, state, message in
         let record = ServerRecord<Server>.at(state)
-        guard apus_message_type(message) == messageType, record.pointee.pending == nil else {
-            return handleSeldom(record, process, message, messageType)
+        guard apus_swift_is_own(state, message), record.pointee.pending == nil else {
+            return handleSeldom(record, process, message)
         }
         do {
             let next = try record.pointee.server.handle(takePayload(of: message, as: Server.Message.self), in: Context(process))
@@ -82,6 +82,7 @@ func makeServerProgram<Server: GenServer & ~Copyable>(
             }),
         immortalClosure(CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }),
         immortalClosure(discard))
+    program.pointee.message_type = messageType(of: Server.Message.self)
     return apus_swift_add_program(key, program)
 }
 
@@ -109,8 +110,7 @@ func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.P
 /// A message while something is pending, or one that is not of the server's own type.
 @usableFromInline @inline(never)
 func handleSeldom<Server: GenServer & ~Copyable>(
-    _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>,
-    _ messageType: UnsafePointer<apus_type>
+    _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>
 ) -> Int32 {
     let type = apus_message_type(message)
     do {
@@ -126,12 +126,12 @@ func handleSeldom<Server: GenServer & ~Copyable>(
             next = try record.pointee.server.handleTimeout(in: Context(process))
         case .step:
             let result = follow(pending!, record, process)
-            return result == 0 ? handleSeldom(record, process, message, messageType) : result
+            return result == 0 ? handleSeldom(record, process, message) : result
         case .timer(let timer):
             apus_cancel(apus_ref(id: timer), nil)
             fallthrough
         default:
-            if type == messageType {
+            if type == messageType(of: Server.Message.self) {
                 let own = takePayload(of: message, as: Server.Message.self)
                 next = try record.pointee.server.handle(own, in: Context(process))
             } else if type == ServerMarker.type {

@@ -3,7 +3,8 @@
  * Idea:      a C callback cannot capture the generic parameters that a Swift handler is specialised for, but a Swift closure can. So
  *            each kind of process has a *program*: a behaviour whose callbacks are the trampolines below, followed by Swift closures
  *            as pairs of function and context. A trampoline loads its pair and jumps, with Swift's calling convention: no object, no
- *            reference count, one indirect call.
+ *            reference count, one indirect call. A `handle` without a context needs no trampoline: without one, Swift's convention for
+ *            words is C's, on the processors that Apus knows, and the core calls it itself.
  * State:     the first word of a process's state is its program; the Swift value follows.
  * Tables:    a message type's `apus_type`, and a server type's program, are found by the address of the type's metadata in an open
  *            hash table that only grows: two loads in the common case.
@@ -26,6 +27,7 @@ typedef struct apus_swift_closure {
 typedef struct apus_swift_program {
     apus_behaviour behaviour;
     apus_type argument_type;        /* `context` is the program */
+    const apus_type *message_type;  /* of a server's own messages; set by whoever makes the program of a server */
     size_t argument_offset;         /* of the value in the argument, whose first word is the program */
     apus_swift_closure start;       /* (self, state, value) -> result: moves the value into the state */
     apus_swift_closure handle;      /* (self, state, message) -> result */
@@ -33,6 +35,12 @@ typedef struct apus_swift_program {
     apus_swift_closure cleanup;     /* (self, state): destroys the value */
     apus_swift_closure discard;     /* (value): destroys a value that never became a state */
 } apus_swift_program;
+
+/* Whether the message is of the own type of the server with that state. */
+static inline bool apus_swift_is_own(const void *state, const apus_message *message)
+{
+    return (*(const apus_swift_program *const *)state)->message_type == apus_message_type(message);
+}
 
 /* Fills in a program. `name` must live for ever. */
 void apus_swift_program_make(apus_swift_program *program, const char *name, size_t state_size, size_t argument_offset,
