@@ -108,7 +108,7 @@ static int poller_ensure(void)
 
 static int poller_watch(int fd, unsigned events, apus_pid pid)
 {
-    if (fd < 0 || fd >= POLLER_FDS_MAX || fcntl(fd, F_GETFD) < 0)
+    if (fd < 0 || fd >= POLLER_FDS_MAX)
         return -EBADF;
     int result = poller_ensure();
     if (result)
@@ -116,7 +116,7 @@ static int poller_watch(int fd, unsigned events, apus_pid pid)
     uint64_t watcher = apus_load_relaxed(&poller.watchers[fd]);
     do {
         if (watcher && watcher != pid.id && apus__find((apus_pid){watcher}))
-            return -EBUSY;
+            return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBUSY;
     } while (!apus_cas_weak_acq_rel(&poller.watchers[fd], &watcher, pid.id));
     struct epoll_event event = {.events = EPOLLONESHOT | (events & APUS_IO_READ ? EPOLLIN | EPOLLRDHUP : 0u) |
                                           (events & APUS_IO_WRITE ? EPOLLOUT : 0u),

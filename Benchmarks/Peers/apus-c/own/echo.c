@@ -18,16 +18,17 @@ struct connection {
     int fd;
 };
 
-// Reads and writes until the socket would block. What the client has not read yet is never more than one message of 64 bytes, so a
-// write takes all.
+// Reads and writes until there is no more. What the client has not read yet is never more than one message of 64 bytes, so a write takes
+// all.
 static int connection_pump(apus_process *self, struct connection *me)
 {
     char bytes[4096];
     ssize_t got;
-    while ((got = read(me->fd, bytes, sizeof bytes)) > 0) {
-        check(write(me->fd, bytes, (size_t)got) == got, "write");
-    }
-    if (got == 0 || errno != EAGAIN) {
+    do {
+        got = read(me->fd, bytes, sizeof bytes);
+        check(got <= 0 || write(me->fd, bytes, (size_t)got) == got, "write");
+    } while (got == sizeof bytes);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) {
         apus_unwatch(self, me->fd);
         close(me->fd);
         return APUS_DONE;
