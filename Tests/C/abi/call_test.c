@@ -182,8 +182,9 @@ TEST(blocked, "a call that waits for room in a mailbox drops its payload when it
 
     call.timeout_ms = APUS_INFINITY;
     CHECK_EQ(apus_spawn_blocking(call_blocked, &call, sizeof call, NULL, &caller), 0);
-    while (runtime_info().stacks_parked < 2)
-        apus_call(caller, &type_plain, NULL, 0, 1, NULL); // until it waits, as the deaf one does
+    apus_process_info_t info = {.struct_size = sizeof info};
+    while (info.state != APUS_STATE_WAITING) // in its call
+        CHECK_EQ(apus_process_info(caller, APUS_INFINITY, &info), 0);
     end_server(caller);
     CHECK_EQ(apus_join(caller, APUS_INFINITY, NULL), 0);
     CHECK_EQ(atomic_load(&drops), 2);
