@@ -45,7 +45,7 @@ def parser():
         ("quick", "a quick honest comparison: at most ten minutes on two cores"),
         ("full", "longer runs, for figures to be quoted"),
         ("scaling", "1 to N cores: how each peer scales"),
-        ("smoke", "apus-c alone, tiny: does every workload pass its own check?"),
+        ("smoke", "Apus alone, in C and in Swift, tiny: does every workload pass its own check?"),
         ("before-after", "the library as it is against another commit, in one interleaved run"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -107,7 +107,7 @@ DEFAULTS = {  # peers, rounds, budget, limit
     "quick": (QUICK_PEERS, 3, 540, 60),
     "full": (FULL_PEERS, 5, 1e9, 180),
     "scaling": (SCALING_PEERS, 5, 1e9, 60),
-    "smoke": ("apus-c", 1, 1e9, 30),
+    "smoke": ("apus-c apus-swift apus-swift-async", 1, 1e9, 30),
     "before-after": ("apus-c", 10, 1e9, 60),
 }
 

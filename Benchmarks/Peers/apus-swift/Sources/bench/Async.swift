@@ -19,7 +19,7 @@ let asyncWorkloads = [
     },
     Workload(name: "fib", unit: "s") { boss in try repeated(boss, 196_418) { try spawnAsyncFib(parent: $0, n: 27) } },
     Workload(name: "call", unit: "ns/call", run: runAsyncCall),
-]
+] + commonWorkloads
 
 func runAsyncPairs(_ boss: borrowing Boss, _ pairs: Int, _ rounds: Int) throws -> Int {
     let me = boss.pid

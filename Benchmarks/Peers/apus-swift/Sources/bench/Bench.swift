@@ -8,6 +8,11 @@ import Glibc
 /// The process that coordinates a run.
 typealias Boss = Context<Int>
 
+/// The workloads that have both forms in one; the others of the synchronous form are in Messages.swift, of the asynchronous one in Async.swift.
+let commonWorkloads =
+    failureWorkloads + timerWorkloads + [Workload(name: "big", unit: "msg/s", run: runBig)] + savinaWorkloads + savinaWorkWorkloads
+    + bencherlWorkloads + ownWorkloads + socketWorkloads
+
 struct Workload: Sendable {
     let name: String
     let unit: String
@@ -37,6 +42,11 @@ func nanoseconds() -> Int {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
+
+nonisolated(unsafe) var metrics: [(name: String, value: Double, unit: String)] = []
+
+/// One more value that the run has found: printed after its own as WORKLOAD.NAME.
+func also(_ name: String, _ value: Double, _ unit: String) { metrics.append((name, value, unit)) }
 
 func seconds(_ nanoseconds: Int) -> Double { Double(nanoseconds) / 1e9 }
 
@@ -71,7 +81,8 @@ struct Bench {
             exit(2)
         }
         let peer = arguments[1]
-        let suite = peer == "apus-swift-async" ? asyncWorkloads : workloads
+        isAsynchronous = peer == "apus-swift-async"
+        let suite = isAsynchronous ? asyncWorkloads : workloads
         guard let workload = suite.first(where: { $0.name == arguments[2] }) else {
             complain("\(peer): no workload \(arguments[2])\n")
             exit(3)
@@ -90,5 +101,6 @@ struct Bench {
         let info = try Runtime.info()
         check(info.processes == 0 && info.timers == 0, "nothing is left")
         print("\(peer),\(workload.name),\(cores),\(value),\(workload.unit)")
+        for more in metrics { print("\(peer),\(workload.name).\(more.name),\(cores),\(more.value),\(more.unit)") }
     }
 }

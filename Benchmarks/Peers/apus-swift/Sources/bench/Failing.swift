@@ -7,23 +7,21 @@ let failureWorkloads = [
     Workload(name: "restart_fresh", unit: "ns/restart") { boss in try runRestarts(boss, 100) },
 ]
 
-struct Crash: Error {}
-
-struct Crashing: GenServer {
+struct Crashing: Worker {
     enum Message { case crash, ask(From<Int>) }
     let boss: Pid<Int>
 
-    mutating func initialize(in context: borrowing Context<Message>) -> InitResult {
+    mutating func begin(_ me: Pid<Message>) -> Bool {
         boss.send(1)
-        return .ok
+        return true
     }
 
-    mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next {
+    mutating func handle(_ message: consuming Message, _ me: Pid<Message>) throws -> Bool {
         switch message {
-        case .crash: return .stop(.error("crash"))
+        case .crash: throw ExitReason.error("crash")
         case .ask(let from): from.reply(1)
         }
-        return .continue
+        return true
     }
 }
 
@@ -35,22 +33,21 @@ func runRestarts(_ boss: borrowing Boss, _ perSupervisor: Int) throws -> Double 
 }
 
 func runSupervisor(_ boss: borrowing Boss, _ crashes: Int) throws -> Int {
-    let me = boss.pid
-    let child = Crashing.at("bench child")
+    let me = boss.pid, server = Name<Crashing.Message>("bench child")
     let supervisor = try Supervisor.start(intensity: 1_000_000_000, within: .seconds(1)) {
-        Child(Crashing(boss: me), name: "bench child")
+        child(Crashing(boss: me), id: "bench child", name: "bench child")
     }
     _ = boss.number()
     let start = nanoseconds()
     for _ in 0..<crashes {
-        try child.send(.crash)
+        try server.send(.crash)
         _ = boss.number()
     }
     let end = nanoseconds()
-    check(try boss.call(child) { .ask($0) } == 1, "the last child answers")
+    check(try boss.call(server) { .ask($0) } == 1, "the last child answers")
     check(try supervisor.whichChildren().first?.restarts == crashes, "as many restarts as crashes")
     try supervisor.stop()
-    check(child.pid == nil, "the child is gone")
+    check(server.pid == nil, "the child is gone")
     check(boss.receive(timeout: .zero) == nil, "no restart too many")
     return end - start
 }

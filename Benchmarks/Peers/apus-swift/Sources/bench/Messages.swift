@@ -1,7 +1,7 @@
 // Messages.swift - workloads of messages between processes that are there already; the processes are GenServers.
 import Apus
 
-let workloads = messageWorkloads + spawnWorkloads + failureWorkloads + timeWorkloads
+let workloads = messageWorkloads + spawnWorkloads + fairnessWorkloads + commonWorkloads
 
 let messageWorkloads = [
     Workload(name: "pingpong", unit: "ns/msg") { boss in
@@ -14,7 +14,6 @@ let messageWorkloads = [
     },
     Workload(name: "ring", unit: "ns/hop", run: runRing),
     Workload(name: "bang", unit: "msg/s", run: runBang),
-    Workload(name: "big", unit: "msg/s", run: runBig),
     Workload(name: "call", unit: "ns/call", run: runCall),
 ]
 
@@ -147,7 +146,7 @@ nonisolated(unsafe) var bigPids: [Pid<BigMessage>] = []
 
 enum BigMessage { case go, ping(Pid<BigMessage>), pong, stop }
 
-struct Big: GenServer {
+struct Big: Worker {
     let boss: Pid<Int>
     var rounds: Int
     var pongs = 0
@@ -158,29 +157,29 @@ struct Big: GenServer {
         for pid in bigPids where pid != me { pid.send(.ping(me)) }
     }
 
-    mutating func handle(_ message: consuming BigMessage, in context: borrowing Context<BigMessage>) -> Next {
+    mutating func handle(_ message: consuming BigMessage, _ me: Pid<BigMessage>) -> Bool {
         switch message {
-        case .go: pingOthers(context.pid)
+        case .go: pingOthers(me)
         case .ping(let from):
             pings += 1
             from.send(.pong)
         case .pong:
             pongs -= 1
-            guard pongs == 0 else { return .continue }
+            guard pongs == 0 else { return true }
             rounds -= 1
-            if rounds > 0 { pingOthers(context.pid) } else { boss.send(0) }
+            if rounds > 0 { pingOthers(me) } else { boss.send(0) }
         case .stop:
             boss.send(pings)
-            return .stop
+            return false
         }
-        return .continue
+        return true
     }
 }
 
 func runBig(_ boss: borrowing Boss) throws -> Double {
     let rounds = scaled(1)
-    for _ in 0..<bigCount { bigPids.append(try spawn(Big(boss: boss.pid, rounds: rounds))) }
-    let start = nanoseconds()
+    for _ in 0..<bigCount { bigPids.append(try start(Big(boss: boss.pid, rounds: rounds))) }
+    let began = nanoseconds()
     for pid in bigPids { pid.send(.go) }
     for _ in bigPids { _ = boss.number() }
     let end = nanoseconds()
@@ -188,7 +187,7 @@ func runBig(_ boss: borrowing Boss) throws -> Double {
     var pings = 0
     for _ in bigPids { pings += boss.number() }
     check(pings == bigCount * (bigCount - 1) * rounds, "pings")
-    return Double(2 * pings) / seconds(end - start)
+    return Double(2 * pings) / seconds(end - began)
 }
 
 // call: the boss asks a counter server again and again; its stack is parked during each call.

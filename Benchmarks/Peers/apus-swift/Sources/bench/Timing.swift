@@ -2,8 +2,10 @@
 import Apus
 import Synchronization
 
-let timeWorkloads = [
-    Workload(name: "timers", unit: "ns/timer", run: runTimers),
+let timerWorkloads = [Workload(name: "timers", unit: "ns/timer", run: runTimers)]
+
+/// Of the synchronous form only: no scheduler is taken from an asynchronous process that loops.
+let fairnessWorkloads = [
     Workload(name: "fairness", unit: "us") { boss in try runFairness(boss, 0.99) },
     Workload(name: "fairness_max", unit: "us") { boss in try runFairness(boss, 1) },
 ]
@@ -42,14 +44,14 @@ struct Burner: GenServer {
     mutating func handle(_ message: consuming Never, in context: borrowing Context<Never>) -> Next {}
 }
 
-struct Echo: GenServer {
-    mutating func handle(_ message: consuming (Pid<Int>, Int), in context: borrowing Context<(Pid<Int>, Int)>) -> Next {
+struct Echo: Worker {
+    mutating func handle(_ message: consuming (Pid<Int>, Int), _ me: Pid<(Pid<Int>, Int)>) -> Bool {
         message.0.send(message.1 + 1)
-        return .continue
+        return true
     }
 }
 
-struct Prober: GenServer {
+struct Prober: Worker {
     let boss: Pid<Int>
     let echo: Pid<(Pid<Int>, Int)>
     let end: Int
@@ -68,33 +70,37 @@ struct Prober: GenServer {
         echo.send((me, number))
     }
 
-    mutating func initialize(in context: borrowing Context<Int>) -> InitResult {
+    mutating func begin(_ me: Pid<Int>) -> Bool {
         trips.reserveCapacity(1 << 24)
-        probe(context.pid)
-        return .ok
+        probe(me)
+        return true
     }
 
-    mutating func handle(_ message: consuming Int, in context: borrowing Context<Int>) -> Next {
+    mutating func handle(_ message: consuming Int, _ me: Pid<Int>) -> Bool {
         let now = nanoseconds()
         number += 1
         check(message == number, "reply")
         trips.append(now - sent)
         if now < end {
-            probe(context.pid)
-            return .continue
+            probe(me)
+            return true
         }
         AnyPid(boss).send(trips)
-        return .stop
+        return false
     }
+}
+
+/// The time in microseconds below or at which that share of the times in nanoseconds lie.
+func percentile(_ times: [Int], _ share: Double) -> Double {
+    let rank = max(1, Int((Double(times.count) * share).rounded(.up)))
+    return Double(times.sorted()[rank - 1]) / 1000
 }
 
 func runFairness(_ boss: borrowing Boss, _ share: Double) throws -> Double {
     for _ in 0..<(4 * cores) { try spawn(Burner()) }
     try boss.sleep(for: .milliseconds(100))
-    try spawn(Prober(boss: boss.pid, echo: spawn(Echo()), end: nanoseconds() + Int(2e9 * scale)))
-    guard var trips = boss.receive([Int].self) else { fail("round trips") }
+    try start(Prober(boss: boss.pid, echo: start(Echo()), end: nanoseconds() + Int(2e9 * scale)))
+    guard let trips = boss.receive([Int].self) else { fail("round trips") }
     burnEnds.store(true, ordering: .relaxed)
-    trips.sort()
-    let rank = max(1, Int((Double(trips.count) * share).rounded(.up)))
-    return Double(trips[rank - 1]) / 1000
+    return percentile(trips, share)
 }
