@@ -2,8 +2,9 @@
 //
 // Method: a cast of processes keeps both slots busy with everything that could be torn by a change of threads: balls that go to and
 // fro within a slot and across, stacks that are set aside in calls, receives and sleeps, timers, children whose end is watched, and
-// two plain threads that send and call. Meanwhile the main thread, and every few messages the players themselves, ask for
+// two plain threads that send and call, processes that keep their threads while they block. Meanwhile the main thread, and every few messages the players themselves, ask for
 // hand-offs. Each player checks the order and content of what it gets; in the end the sums of both ends of everything must agree.
+#define _GNU_SOURCE // gettid
 #include "runtime_test.h"
 
 #include "scheduler/carrier.h"
@@ -20,6 +21,7 @@ enum {
     CALLERS = 4,
     SLEEPERS = 2,
     PARENTS = 2,
+    STAYERS = 2,
     THREADS = 2,
     CANARIES = 32
 };
@@ -29,7 +31,7 @@ static const apus_type type_ball = {"ball", NULL, NULL}, type_question = {"quest
 static atomic_bool is_over;     // let everything come to its end
 static atomic_bool is_stopping; // the runtime is about to be stopped in the middle of it
 static atomic_uint_fast64_t balls_sent, balls_got, beats_due, beats_got, calls_made, calls_answered;
-static atomic_uint_fast64_t children_made, children_seen, sleeps;
+static atomic_uint_fast64_t children_made, children_seen, sleeps, stays;
 
 static void ask_for_handoff(void)
 {
@@ -184,6 +186,22 @@ static void sleeper_body(apus_process *self, void *argument)
     }
 }
 
+// Gives its slot away, to have it again on its thread: each time from whichever carrier the slot has by then.
+static void stayer_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&is_over)) {
+        pid_t thread = gettid();
+        CHECK_EQ(apus_blocking_begin(self), 0);
+        usleep(50);
+        CHECK_EQ(apus_blocking_end(self), 0);
+        CHECK_EQ(gettid(), thread);
+        atomic_fetch_add(&stays, 1);
+        ask_for_handoff();
+        CHECK_EQ(apus_yield(self), 0);
+    }
+}
+
 // --- Children --------------------------------------------------------------------------------------------------------------------
 
 static int child_init(apus_process *self, void *state, const void *argument)
@@ -232,7 +250,7 @@ static void *thread_main(void *argument)
 // --- The play --------------------------------------------------------------------------------------------------------------------
 
 struct cast {
-    apus_pid pids[2 * PAIRS + CALLERS + SLEEPERS + PARENTS];
+    apus_pid pids[2 * PAIRS + CALLERS + SLEEPERS + PARENTS + STAYERS];
     unsigned count;
     pthread_t threads[THREADS];
 };
@@ -255,6 +273,14 @@ static void cast_enter(struct cast *cast)
         spawn_body(cast, parent_body, 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&cast->threads[i], NULL, thread_main, (void *)i), 0);
+}
+
+// Not where there is to be no spare: who blocks asks for some.
+static void spawn_stayers(struct cast *cast)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_KEEP_THREAD};
+    for (unsigned i = 0; i < STAYERS; i++)
+        CHECK_EQ(apus_spawn_blocking(stayer_body, NULL, 0, &options, &cast->pids[cast->count++]), 0);
 }
 
 static void cast_leave(struct cast *cast)
@@ -288,6 +314,7 @@ TEST(handoff_under_load, "slots that change carriers under load lose nothing")
     start_runtime(SLOTS);
     CHECK_EQ(apus__carriers_spare(SPARES), 0);
     cast_enter(&cast);
+    spawn_stayers(&cast);
     hand_over((uint64_t)test_scaled(HANDOFFS));
     cast_leave(&cast);
     CHECK(runtime_info().handoffs >= (uint64_t)test_scaled(HANDOFFS));
@@ -296,7 +323,7 @@ TEST(handoff_under_load, "slots that change carriers under load lose nothing")
     CHECK_EQ(atomic_load(&calls_answered), atomic_load(&calls_made));
     CHECK_EQ(atomic_load(&children_seen), atomic_load(&children_made));
     CHECK(atomic_load(&balls_got) > 0 && atomic_load(&beats_got) > 0);
-    CHECK(atomic_load(&children_seen) > 0 && atomic_load(&sleeps) > 0);
+    CHECK(atomic_load(&children_seen) > 0 && atomic_load(&sleeps) > 0 && atomic_load(&stays) > 0);
     stop_runtime();
 }
 
@@ -307,6 +334,7 @@ static void stop_at_once(void)
     start_runtime(SLOTS);
     CHECK_EQ(apus__carriers_spare(SPARES), 0);
     cast_enter(&cast);
+    spawn_stayers(&cast);
     hand_over(64);
     atomic_store(&is_stopping, true);
     for (unsigned i = 0; i < THREADS; i++)
