@@ -52,7 +52,7 @@ public struct Step: Hashable, Sendable, ExpressibleByStringLiteral, CustomString
 
 /// What ``GenServer/initialize(in:)`` answers.
 public struct InitResult {
-    let next: Next
+    @usableFromInline let next: Next
 
     /// Started.
     public static var ok: InitResult { InitResult(next: .continue) }

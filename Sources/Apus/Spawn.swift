@@ -90,21 +90,25 @@ private func spawnStarting(
     _ program: UnsafePointer<apus_swift_program>, _ options: SpawnOptions?, _ flags: UInt32, _ monitor: UnsafeMutablePointer<apus_ref>?,
     _ spawn: (UnsafePointer<apus_spawn_options>, UnsafeMutablePointer<apus_pid>) -> Int32
 ) -> SpawnResult {
+    var plain = SpawnOptions.plain(flags: flags, monitor: monitor, argumentType: argumentType(of: program))
+    guard let options else { return spawnAtOnceOrStarting(&plain, spawn) }
+    return options.withC(&plain) { spawnAtOnceOrStarting($0, spawn) }
+}
+
+@inline(__always)
+private func spawnAtOnceOrStarting(
+    _ options: UnsafePointer<apus_spawn_options>,
+    _ spawn: (UnsafePointer<apus_spawn_options>, UnsafeMutablePointer<apus_pid>) -> Int32
+) -> SpawnResult {
     var result = SpawnResult()
-    (options ?? SpawnOptions.plain).withC(flags: flags, monitor: monitor, argumentType: argumentType(of: program)) { options in
-        result.error = spawn(options, &result.pid)
-        if result.error == -ESHUTDOWN, Runtime.startIfNeverStarted() { result.error = spawn(options, &result.pid) }
-    }
+    result.error = spawn(options, &result.pid)
+    if result.error == -ESHUTDOWN, Runtime.startIfNeverStarted() { result.error = spawn(options, &result.pid) }
     return result
 }
 
 /// The type of the program's argument, whose drop destroys a value that no process has taken.
 func argumentType(of program: UnsafePointer<apus_swift_program>) -> UnsafePointer<apus_type> {
     (UnsafeRawPointer(program) + MemoryLayout<apus_swift_program>.offset(of: \.argument_type)!).assumingMemoryBound(to: apus_type.self)
-}
-
-extension SpawnOptions {
-    static let plain = SpawnOptions()
 }
 
 // --- Bodies ---------------------------------------------------------------------------------------------------------------------

@@ -66,21 +66,24 @@ public struct SpawnOptions: Sendable {
     /// The defaults, with a name.
     public init(name: String) { self.name = name }
 
-    /// Calls `body` with the options as the core has them; valid during the call.
-    @usableFromInline
-    func withC<Result>(
-        flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?, argumentType: UnsafePointer<apus_type>?,
-        _ body: (UnsafePointer<apus_spawn_options>) -> Result
-    ) -> Result {
+    /// The defaults as the core has them.
+    static func plain(
+        flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?, argumentType: UnsafePointer<apus_type>?
+    ) -> apus_spawn_options {
         var c = apus_spawn_options()
         c.struct_size = MemoryLayout<apus_spawn_options>.size
         c.flags = flags | UInt32(APUS_SPAWN_UNWIND)
+        c.monitor = monitor
+        c.argument_type = argumentType
+        return c
+    }
+
+    /// Calls `body` with these options, put into the core's defaults; valid during the call.
+    func withC<Result>(_ c: inout apus_spawn_options, _ body: (UnsafePointer<apus_spawn_options>) -> Result) -> Result {
         if keepsThread { c.flags |= UInt32(APUS_SPAWN_KEEP_THREAD) }
         if trapsExits { c.flags |= UInt32(APUS_SPAWN_TRAP_EXITS) }
         if acknowledges { c.flags |= UInt32(APUS_SPAWN_ACK) }
         c.priority = apus_priority(rawValue: priority.rawValue)
-        c.monitor = monitor
-        c.argument_type = argumentType
         c.near = near?.c ?? apus_pid(id: 0)
         c.node = node.map { Int32(clamping: $0 + 1) } ?? 0
         c.dead_letters = deadLetters?.c ?? apus_pid(id: 0)

@@ -93,6 +93,37 @@ extension AllTests { @Suite struct AsyncProcessTests {
         }
     }
 
+    @Test("R26: what came while an asynchronous body was elsewhere keeps its order, whatever is taken out of it") func keepsOrder() async throws {
+        try await withRuntime {
+            let (stream, ended) = AsyncStream.makeStream(of: [Int].self)
+            let body = try spawn(of: Int.self) { me in
+                _ = await me.receive(String.self)
+                while await me.receive(where: { $0 == 999 }) == nil {}
+                var taken = [await me.receive(where: { $0 == 500 }) ?? -1]
+                while let n = await me.receive(timeout: .zero) { taken.append(n) }
+                ended.yield(taken)
+            }
+            for n in 0..<1000 { body.send(n) }
+            AnyPid(body).send("go")
+            var iterator = stream.makeAsyncIterator()
+            let taken = await iterator.next()
+            #expect(taken == [500] + (0..<999).filter { $0 != 500 })
+        }
+    }
+
+    @Test("an asynchronous process that is ended before its body has begun never begins it") func neverBegins() async throws {
+        try await withRuntime(schedulers: 1) {
+            let (stream, ended) = AsyncStream.makeStream(of: Bool.self)
+            try await inProcess { _ in
+                let body = try spawn(of: Never.self) { _ in ended.yield(true) }
+                body.exit(.kill)
+            }
+            try await inProcess { _ in ended.yield(false) }
+            var iterator = stream.makeAsyncIterator()
+            #expect(await iterator.next() == false)
+        }
+    }
+
     @Test("an asynchronous body that is ended in a call unwinds") func unwindsCall() async throws { try await withRuntime {
         let (stream, ended) = AsyncStream.makeStream(of: ApusError.Code?.self)
         let silent = try spawnBlocking(of: Slow.Message.self) { me in while me.receive(String.self) != nil {} }

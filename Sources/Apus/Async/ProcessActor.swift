@@ -40,7 +40,12 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline nonisolated var unownedExecutor: UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
     @usableFromInline nonisolated func enqueue(_ job: consuming ExecutorJob) {
-        enqueueJob(UnownedJob(job), in: pid, executor: self)
+        // While the task is launched nobody else knows this executor.
+        if state.pointee.isLaunching {
+            state.pointee.firstJob = (UnownedJob(job), unownedExecutor)
+        } else {
+            enqueueJob(UnownedJob(job), in: pid, executor: self)
+        }
     }
 
     @usableFromInline nonisolated func checkIsolated() {
@@ -51,13 +56,18 @@ actor ProcessActor: SerialExecutor {
 
     // --- The task's beginning and its end ---------------------------------------------------------------------------------------
 
-    /// Begins the task. In the process's init.
-    nonisolated func launch(_ body: nonisolated(nonsending) @escaping @Sendable (ProcessActor) async throws -> Void) {
+    /// Begins the task. In the process's init, which is over before the body begins; that is when the first message comes, at the latest
+    /// the one that is sent here.
+    nonisolated func launch(_ body: nonisolated(nonsending) @escaping @Sendable (ProcessActor) async throws -> Void) -> Int32 {
+        state.pointee.isLaunching = true
         assumeIsolated { actor in
             actor.state.pointee.body = Task {
                 await actor.run(body)
             }
         }
+        state.pointee.isLaunching = false
+        let result = apus_send(pid, ProcessTurn.type, nil, 0)
+        return result == -ENOBUFS ? 0 : min(result, 0)  // a mailbox that is full gives it its turn
     }
 
     private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
@@ -65,8 +75,8 @@ actor ProcessActor: SerialExecutor {
             guard apus_swift_task_begin(&state.pointee.task) else {
                 throw ExitReason.error("asynchronous processes do not know this version of the Swift runtime")
             }
-            try await body(self)
-            state.pointee.outcome = .normal
+            // One that was ended before it began is only taken down.
+            if !state.pointee.isEnding { try await body(self) }
         } catch {
             state.pointee.outcome = ExitReason(throwing: error)
         }
@@ -79,10 +89,10 @@ actor ProcessActor: SerialExecutor {
             state.pointee.isEnding = true
             state.pointee.body?.cancel()
             state.pointee.stopTimer()
+            AsyncState.runFirstJob(state)
             while state.pointee.task.resume != nil { apus_swift_task_resume(&state.pointee.task) }
         }
-        for message in state.pointee.aside { apus_message_release(message) }
-        state.pointee.aside = []
+        state.pointee.aside.releaseAll()
         state.pointee.body = nil
     }
 
@@ -110,7 +120,7 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline
     nonisolated(nonsending) func wait(for wanted: Wanted, timeout: Duration?) async -> Arrival? {
         await comeHome()
-        if !state.pointee.aside.isEmpty, let message = state.pointee.takeAside(wanted) { return Arrival(message, isOwned: true) }
+        if !state.pointee.aside.isEmpty, let message = state.pointee.aside.take(wanted) { return Arrival(message, isOwned: true) }
         guard !state.pointee.isEnding else { return nil }
         if let timeout {
             guard startTimer(timeout) else {
@@ -163,7 +173,10 @@ struct AsyncState {
     var hasEnded = false
     /// The time limit of the wait; 0: none.
     var timer: UInt64 = 0
-    @usableFromInline var aside: [UnsafeMutablePointer<apus_message>] = []
+    @usableFromInline var aside = Aside()
+    /// Between the launch and the first message: the job that begins the body.
+    var firstJob: (job: UnownedJob, executor: UnownedSerialExecutor)?
+    var isLaunching = false
     var body: Task<Void, Never>?
     var outcome = ExitReason.normal
 
@@ -181,33 +194,37 @@ struct AsyncState {
         return Arrival(message, isOwned: false)
     }
 
-    mutating func takeAside(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
-        guard let index = aside.firstIndex(where: { wanted.takes($0) }) else { return nil }
-        return aside.remove(at: index)
-    }
-
     // --- The handler's side -----------------------------------------------------------------------------------------------------
 
     @inline(__always)
     static func handle(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) -> Int32 {
+        give(state, message)
+        return state.pointee.hasEnded ? exitWithOutcome(state) : 0
+    }
+
+    @inline(__always)
+    private static func give(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) {
         if state.pointee.task.resume != nil, state.pointee.wanted.takes(message) {
             if state.pointee.timer != 0 { state.pointee.stopTimer() }
             state.pointee.arrived = message
             apus_swift_task_resume(&state.pointee.task)
         } else {
-            handleOther(state, message)
+            giveOther(state, message)
         }
-        return state.pointee.hasEnded ? exitWithOutcome(state) : 0
     }
 
     @inline(never)
-    private static func handleOther(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) {
+    private static func giveOther(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) {
         let type = apus_message_type(message)
-        if type == ProcessJob.type {
+        if state.pointee.firstJob != nil {
+            runFirstJob(state)
+            turnDirect(state)
+            if !state.pointee.hasEnded { give(state, message) }
+        } else if type == ProcessJob.type {
             takePayload(of: message, as: ProcessJob.self).run()
-            guard state.pointee.isTurning else { return }
-            state.pointee.isTurning = false
-            apus_swift_task_resume(&state.pointee.task)
+            turnDirect(state)
+        } else if type == ProcessTurn.type {
+            return
         } else if type == WaitTimeout.type {
             // One of an earlier wait is not for this one.
             guard state.pointee.timer != 0, apus_message_ref(message).id == state.pointee.timer else { return }
@@ -218,6 +235,18 @@ struct AsyncState {
         }
     }
 
+    /// Runs the task on, if it was in a job of the runtime's and wants to be run on by the handler.
+    private static func turnDirect(_ state: UnsafeMutablePointer<AsyncState>) {
+        guard state.pointee.isTurning else { return }
+        state.pointee.isTurning = false
+        apus_swift_task_resume(&state.pointee.task)
+    }
+
+    static func runFirstJob(_ state: UnsafeMutablePointer<AsyncState>) {
+        guard let (job, executor) = state.pointee.firstJob.take() else { return }
+        job.runSynchronously(on: executor)
+    }
+
     mutating func stopTimer() {
         if timer != 0 { apus_cancel(apus_ref(id: timer), nil) }
         timer = 0
@@ -226,6 +255,34 @@ struct AsyncState {
     @inline(never)
     private static func exitWithOutcome(_ state: UnsafeMutablePointer<AsyncState>) -> Int32 {
         state.pointee.outcome.code == .normal ? Int32(APUS_DONE) : exit(apus_self()!, state.pointee.outcome)
+    }
+}
+
+/// Messages that have come and are not wanted yet, in order. The first can be taken at the cost of one, also if there are many.
+@usableFromInline
+struct Aside {
+    private var messages: [UnsafeMutablePointer<apus_message>] = []
+    private var taken = 0
+
+    @usableFromInline var isEmpty: Bool { taken == messages.count }
+
+    mutating func append(_ message: UnsafeMutablePointer<apus_message>) { messages.append(message) }
+
+    mutating func take(_ wanted: Wanted) -> UnsafeMutablePointer<apus_message>? {
+        guard let index = messages[taken...].firstIndex(where: { wanted.takes($0) }) else { return nil }
+        guard index == taken else { return messages.remove(at: index) }
+        let message = messages[index]
+        taken += 1
+        if taken * 2 > messages.count {
+            messages.removeFirst(taken)
+            taken = 0
+        }
+        return message
+    }
+
+    mutating func releaseAll() {
+        for message in messages[taken...] { apus_message_release(message) }
+        self = Aside()
     }
 }
 
@@ -281,6 +338,12 @@ nonisolated(nonsending) func apus_swift_task_wait(_ place: UnsafeMutablePointer<
 
 /// The message that the time limit of a wait is.
 enum WaitTimeout {
+    struct Message {}
+    static var type: UnsafePointer<apus_type> { messageType(of: Message.self) }
+}
+
+/// A message that only gives an asynchronous process its first turn.
+enum ProcessTurn {
     struct Message {}
     static var type: UnsafePointer<apus_type> { messageType(of: Message.self) }
 }

@@ -130,8 +130,7 @@ private func makeAsyncProgram(
                 let actor = ProcessActor(process)
                 (state + AsyncPlaces.actor).storeBytes(of: Unmanaged.passRetained(actor), as: Unmanaged<ProcessActor>.self)
                 (state + AsyncPlaces.state).storeBytes(of: actor.state, as: UnsafeMutablePointer<AsyncState>.self)
-                actor.launch(take(value).run)
-                return 0
+                return actor.launch(take(value).run)
             }),
         immortalClosure(
             HandleClosure { _, state, message in

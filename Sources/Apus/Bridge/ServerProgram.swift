@@ -43,7 +43,18 @@ func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> Uns
             return startServer(record, process)
         },
         handle: handleClosure(of: type),
+        cleanup: cleanupClosure(of: type),
         discard: ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) })
+}
+
+@inlinable @inline(__always)
+func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
+    do {
+        guard let detail = try record.pointee.server.initialize(in: Context(process)).next.detail else { return 0 }
+        return start(detail, record, process)
+    } catch {
+        return exitThrowing(error, process)
+    }
 }
 
 @inlinable
@@ -63,9 +74,15 @@ func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> Handl
     }
 }
 
+@inlinable
+func cleanupClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> CleanupClosure {
+    CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }
+}
+
 @usableFromInline @inline(never)
 func makeServerProgram<Server: GenServer & ~Copyable>(
-    _ type: Server.Type, key: UnsafeRawPointer, argumentOffset: Int, start: StartClosure, handle: HandleClosure, discard: ValueClosure
+    _ type: Server.Type, key: UnsafeRawPointer, argumentOffset: Int, start: StartClosure, handle: HandleClosure,
+    cleanup: CleanupClosure, discard: ValueClosure
 ) -> UnsafePointer<apus_swift_program> {
     let alignment = MemoryLayout<ServerRecord<Server>>.alignment
     precondition(alignment <= 16, "a server cannot be aligned to more than 16 bytes (\(typeName(type)))")
@@ -80,8 +97,7 @@ func makeServerProgram<Server: GenServer & ~Copyable>(
             TerminateClosure { process, state, reason in
                 ServerRecord<Server>.at(state).pointee.server.terminate(ExitReason(reason), in: Context(process))
             }),
-        immortalClosure(CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }),
-        immortalClosure(discard))
+        immortalClosure(cleanup), immortalClosure(discard))
     program.pointee.message_type = messageType(of: Server.Message.self)
     return apus_swift_add_program(key, program)
 }
@@ -94,17 +110,15 @@ func argumentOffset<Value: ~Copyable>(of type: Value.Type) -> Int {
 
 // --- What is seldom -------------------------------------------------------------------------------------------------------------
 
+/// What `initialize` asked for.
 @usableFromInline @inline(never)
-func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
-    do {
-        guard let detail = try record.pointee.server.initialize(in: Context(process)).next.detail else { return 0 }
-        guard case .step = detail.kind else { return follow(detail, record, process) }
-        // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
-        record.pointee.pending = detail
-        return min(apus_send(apus_pid_of(process), ServerMarker.type, nil, 0), 0)
-    } catch {
-        return exitThrowing(error, process)
-    }
+func start<Server: GenServer & ~Copyable>(
+    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer
+) -> Int32 {
+    guard case .step = detail.kind else { return follow(detail, record, process) }
+    // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
+    record.pointee.pending = detail
+    return min(apus_send(apus_pid_of(process), ServerMarker.type, nil, 0), 0)
 }
 
 /// A message while something is pending, or one that is not of the server's own type.
@@ -166,12 +180,6 @@ func follow<Server: GenServer & ~Copyable>(
             let result = apus_send_after(milliseconds(duration), apus_pid_of(process), ServerMarker.type, nil, 0, &ref)
             record.pointee.pending = NextDetail(.timer(ref.id))
             return min(result, 0)
-        case .hibernate:
-            return apus_hibernate(process)
-        case .ignore:
-            return Int32(APUS_IGNORE)
-        case .stop(let reason):
-            return exit(process, reason)
         case .step(let step):
             do {
                 guard let next = try record.pointee.server.handle(step: step, in: Context(process)).detail else { return 0 }
@@ -179,6 +187,12 @@ func follow<Server: GenServer & ~Copyable>(
             } catch {
                 return exitThrowing(error, process)
             }
+        case .hibernate:
+            return apus_hibernate(process)
+        case .ignore:
+            return Int32(APUS_IGNORE)
+        case .stop(let reason):
+            return exit(process, reason)
         case .timer:
             return 0
         }

@@ -184,6 +184,7 @@ func childProgram<Server: GenServer & Sendable>(of type: Server.Type) -> UnsafeP
             return startServer(record, process)
         },
         handle: handleClosure(of: type),
+        cleanup: cleanupClosure(of: type),
         discard: ValueClosure { _ = takeSource(ServerSource<Server>.self, $0) })
 }
 

@@ -125,7 +125,8 @@ final class SpecMemory {
 
     private func options(of child: Child) -> apus_spawn_options {
         var result = apus_spawn_options()
-        child.options.withC(flags: 0, monitor: nil, argumentType: argumentType(of: child.way.program)) { result = $0.pointee }
+        var plain = SpawnOptions.plain(flags: 0, monitor: nil, argumentType: argumentType(of: child.way.program))
+        child.options.withC(&plain) { result = $0.pointee }
         result.name = string(child.options.name)
         result.label = string(child.options.label)
         return result

@@ -155,7 +155,13 @@ struct ParcelGenerator: Worker {
     let messages: Int
 
     mutating func begin(_ me: Pid<Never>) -> Bool {
-        for _ in 0..<messages { dispatcher.send((to, Array(1...2000))) }
+        for _ in 0..<messages {
+            let values = [Int](unsafeUninitializedCapacity: 2000) { words, count in
+                for i in 0..<2000 { words[i] = i + 1 }
+                count = 2000
+            }
+            dispatcher.send((to, values))
+        }
         return false
     }
 }
