@@ -130,7 +130,7 @@ struct apus_process {
     uint8_t priority;
     uint8_t state_block; // size class of the state's block, if it is not `small`
     uint16_t home;       // 1 + the owner that carved the cell
-    struct apus__relations *relations;
+    struct apus__relation *relations; // a list, or a table (relation.c)
     struct apus__extra *extra;
 
     apus_cache_aligned apus_pid parent;

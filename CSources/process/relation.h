@@ -1,9 +1,10 @@
 // process/relation.h - what a process has to do with others: links, monitors, requests, watched descriptors.
 //
 // Idea:       each side of a link, monitor or request is a 64-byte node in the set of its process, found by kind and key. Up to eight
-//             nodes the set is a list; beyond, a hash table that doubles, so that a supervisor of 100,000 children finds one in O(1).
+//             nodes the set is a list, which costs nothing but its nodes; beyond, a hash table that doubles, so that a supervisor of
+//             100,000 children finds one in O(1).
 // Who:        the owner of the process only.
-// Freed:      nodes go back to the owner's heap when removed; the set frees itself with its last node.
+// Freed:      nodes go back to the owner's heap when removed; the table frees itself with its last node.
 #ifndef APUS_PROCESS_RELATION_H
 #define APUS_PROCESS_RELATION_H
 
