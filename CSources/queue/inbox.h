@@ -6,6 +6,7 @@
 //                 head -> [newest|tag] -> [..] -> [oldest|tag] -> 0
 // Invariants: I1 a link is in at most one inbox at a time (the caller's proof).  I2 after a push has returned, the taker is awake,
 //             or has been woken, or has yet to look at `head` before it parks: no push is slept through.
+// Asleep:     on the futex, or, with POLLS, in a wait for descriptors that a bell ends (os/bell.h).
 // Wake-up:    whoever turns PARKED into CLAIMED wakes the taker; the others that push meanwhile need not. But a debugger or a signal
 //             handler may stop that thread before it does. So it says AWAKE only when it has woken the taker, and whoever finds CLAIMED
 //             wakes it as well: no thread relies on another one to go on. `park` counts how often the taker has parked, so that a
@@ -23,6 +24,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/types.h"
+#include "os/bell.h"
 #include "os/futex.h"
 
 #include <stdbool.h>
@@ -36,7 +38,8 @@ enum {
     APUS__SPINNING = 2, // idle, but awake for a moment still
     APUS__CLAIMED = 3,  // somebody is about to wake it
     APUS__PARK_STATE = 3,
-    APUS__PARK_ONE = 4 // above: how often it has parked
+    APUS__POLLS = 4,   // while PARKED or CLAIMED: it sleeps where descriptors are waited for
+    APUS__PARK_ONE = 8 // above: how often it has parked
 };
 
 struct apus__inbox_link {
@@ -78,12 +81,16 @@ static inline bool apus__inbox_claim_wake(struct apus__inbox *inbox)
 // Wakes the taker. Async-signal-safe.
 static inline void apus__inbox_wake(struct apus__inbox *inbox)
 {
-    // relaxed, both: they only spare the others a system call. The load comes first, so that this wake-up is one for the sleep that the
+    // relaxed, both: the load sees the sleep that was claimed, or a later one, before which the taker has looked at all that was pushed;
+    // the rest only spares the others a system call. The load comes first, so that this wake-up is one for the sleep that the
     // word has counted.
     uint32_t park = apus_load_relaxed(&inbox->park);
-    apus__futex_wake(&inbox->park, 1);
+    if (apus_unlikely(park & APUS__POLLS))
+        apus__bell_ring();
+    else
+        apus__futex_wake(&inbox->park, 1);
     if ((park & APUS__PARK_STATE) == APUS__CLAIMED)
-        apus_cas_weak_relaxed(&inbox->park, &park, park & ~(uint32_t)APUS__PARK_STATE);
+        apus_cas_weak_relaxed(&inbox->park, &park, park & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS));
 }
 
 // Pushes links that are chained already: `newest` (tagged) leads by `next` to `oldest`. True if the caller must now wake the taker.
@@ -135,13 +142,15 @@ static inline uintptr_t apus__inbox_next(uintptr_t tagged)
 static inline void apus__inbox_say(struct apus__inbox *inbox, uint32_t state)
 {
     // relaxed: what made it wake is read from `head`, with acquire; that it spins is a hint.
-    apus_store_relaxed(&inbox->park, (apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_STATE) | state);
+    apus_store_relaxed(&inbox->park, (apus_load_relaxed(&inbox->park) & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS)) | state);
 }
 
-// The taker says that it is about to sleep on `park` while that is *parked. False if something has arrived: then it must not.
-static inline bool apus__inbox_park(struct apus__inbox *inbox, uint32_t *parked)
+// The taker says that it is about to sleep on `park` while that is *parked, or where descriptors are waited for: `how` is 0 or APUS__POLLS.
+// False if something has arrived: then it must not.
+static inline bool apus__inbox_park(struct apus__inbox *inbox, uint32_t how, uint32_t *parked)
 {
-    *parked = ((apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_STATE) + APUS__PARK_ONE) | APUS__PARKED;
+    uint32_t awake = apus_load_relaxed(&inbox->park) & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS);
+    *parked = (awake + APUS__PARK_ONE) | APUS__PARKED | how;
     // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake(). An exchange,
     // which is what x86 makes of the store as well: qemu 7.2 lets the load pass a plain store of aarch64's.
     (void)apus_exchange_seqcst(&inbox->park, *parked);

@@ -5,6 +5,7 @@
 #include "os/thread.h"
 #include "process/system.h"
 #include "scheduler/foreign.h"
+#include "scheduler/poller.h"
 #include "scheduler/quarantine.h"
 #include "scheduler/report.h"
 #include "scheduler/rescue.h"
@@ -220,6 +221,17 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
     return true;
 }
 
+// For the slots, should they all be in long turns.
+static void monitor_poll(void)
+{
+    int error;
+    struct apus__owner *here = apus__foreign_enter(&error);
+    if (!here)
+        return;
+    apus__poller_look(here);
+    apus__foreign_leave();
+}
+
 // How long to sleep before the next look; UINT64_MAX: until it is rung.
 static uint64_t monitor_look(void)
 {
@@ -231,7 +243,10 @@ static uint64_t monitor_look(void)
         is_awake |= monitor_look_at(apus__machine.slots[i], &monitor.watches[i], now, &waits);
     if (!is_awake)
         return UINT64_MAX;
-    return limit / (waits ? 10 : 2);
+    bool has_io = apus__poller_is_used();
+    if (has_io)
+        monitor_poll();
+    return limit / (waits || has_io ? 10 : 2);
 }
 
 // Sleeps until it is rung, and before that says to the slots that it wants to be. False if one has woken meanwhile.

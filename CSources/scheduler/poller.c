@@ -1,32 +1,29 @@
 #include "scheduler/poller.h"
 
+#include "os/bell.h"
 #include "os/pages.h"
-#include "os/thread.h"
-#include "scheduler/foreign.h"
+#include "scheduler/slot.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { POLLER_FDS_MAX = 1 << 20, POLLER_BATCH = 64 };
+enum { POLLER_FDS_MAX = 1 << 20, MILLION = 1000000 };
+enum poller_turn { POLLER_FREE, POLLER_LOOKS, POLLER_WAITS };
 
 static struct {
     pthread_mutex_t starting; // guards the first watch only
-    _Atomic int ready;
+    _Atomic int is_used;
     int epoll;
-    int wake; // an eventfd: written once, to end the thread
-    pthread_t thread;
     _Atomic uint64_t *watchers; // pid by descriptor
+    apus_cache_aligned _Atomic uint32_t turn;
 } poller = {.starting = PTHREAD_MUTEX_INITIALIZER};
 
-void apus__poller_tell(apus_pid pid, int fd, unsigned events)
+// --- Events ---------------------------------------------------------------------------------------------------------------------
+
+void apus__poller_tell(struct apus__owner *here, apus_pid pid, int fd, unsigned events)
 {
-    int error;
-    struct apus__owner *here = apus__foreign_enter(&error);
-    if (!here)
-        return;
     apus_message *message = apus__message_alloc_certain(here, sizeof(apus_io_message), APUS__SYSTEM);
     message->type = &apus_type_io;
     apus_io_message *io = apus_message_payload(message);
@@ -34,33 +31,84 @@ void apus__poller_tell(apus_pid pid, int fd, unsigned events)
     io->events = events;
     if (apus__deliver(here, pid, message) != 0)
         apus__message_free(here, message);
-    apus__foreign_leave();
 }
 
-static void poller_send(int fd, uint32_t happened)
+void apus__poller_deliver(struct apus__owner *here, const struct apus__poll *poll)
 {
-    // acq_rel: takes the watch; whoever puts one in afterwards comes after this.
-    apus_pid pid = {apus_exchange_acq_rel(&poller.watchers[fd], 0)};
-    if (pid.id)
-        apus__poller_tell(pid, fd, (happened & (EPOLLIN | EPOLLRDHUP) ? APUS_IO_READ : 0u) |
-                                       (happened & EPOLLOUT ? APUS_IO_WRITE : 0u) |
-                                       (happened & (EPOLLERR | EPOLLHUP) ? APUS_IO_ERROR : 0u));
-}
-
-static void *poller_main(void *argument)
-{
-    (void)argument;
-    apus__thread_name("apus-io");
-    for (;;) {
-        struct epoll_event events[POLLER_BATCH];
-        int count = epoll_wait(poller.epoll, events, POLLER_BATCH, -1);
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.fd == poller.wake)
-                return NULL;
-            poller_send(events[i].data.fd, events[i].events);
-        }
+    for (int i = 0; i < poll->count; i++) {
+        int fd = poll->events[i].data.fd;
+        uint32_t happened = poll->events[i].events;
+        if (fd < 0)
+            continue; // the bell
+        // acq_rel: takes the watch; whoever puts one in afterwards comes after this.
+        apus_pid pid = {apus_exchange_acq_rel(&poller.watchers[fd], 0)};
+        if (pid.id)
+            apus__poller_tell(here, pid, fd, (happened & (EPOLLIN | EPOLLRDHUP) ? APUS_IO_READ : 0u) |
+                                                 (happened & EPOLLOUT ? APUS_IO_WRITE : 0u) |
+                                                 (happened & (EPOLLERR | EPOLLHUP) ? APUS_IO_ERROR : 0u));
     }
 }
+
+// --- Turns ----------------------------------------------------------------------------------------------------------------------
+
+// *turn: what it was before.
+static bool poller_begin(enum poller_turn what, uint32_t *turn)
+{
+    // relaxed: a slot that has ended its own turn sees that or what came later, which is all that I1 needs.
+    *turn = apus_load_relaxed(&poller.turn);
+    // acq_rel: after whoever was at the set before. Pairs with apus__poller_end().
+    return *turn == POLLER_FREE && apus_cas_strong_acq_rel(&poller.turn, turn, what);
+}
+
+bool apus__poller_is_free(void)
+{
+    return apus_load_relaxed(&poller.turn) == POLLER_FREE;
+}
+
+bool apus__poller_begin_wait(bool *waits)
+{
+    uint32_t turn;
+    bool is_ours = poller_begin(POLLER_WAITS, &turn);
+    *waits = turn == POLLER_WAITS;
+    return is_ours;
+}
+
+void apus__poller_end(void)
+{
+    // release: pairs with poller_begin().
+    apus_store_release(&poller.turn, POLLER_FREE);
+}
+
+// The limit is kept to the nanosecond where the kernel can, else to the millisecond above.
+static int poller_sleep(struct epoll_event *events, uint64_t timeout_ns)
+{
+    struct timespec limit = {(time_t)(timeout_ns / (1000 * MILLION)), (long)(timeout_ns % (1000 * MILLION))};
+    int count = epoll_pwait2(poller.epoll, events, APUS__POLLER_BATCH, timeout_ns == UINT64_MAX ? NULL : &limit, NULL);
+    if (count >= 0 || errno != ENOSYS)
+        return count;
+    uint64_t limit_ms = timeout_ns / MILLION + (timeout_ns % MILLION != 0);
+    return epoll_wait(poller.epoll, events, APUS__POLLER_BATCH, limit_ms > INT32_MAX ? (timeout_ns == UINT64_MAX ? -1 : INT32_MAX) : (int)limit_ms);
+}
+
+void apus__poller_wait(struct apus__poll *poll, uint64_t timeout_ns)
+{
+    poll->count = poller_sleep(poll->events, timeout_ns);
+    apus__poller_end();
+}
+
+bool apus__poller_look(struct apus__owner *here)
+{
+    struct apus__poll poll;
+    uint32_t turn;
+    if (!poller_begin(POLLER_LOOKS, &turn))
+        return false;
+    poll.count = epoll_wait(poller.epoll, poll.events, APUS__POLLER_BATCH, 0);
+    apus__poller_end();
+    apus__poller_deliver(here, &poll);
+    return poll.count > 0;
+}
+
+// --- The set --------------------------------------------------------------------------------------------------------------------
 
 static size_t poller_bytes(void)
 {
@@ -73,35 +121,41 @@ static void poller_close(void)
         apus__pages_release((void *)poller.watchers, poller_bytes());
     if (poller.epoll >= 0)
         close(poller.epoll);
-    if (poller.wake >= 0)
-        close(poller.wake);
+    apus__bell_close();
     poller.watchers = NULL;
 }
 
 static int poller_open(void)
 {
+    int bell = apus__bell_open();
     poller.epoll = epoll_create1(EPOLL_CLOEXEC);
-    poller.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     poller.watchers = apus__pages_reserve(poller_bytes(), apus__page_size());
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = poller.wake};
-    if (poller.epoll >= 0 && poller.wake >= 0 && poller.watchers &&
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = -1};
+    if (poller.epoll >= 0 && bell >= 0 && poller.watchers &&
         apus__pages_commit((void *)poller.watchers, poller_bytes(), -1) == 0 &&
-        epoll_ctl(poller.epoll, EPOLL_CTL_ADD, poller.wake, &event) == 0 &&
-        !apus__inject_fail(APUS__INJECT_THREAD) && pthread_create(&poller.thread, NULL, poller_main, NULL) == 0)
+        epoll_ctl(poller.epoll, EPOLL_CTL_ADD, bell, &event) == 0)
         return 0;
     poller_close();
     return -ENOMEM;
 }
 
+bool apus__poller_is_used(void)
+{
+    // seq_cst: Dekker's pattern, see "The first". Pairs with poller_ensure(). Also what poller_open() has set up.
+    return apus_load_seqcst(&poller.is_used) != 0;
+}
+
 static int poller_ensure(void)
 {
-    // acquire: what poller_open() set up. Pairs with the release below.
-    if (apus_load_acquire(&poller.ready))
+    // acquire: what poller_open() set up. Pairs with the exchange below.
+    if (apus_load_acquire(&poller.is_used))
         return 0;
     pthread_mutex_lock(&poller.starting);
-    int result = apus_load_relaxed(&poller.ready) ? 0 : poller_open();
-    if (!result)
-        apus_store_release(&poller.ready, 1);
+    int result = apus_load_relaxed(&poller.is_used) ? 0 : poller_open();
+    if (!result) {
+        apus_exchange_seqcst(&poller.is_used, 1);
+        apus__slot_tell(apus__machine.slots[0], 0);
+    }
     pthread_mutex_unlock(&poller.starting);
     return result;
 }
@@ -131,7 +185,7 @@ static int poller_watch(int fd, unsigned events, apus_pid pid)
 
 static void poller_unwatch(int fd, apus_pid pid)
 {
-    if (!apus_load_acquire(&poller.ready) || fd < 0 || fd >= POLLER_FDS_MAX)
+    if (!apus_load_acquire(&poller.is_used) || fd < 0 || fd >= POLLER_FDS_MAX)
         return;
     uint64_t watcher = pid.id;
     if (apus_cas_strong_acq_rel(&poller.watchers[fd], &watcher, 0))
@@ -146,12 +200,8 @@ void apus__poller_init(void)
 
 void apus__poller_stop(void)
 {
-    if (!apus_load_acquire(&poller.ready))
+    if (!apus_load_acquire(&poller.is_used))
         return;
-    uint64_t one = 1;
-    while (write(poller.wake, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-    pthread_join(poller.thread, NULL);
     poller_close();
-    apus_store_relaxed(&poller.ready, 0);
+    apus_store_relaxed(&poller.is_used, 0);
 }

@@ -427,10 +427,10 @@ static int runtime_start_threads(const apus_options *options)
 // Those that have been started. The reclaimer goes last: it is there for whoever may still defer.
 static void runtime_stop_threads(void)
 {
-    apus__poller_stop();
     apus__monitor_stop();
     apus__quarantine_stop();
     apus__carriers_stop();
+    apus__poller_stop();
     apus__reclaimer_stop();
 }
 

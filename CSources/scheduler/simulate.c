@@ -142,7 +142,7 @@ static void slot_fall_asleep(struct apus__slot *slot)
     apus__heap_flush(&slot->owner.heap);
     apus_add_seqcst(&apus__machine.parked, 1);
     uint32_t parked;
-    apus_check(apus__inbox_park(&slot->owner.inbox, &parked));
+    apus_check(apus__inbox_park(&slot->owner.inbox, 0, &parked));
 }
 
 // A slot that has nothing to do falls asleep, which is when others give it work, or stays awake for now.
@@ -280,7 +280,11 @@ int apus__simulation_ready(int fd, unsigned events)
         return 0;
     apus_pid pid = watch->pid;
     simulation_unwatch(fd, pid);
-    apus__poller_tell(pid, fd, happened);
+    int error;
+    struct apus__owner *here = apus__foreign_enter(&error);
+    apus_check(here != NULL);
+    apus__poller_tell(here, pid, fd, happened);
+    apus__foreign_leave();
     return 1;
 }
 

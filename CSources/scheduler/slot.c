@@ -5,6 +5,7 @@
 #include "os/pages.h"
 #include "scheduler/carrier.h"
 #include "scheduler/monitor.h"
+#include "scheduler/poller.h"
 #include "scheduler/timers.h"
 #include "scheduler/wait.h"
 
@@ -19,6 +20,7 @@ enum {
     TURNS_FAST = 32,           // turns between two looks at the clock while turns are short ...
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
     TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
+    POLLER_LOOK_NS = 100000,   // between two looks at descriptors while there is other work
     SPINS = 400                // pauses before a slot sleeps: a few microseconds
 };
 
@@ -251,6 +253,10 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
         if (!slot->free_fibers) // for after the next fault: mapping a stack takes longer than all else then
             apus__slot_need_fiber(slot);
     }
+    if (apus__poller_is_used() && now - slot->polled_ns > POLLER_LOOK_NS) {
+        slot->polled_ns = now;
+        apus__poller_look(&slot->owner);
+    }
     if (slot->owner.id == 0)
         apus__names_tidy(apus__world.names);
     if (apus_unlikely(slot->owner.reserved < slot->owner.reserve_wanted))
@@ -317,6 +323,18 @@ apus_hot bool apus__slot_turn(struct apus__slot *slot)
     return process && apus__run(slot, process);
 }
 
+// Several descriptors are ready: somebody else who sleeps is to wait for the next, lest they wait until these have been seen to.
+static void slot_hand_on(struct apus__slot *slot)
+{
+    for (uint32_t i = 0; i + 1 < apus__machine.slot_count; i++) {
+        struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
+        if (apus__inbox_state(&other->owner.inbox) == APUS__PARKED) {
+            apus__slot_tell(other, 0);
+            return;
+        }
+    }
+}
+
 // Sleeps until something arrives or a timer is due.
 static void slot_sleep(struct apus__slot *slot)
 {
@@ -329,6 +347,7 @@ static void slot_sleep(struct apus__slot *slot)
     apus__heap_flush(&here->heap);
     uint64_t next = apus__wheel_next(&slot->wheel), timeout = UINT64_MAX;
     uint32_t parked;
+    struct apus__poll poll = {0};
     if (next != UINT64_MAX) {
         if (next <= here->now_ms)
             return;
@@ -336,26 +355,45 @@ static void slot_sleep(struct apus__slot *slot)
     }
     if (slot->was_given)
         apus__share_judge(slot);
+    bool has_io = apus__poller_is_used(), others_wait = false, polls = has_io && apus__poller_begin_wait(&others_wait);
+    if (has_io && !polls && !others_wait)
+        return; // somebody looks at the descriptors at this moment: again in the next
     apus_add_seqcst(&apus__machine.parked, 1);
-    // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell().
-    if (apus__inbox_park(&here->inbox, &parked) && !apus_load_seqcst(&slot->events)) {
+    // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell(), and with poller_ensure().
+    if (apus__inbox_park(&here->inbox, polls ? APUS__POLLS : 0, &parked) && !apus_load_seqcst(&slot->events) &&
+        has_io == apus__poller_is_used()) {
         apus_bump_relaxed(&here->counters.parks, 1);
-        apus__futex_wait(&here->inbox.park, parked, timeout);
+        if (polls)
+            apus__poller_wait(&poll, timeout);
+        else
+            apus__futex_wait(&here->inbox.park, parked, timeout);
         slot->woke_ns = apus__now_ns();
         apus__pace_slept(&slot->pace, slot->woke_ns - slot->looked_ns);
         slot->looked_ns = slot->woke_ns;
+    } else if (polls) {
+        apus__poller_end();
     }
     apus__inbox_say(&here->inbox, APUS__AWAKE);
     // seq_cst, both: Dekker's pattern against the monitor that is about to sleep. Pairs with monitor_sleep().
     atomic_fetch_sub_explicit(&apus__machine.parked, 1, memory_order_seq_cst);
     if (apus_unlikely(apus_load_seqcst(&apus__machine.monitor_sleeps)))
         apus__monitor_ring();
+    if (poll.count > 1)
+        slot_hand_on(slot);
+    apus__poller_deliver(here, &poll);
 }
 
 static void slot_idle(struct apus__slot *slot)
 {
+    // Who can wait for descriptors does so at once: these come when they come.
+    int spins = SPINS;
+    if (apus__poller_is_used() && apus__poller_is_free()) {
+        if (apus__poller_look(&slot->owner))
+            return;
+        spins = 0;
+    }
     apus__inbox_say(&slot->owner.inbox, APUS__SPINNING); // for plain threads that look for an idle slot
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < spins; i++) {
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
         if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events)) {
             apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);

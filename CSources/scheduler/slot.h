@@ -69,6 +69,7 @@ struct apus__slot {
     uint32_t unplaced;            // looks at the clock until its carrier moves to the slot's core; 0: it is there
     uint32_t turns_to_clock;      // turns until the clock is looked at again
     uint64_t looked_ns;           // when it was last
+    uint64_t polled_ns;           // when descriptors were looked at last by this slot, between two turns
     uint32_t turn_chunks;         // what the present turn may still have of its reductions, in chunks of `budget`
     uint64_t turn_ns;             // when its first chunk ended
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options

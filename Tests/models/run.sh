@@ -106,6 +106,12 @@ for bug in CLAIM_TRUSTED UNCOUNTED; do
     catches parking $bug '(taken==(1*2))&&seen'
 done
 
+holds polling
+for bug in LOOK_TRUSTED FIRST_UNSEEN FIRST_UNTOLD; do
+    catches polling $bug 'found==2'
+done
+catches polling BELL_DEAF '!(sent[0])'
+
 holds sharing
 [ "$full" != --full ] || holds sharing -DSTART=7 -DSPURIOUS=2
 catches sharing KEPT '(ran&process)==0'

@@ -63,7 +63,7 @@ static void *park_all(void *argument)
     for (int i = 0; i < ROUNDS; i++) {
         meet(i);
         uint32_t parked;
-        rounds[i].parked = apus__inbox_park(&rounds[i].inbox, &parked);
+        rounds[i].parked = apus__inbox_park(&rounds[i].inbox, 0, &parked);
     }
     return NULL;
 }

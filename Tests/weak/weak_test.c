@@ -106,7 +106,7 @@ static void park_until_one(void)
     if (taken)
         return;
     uint32_t parked;
-    if (apus__inbox_park(&inbox, &parked))
+    if (apus__inbox_park(&inbox, 0, &parked))
         weak_futex_wait(&inbox.park, sizeof inbox.park, parked);
     apus__inbox_say(&inbox, APUS__AWAKE);
     take_all();

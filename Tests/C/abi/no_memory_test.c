@@ -986,8 +986,8 @@ static void watcher_body(apus_process *self, void *argument)
     attempt_run(self, &(struct attempt){&operation, nth}, NULL);
 }
 
-// The poller is made by the first watch of a run.
-TEST(watches, "watching a descriptor fails without memory or a thread, and changes nothing")
+// What descriptors are waited for with is made by the first watch of a run.
+TEST(watches, "watching a descriptor fails without memory, and changes nothing")
 {
     CHECK_EQ(pipe(watched), 0);
     uint32_t nth = 0;

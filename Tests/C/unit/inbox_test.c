@@ -24,7 +24,7 @@ TEST(awake, "a taker that is awake is not to be woken, and one that has somethin
 {
     uint32_t parked;
     CHECK(!apus__inbox_push(&inbox, &links[0], 0));
-    CHECK(!apus__inbox_park(&inbox, &parked));
+    CHECK(!apus__inbox_park(&inbox, 0, &parked));
     CHECK_EQ(apus__inbox_state(&inbox), APUS__AWAKE);
     apus__inbox_say(&inbox, APUS__SPINNING);
     CHECK(!apus__inbox_push(&inbox, &links[1], 0));
@@ -33,7 +33,7 @@ TEST(awake, "a taker that is awake is not to be woken, and one that has somethin
 TEST(claim, "until a parked taker has been woken everybody who pushes is to wake it, afterwards nobody")
 {
     uint32_t parked;
-    CHECK(apus__inbox_park(&inbox, &parked));
+    CHECK(apus__inbox_park(&inbox, 0, &parked));
     CHECK(apus__inbox_push(&inbox, &links[0], 0)); // and is stopped before it wakes the taker
     CHECK(apus__inbox_push(&inbox, &links[1], 0));
     CHECK(apus__inbox_claim_wake(&inbox));
@@ -45,10 +45,10 @@ TEST(claim, "until a parked taker has been woken everybody who pushes is to wake
 TEST(next_sleep, "each sleep waits on a word of its own")
 {
     uint32_t first, second;
-    CHECK(apus__inbox_park(&inbox, &first));
+    CHECK(apus__inbox_park(&inbox, 0, &first));
     CHECK(apus__inbox_claim_wake(&inbox));
     apus__inbox_say(&inbox, APUS__AWAKE); // the taker has woken before the other thread went on
-    CHECK(apus__inbox_park(&inbox, &second));
+    CHECK(apus__inbox_park(&inbox, 0, &second));
     CHECK(first != second);
     apus__inbox_wake(&inbox); // of the first sleep: the second one is not over for that
     CHECK_EQ(apus__inbox_state(&inbox), APUS__PARKED);
