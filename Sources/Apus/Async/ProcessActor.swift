@@ -42,7 +42,7 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline nonisolated func enqueue(_ job: consuming ExecutorJob) {
         // While the task is launched nobody else knows this executor.
         if state.pointee.isLaunching {
-            state.pointee.firstJob = (UnownedJob(job), unownedExecutor)
+            state.pointee.firstJob = UnownedJob(job)
         } else {
             enqueueJob(UnownedJob(job), in: pid, executor: self)
         }
@@ -78,7 +78,7 @@ actor ProcessActor: SerialExecutor {
             // One that was ended before it began is only taken down.
             if !state.pointee.isEnding { try await body(self) }
         } catch {
-            state.pointee.outcome = ExitReason(throwing: error)
+            state.pointee.failure = error
         }
         state.pointee.hasEnded = true
     }
@@ -169,16 +169,16 @@ struct AsyncState {
     @usableFromInline var isEnding = false
     /// It waits for nothing but to be run on by the handler.
     var isTurning = false
-    /// `outcome` is set.
     var hasEnded = false
+    /// What the body has thrown.
+    var failure: (any Error)?
     /// The time limit of the wait; 0: none.
     var timer: UInt64 = 0
     @usableFromInline var aside = Aside()
     /// Between the launch and the first message: the job that begins the body.
-    var firstJob: (job: UnownedJob, executor: UnownedSerialExecutor)?
+    var firstJob: UnownedJob?
     var isLaunching = false
     var body: Task<Void, Never>?
-    var outcome = ExitReason.normal
 
     init() {}
 
@@ -199,7 +199,7 @@ struct AsyncState {
     @inline(__always)
     static func handle(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) -> Int32 {
         give(state, message)
-        return state.pointee.hasEnded ? exitWithOutcome(state) : 0
+        return state.pointee.hasEnded ? exitWithOutcome(state.pointee.failure) : 0
     }
 
     @inline(__always)
@@ -243,8 +243,8 @@ struct AsyncState {
     }
 
     static func runFirstJob(_ state: UnsafeMutablePointer<AsyncState>) {
-        guard let (job, executor) = state.pointee.firstJob.take() else { return }
-        job.runSynchronously(on: executor)
+        let executor = unsafeBitCast(state.pointee.task.executor, to: UnownedSerialExecutor.self)
+        state.pointee.firstJob.take()?.runSynchronously(on: executor)
     }
 
     mutating func stopTimer() {
@@ -253,8 +253,8 @@ struct AsyncState {
     }
 
     @inline(never)
-    private static func exitWithOutcome(_ state: UnsafeMutablePointer<AsyncState>) -> Int32 {
-        state.pointee.outcome.code == .normal ? Int32(APUS_DONE) : exit(apus_self()!, state.pointee.outcome)
+    private static func exitWithOutcome(_ failure: (any Error)?) -> Int32 {
+        failure.map { exitThrowing($0, apus_self()!) } ?? Int32(APUS_DONE)
     }
 }
 

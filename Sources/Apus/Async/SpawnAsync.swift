@@ -9,7 +9,7 @@ import CApusSwift
 /// }
 /// ```
 ///
-/// Its jobs run in the process, on the core's schedulers, never on Swift's global pool. It costs a task, about 1.6 KB, where a ``GenServer``
+/// Its jobs run in the process, on the core's schedulers, never on Swift's global pool. It costs a task, about 2 KB in all, where a ``GenServer``
 /// costs 200 to 300 bytes: prefer the latter for what need not `await`.
 ///
 /// - Parameters:

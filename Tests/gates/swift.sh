@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Tests/gates/swift.sh BUILD - instructions and allocations per message and per call of the Swift package, in a release build, by the
+# workloads of Benchmarks/Peers/apus-swift on one scheduler. The core in it is the one that SwiftPM compiles.
+. "$(dirname "$0")/gate.bash"
+command -v swift >/dev/null || {
+    echo "no Swift toolchain on this machine, left out"
+    echo "0 passed, 0 failed"
+    exit 0
+}
+quietly Benchmarks/Peers/apus-swift/build.sh "$OUT/swift-bench" || exit 1
+strip --strip-debug -o "$OUT/swift-bench/bare" "$OUT/swift-bench/bench" # valgrind does not know the debug information that Swift writes
+
+instructions() { # instructions PEER WORKLOAD SCALE
+    valgrind -q --tool=callgrind --fair-sched=yes --callgrind-out-file="$work/counts" "$OUT/swift-bench/bare" "$1" "$2" 1 "$3" >/dev/null &&
+        sed -n 's/^totals: //p' "$work/counts"
+}
+
+allocations() { # allocations PEER WORKLOAD SCALE
+    valgrind --fair-sched=yes --leak-check=no --undef-value-errors=no "$OUT/swift-bench/bare" "$1" "$2" 1 "$3" 2>&1 >/dev/null |
+        sed -n 's/.*total heap usage: \([0-9,]*\) allocs.*/\1/p' | tr -d ,
+}
+
+while read -r peer workload count limit; do
+    at_most "$limit" "$(each "$(instructions "$peer" "$workload" 0.03)" "$(instructions "$peer" "$workload" 0.01)" "$count")" \
+        "instructions per message or call of $workload, $peer"
+    at_most 0.001 "$(each "$(allocations "$peer" "$workload" 0.03)" "$(allocations "$peer" "$workload" 0.01)" "$count")" \
+        "allocations per message or call of $workload, $peer"
+done <<'END'
+apus-swift       pingpong 40000 380
+apus-swift       call     10000 1220
+apus-swift-async pingpong 40000 760
+apus-swift-async call     10000 1300
+END
+closing
