@@ -33,7 +33,8 @@ static atomic_bool is_stopping; // the runtime is about to be stopped in the mid
 static atomic_uint_fast64_t balls_sent, balls_got, beats_due, beats_got, calls_made, calls_answered;
 static atomic_uint_fast64_t children_made, children_seen, sleeps, stays;
 
-static void ask_for_handoff(void)
+// Out of line: a stack may go on on another thread, where the address of this thread's variables is another one.
+__attribute__((noinline)) static void ask_for_handoff(void)
 {
     apus__slot_request_handoff(apus__slot_of(apus_load_relaxed(&apus__local.here)));
 }
