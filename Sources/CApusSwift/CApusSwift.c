@@ -1,6 +1,10 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // sched_getaffinity
+#endif
 #include "CApusSwift.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -207,10 +211,23 @@ const apus_swift_program *apus_swift_add_program(const void *metadata, const apu
 
 // --- Threads that wait ----------------------------------------------------------------------------------------------------------
 
-void apus_swift_wait(uint32_t *word)
+// How often it is worth to look again before going to sleep: on a lone CPU whoever is to tell needs that one.
+static int wait_spins(void)
 {
     enum { SPINS = 2000 };
-    for (int i = 0; i < SPINS; i++) {
+    static int known = -1;
+    int spins = __atomic_load_n(&known, __ATOMIC_RELAXED); // relaxed: whoever finds out finds the same
+    if (spins < 0) {
+        cpu_set_t allowed;
+        spins = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1 ? 0 : SPINS;
+        __atomic_store_n(&known, spins, __ATOMIC_RELAXED);
+    }
+    return spins;
+}
+
+void apus_swift_wait(uint32_t *word)
+{
+    for (int i = wait_spins(); i > 0; i--) {
         // acquire: what was told. Pairs with the store in apus_swift_wake().
         if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != 0)
             return;
