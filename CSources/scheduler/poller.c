@@ -87,7 +87,8 @@ static int poller_sleep(struct epoll_event *events, uint64_t timeout_ns)
     if (count >= 0 || errno != ENOSYS)
         return count;
     uint64_t limit_ms = timeout_ns / MILLION + (timeout_ns % MILLION != 0);
-    return epoll_wait(poller.epoll, events, APUS__POLLER_BATCH, limit_ms > INT32_MAX ? (timeout_ns == UINT64_MAX ? -1 : INT32_MAX) : (int)limit_ms);
+    int milliseconds = limit_ms > INT32_MAX ? INT32_MAX : (int)limit_ms;
+    return epoll_wait(poller.epoll, events, APUS__POLLER_BATCH, timeout_ns == UINT64_MAX ? -1 : milliseconds);
 }
 
 void apus__poller_wait(struct apus__poll *poll, uint64_t timeout_ns)
