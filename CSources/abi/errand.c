@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { ERRAND_OPEN = 0, ERRAND_DONE = 1, ERRAND_ABANDONED = 2, ERRAND_SPINS = 2000 };
+enum { ERRAND_OPEN = 0, ERRAND_DONE = 1, ERRAND_ABANDONED = 2, ERRAND_SPINS = 200 };
 
 // How much longer than asked a thread waits for the process, whose own time limit comes first unless its scheduler is stuck.
 enum { ERRAND_SLACK_MS = 20 };
@@ -54,7 +54,7 @@ void apus__errand_ended(struct apus_process *process)
         errand->dispose(errand);
 }
 
-// Until the errand is done: a short spin, since most are, then asleep. False if time is up and the errand has been abandoned.
+// Until the errand is done: a short spin, since most are by then, if their scheduler is not on this very core; then asleep. False if time is up and the errand has been abandoned.
 static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
 {
     for (int i = 0; i < ERRAND_SPINS; i++) {
