@@ -119,10 +119,8 @@ void apus__rescue_share(struct apus__slot *slot)
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
     if (!rescue_claim(carrier, slot))
         return;
-    if (slot->owner.current) {
-        apus__slot_receive(slot); // what has arrived meanwhile as well
+    if (slot->owner.current)
         apus__share_all(slot);
-    }
     rescue_unclaim(carrier, slot);
 }
 

@@ -55,7 +55,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is
 // is, or not now.
 bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus_pid *culprit);
 
-// Only gives what waits behind the process that runs, and what has arrived since it does, to a slot that sleeps, if the carrier is in a callback now.
+// Only gives what waits behind the process that runs to a slot that sleeps, if the carrier is in a callback now.
 void apus__rescue_share(struct apus__slot *slot);
 
 // The same by the carrier itself, whose process is about to block: it is detached when this returns, and touches the slot no more. False

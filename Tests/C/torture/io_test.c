@@ -3,10 +3,8 @@
 // Method: pairs of processes pass a byte to and fro over sockets, each waiting for its own; on the way every other time the byte travels as
 // a message as well, so that schedulers that sleep where descriptors are waited for have to be woken by other schedulers, by plain threads
 // and by timers. A wake-up that is lost leaves the pairs waiting for ever, and the test hangs.
-#define _GNU_SOURCE // pipe2
 #include "runtime_test.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -132,56 +130,6 @@ TEST(sleep_with_descriptors, "bytes, messages, calls and timers all reach schedu
 {
     for (unsigned schedulers = 1; schedulers <= 4; schedulers++)
         play(schedulers);
-}
-
-// --- All busy -------------------------------------------------------------------------------------------------------------------
-
-static int pipes[2][2];
-static atomic_bool is_heard;
-
-static int watcher_init(apus_process *self, void *state, const void *argument)
-{
-    *(int *)state = *(const int *)argument;
-    return apus_watch(self, pipes[*(int *)state][0], APUS_IO_READ);
-}
-
-// The first one stays in its callback until the second has heard of a byte that was written during that.
-static int watcher_handle(apus_process *self, void *state, apus_message *message)
-{
-    char byte = 'x';
-    (void)self, (void)message;
-    if (*(int *)state == 1) {
-        atomic_store(&is_heard, true);
-        return APUS_DONE;
-    }
-    CHECK_EQ(write(pipes[1][1], &byte, 1), 1);
-    while (!atomic_load(&is_heard)) {
-    }
-    return APUS_DONE;
-}
-
-TEST(all_busy, "descriptors are looked at while the scheduler that waited for them is in a long callback")
-{
-    static const apus_behaviour watcher = {.name = "watcher", .state_size = sizeof(int), .init = watcher_init, .handle = watcher_handle};
-    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .rescue_ms = 5000};
-    for (int round = 0; round < 3; round++) {
-        apus_pid pids[2];
-        char byte = 'x';
-        CHECK_EQ(apus_start(&options), 0);
-        atomic_store(&is_heard, false);
-        for (int i = 0; i < 2; i++)
-            CHECK_EQ(pipe2(pipes[i], O_NONBLOCK | O_CLOEXEC), 0);
-        for (int i = 0; i < 2; i++)
-            CHECK_EQ(apus_spawn(&watcher, &i, sizeof i, NULL, &pids[i]), 0);
-        usleep(20000); // both schedulers sleep, mostly
-        CHECK_EQ(write(pipes[0][1], &byte, 1), 1);
-        for (int i = 0; i < 2; i++)
-            CHECK_EQ(apus_join(pids[i], APUS_INFINITY, NULL), 0);
-        CHECK_EQ(runtime_info().rescues, 0);
-        stop_runtime();
-        for (int i = 0; i < 4; i++)
-            close(pipes[i / 2][i % 2]);
-    }
 }
 
 int main(int argc, char **argv)
