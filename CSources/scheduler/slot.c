@@ -112,6 +112,11 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
 
 static void slot_back_run(struct apus__owner *here, struct apus__command *command)
 {
+    // The inbox is taken in the middle of a callback too, by apus_receive(); a burial calls the program, and is left to the loop.
+    if (here->current) {
+        apus__inbox_push(&here->inbox, &command->link, APUS__INBOX_COMMAND);
+        return;
+    }
     apus__slot_come_back(apus__slot_of(here), apus_container_of(command, struct apus__fiber, back));
 }
 
