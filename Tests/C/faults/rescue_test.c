@@ -427,6 +427,43 @@ TEST(killed_calls_unwinding, "one that calls Apus instead loses its stack there,
     CHECK_EQ(atomic_load(&cleaned), 0);
 }
 
+// Lets the killed one come back, and receives meanwhile, which takes in what arrives at the scheduler.
+static int receive_beside(apus_process *self, void *state, apus_message *message)
+{
+    (void)state, (void)message;
+    atomic_store(&may_go, true);
+    for (int i = 0; i < 100 || runtime_info().detached; i++) {
+        CHECK(apus_receive(self, NULL, NULL, 0) == NULL);
+        CHECK(apus_self() == self);
+        usleep(100);
+    }
+    return APUS_DONE;
+}
+
+TEST(killed_beside, "one that was killed meanwhile is not buried in the middle of somebody else's callback")
+{
+    static const apus_behaviour beside = {.name = "beside", .handle = receive_beside};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = 100};
+    apus_pid pid, other;
+    atomic_store(&cleaned, 0);
+    atomic_store(&stage, 0);
+    atomic_store(&may_go, false);
+    stay = stay_asleep;
+    CHECK_EQ(apus_start(&options), 0);
+    helper = spawn_server();
+    CHECK_EQ(apus_spawn(&owner, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_spawn(&beside, NULL, 0, NULL, &other), 0);
+    send_number(pid, 7);
+    await_stage(1);
+    ask(helper, 1);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    ask(helper, 1);
+    send_number(other, 1);
+    CHECK_EQ(apus_join(other, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+    CHECK_EQ(atomic_load(&cleaned), 1);
+}
+
 // --- Supervised -----------------------------------------------------------------------------------------------------------------
 
 static atomic_int starts;
