@@ -54,7 +54,8 @@ void apus__errand_ended(struct apus_process *process)
         errand->dispose(errand);
 }
 
-// Until the errand is done: a short spin, since most are by then, if their scheduler is not on this very core; then asleep. False if time is up and the errand has been abandoned.
+// Until the errand is done: a short spin, since most are by then, if their scheduler is not on this very core; then asleep. False if
+// time is up and the errand has been abandoned.
 static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
 {
     for (int i = 0; i < ERRAND_SPINS; i++) {

@@ -113,6 +113,12 @@ struct apus__owner {
 
 #define APUS__FOREIGN UINT32_MAX
 
+// Whether a process of the owner's waits for its turn.
+static inline bool apus__owner_has_waiting(const struct apus__owner *here)
+{
+    return here->run.count || here->next || here->fresh;
+}
+
 enum apus__world_state {
     APUS__WORLD_STOPPED = 0,
     APUS__WORLD_STARTING = 1,

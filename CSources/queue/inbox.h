@@ -39,6 +39,7 @@ enum {
     APUS__CLAIMED = 3,  // somebody is about to wake it
     APUS__PARK_STATE = 3,
     APUS__POLLS = 4,   // while PARKED or CLAIMED: it sleeps where descriptors are waited for
+    APUS__PARK_HOW = APUS__PARK_STATE | APUS__POLLS,
     APUS__PARK_ONE = 8 // above: how often it has parked
 };
 
@@ -90,7 +91,7 @@ static inline void apus__inbox_wake(struct apus__inbox *inbox)
     else
         apus__futex_wake(&inbox->park, 1);
     if ((park & APUS__PARK_STATE) == APUS__CLAIMED)
-        apus_cas_weak_relaxed(&inbox->park, &park, park & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS));
+        apus_cas_weak_relaxed(&inbox->park, &park, park & ~(uint32_t)APUS__PARK_HOW);
 }
 
 // Pushes links that are chained already: `newest` (tagged) leads by `next` to `oldest`. True if the caller must now wake the taker.
@@ -142,14 +143,14 @@ static inline uintptr_t apus__inbox_next(uintptr_t tagged)
 static inline void apus__inbox_say(struct apus__inbox *inbox, uint32_t state)
 {
     // relaxed: what made it wake is read from `head`, with acquire; that it spins is a hint.
-    apus_store_relaxed(&inbox->park, (apus_load_relaxed(&inbox->park) & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS)) | state);
+    apus_store_relaxed(&inbox->park, (apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_HOW) | state);
 }
 
 // The taker says that it is about to sleep on `park` while that is *parked, or where descriptors are waited for: `how` is 0 or APUS__POLLS.
 // False if something has arrived: then it must not.
 static inline bool apus__inbox_park(struct apus__inbox *inbox, uint32_t how, uint32_t *parked)
 {
-    uint32_t awake = apus_load_relaxed(&inbox->park) & ~(uint32_t)(APUS__PARK_STATE | APUS__POLLS);
+    uint32_t awake = apus_load_relaxed(&inbox->park) & ~(uint32_t)APUS__PARK_HOW;
     *parked = (awake + APUS__PARK_ONE) | APUS__PARKED | how;
     // seq_cst, both: the first half of Dekker's pattern. Pairs with apus__inbox_push_chain() and apus__inbox_claim_wake(). An exchange,
     // which is what x86 makes of the store as well: qemu 7.2 lets the load pass a plain store of aarch64's.

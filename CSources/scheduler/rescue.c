@@ -87,7 +87,7 @@ static bool rescue_claim(struct apus__carrier *carrier, struct apus__slot *slot)
 bool apus__slot_keeps_waiting(struct apus__slot *slot)
 {
     struct apus__owner *here = &slot->owner;
-    if (here->run.count || here->fresh || here->next || !apus__inbox_is_empty(&here->inbox) || apus_load_relaxed(&slot->events))
+    if (apus__owner_has_waiting(here) || !apus__inbox_is_empty(&here->inbox) || apus_load_relaxed(&slot->events))
         return true;
     return slot->wheel.count && apus__wheel_next(&slot->wheel) <= apus__now_ns() / 1000000;
 }

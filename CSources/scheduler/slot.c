@@ -273,7 +273,7 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
 bool apus__turn_goes_on(struct apus__slot *slot)
 {
     struct apus__owner *here = &slot->owner;
-    bool gives_way = here->current->flags & APUS__PILES_UP && (here->run.count || here->next || here->fresh);
+    bool gives_way = here->current->flags & APUS__PILES_UP && apus__owner_has_waiting(here);
     if (gives_way || slot->turn_chunks <= 1)
         return false;
     uint64_t now = apus__now_ns();
@@ -346,7 +346,7 @@ static void slot_sleep(struct apus__slot *slot)
     struct apus__owner *here = &slot->owner;
     slot_look_at_clock(slot);
     slot->turns_to_clock = 1;
-    if (here->run.count || here->next || here->fresh)
+    if (apus__owner_has_waiting(here))
         return;
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);
