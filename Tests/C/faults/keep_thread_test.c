@@ -4,51 +4,19 @@
 // Method: as rescue_test.c: one scheduler, so that whoever gets a turn got it because the scheduler was taken; nothing is measured. Which
 // thread the code is on is asked of the system, at the beginning of a callback and after each call of Apus in it.
 #define _GNU_SOURCE
-#include "runtime_test.h"
+#include "stay.h"
 
-#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 static const apus_type type_number = {"number", NULL, NULL};
 static const apus_spawn_options keeps = {.struct_size = sizeof keeps, .flags = APUS_SPAWN_KEEP_THREAD};
 static const apus_spawn_options keeps_and_unwinds = {.struct_size = sizeof keeps,
                                                      .flags = APUS_SPAWN_KEEP_THREAD | APUS_SPAWN_UNWIND};
 
-static atomic_int stage; // how many culprits have come to where they stay
-static atomic_bool may_go;
-
-static void stay_asleep(void)
-{
-    while (!atomic_load(&may_go))
-        usleep(1000);
-}
-
-static void stay_computing(void)
-{
-    while (!atomic_load(&may_go)) {
-    }
-}
-
-static void (*stay)(void);
-
-static void await_stage(int value)
-{
-    while (atomic_load(&stage) < value)
-        usleep(200);
-}
-
 static void await_nobody_detached(void)
 {
     while (runtime_info().detached)
         usleep(200);
-}
-
-static void start_afresh(unsigned schedulers)
-{
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
-    start_runtime(schedulers);
 }
 
 // --- A server, to see whether the scheduler works -------------------------------------------------------------------------------
@@ -119,7 +87,7 @@ static void others_run_while_one_stays(void (*how)(void))
 {
     apus_pid pid;
     stay = how;
-    start_afresh(1);
+    start_on(1);
     spawn_server();
     CHECK_EQ(apus_spawn(&culprit, NULL, 0, &keeps, &pid), 0);
     CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
@@ -163,7 +131,7 @@ TEST(rounds, "processes that keep their threads lose and regain schedulers again
 {
     enum { BODIES = 12 };
     apus_pid pids[BODIES];
-    start_afresh(2);
+    start_on(2);
     spawn_server();
     stay = stay_asleep;
     atomic_store(&may_go, true);
@@ -199,10 +167,7 @@ static void warm_up(apus_process *self, void *argument)
 TEST(by_itself, "apus_blocking_begin lets the others go on at once, and apus_blocking_end comes back to the thread")
 {
     apus_pid pid;
-    apus_options never = {.struct_size = sizeof never, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
-    CHECK_EQ(apus_start(&never), 0);
+    start_with((apus_options){.rescue_ms = APUS_RESCUE_OFF});
     while (runtime_info().handoffs == 0) // the first ones find no thread to spare yet
         run_process(warm_up, NULL, 0);
     spawn_server();
@@ -228,10 +193,7 @@ TEST(ceiling, "more than detached_max of them wait for their turn to lose the sc
 {
     enum { BODIES = 7 };
     apus_pid pids[BODIES];
-    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .detached_max = 3};
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
-    CHECK_EQ(apus_start(&options), 0);
+    start_with((apus_options){.detached_max = 3});
     for (int i = 0; i < BODIES; i++)
         CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, &keeps, &pids[i]), 0);
     while (runtime_info().rescues_refused == 0)
@@ -287,7 +249,7 @@ static apus_pid spawn_mortal(const apus_spawn_options *options, bool calls)
 
 static void killed_while_it_stays(const apus_spawn_options *options, bool calls)
 {
-    start_afresh(1);
+    start_on(1);
     spawn_server();
     apus_pid pid = spawn_mortal(options, calls);
     CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
@@ -332,7 +294,7 @@ static const apus_behaviour killer = {.name = "killer", .handle = kill_who_comes
 static void killed_as_it_comes_back(const apus_spawn_options *options, bool calls)
 {
     apus_pid other;
-    start_afresh(1);
+    start_on(1);
     spawn_server();
     apus_pid pid = spawn_mortal(options, calls);
     CHECK_EQ(apus_spawn(&killer, NULL, 0, NULL, &other), 0);
@@ -355,14 +317,14 @@ TEST(killed_between, "one that is killed between its return to the scheduler and
 
 TEST(stop, "stopping kills those that stay, and waits for their threads")
 {
-    start_afresh(2);
+    start_on(2);
     for (int i = 0; i < 5; i++)
         CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, &keeps, NULL), 0);
     await_stage(5);
     CHECK_EQ(apus_stop(0), -ETIMEDOUT); // after the kill
     atomic_store(&may_go, true);
     stop_runtime();
-    start_afresh(1); // and again
+    start_on(1); // and again
     spawn_server();
     CHECK_EQ(ask_server(), 1);
     stop_runtime();

@@ -3,45 +3,15 @@
 // Method: mostly one scheduler, so that whoever gets a turn got it because the scheduler was taken from the culprit, which stays in its
 // callback until the test lets it go. Nothing is measured: what must not happen would hang. Rescues are counted after few messages: on
 // a machine with much to do the system may stop any callback for as long as makes it a long one.
-#include "runtime_test.h"
+#include "stay.h"
 
-#include <stdatomic.h>
 #include <pthread.h>
 
 static const apus_type type_number = {"number", NULL, NULL};
 
-static atomic_int stage; // where a culprit has come to
-static atomic_bool may_go;
-
 static void reach(int value)
 {
     atomic_store(&stage, value);
-}
-
-static void await_stage(int value)
-{
-    while (atomic_load(&stage) < value)
-        usleep(200);
-}
-
-// Two ways to stay: asleep in the system, and computing.
-static void stay_asleep(void)
-{
-    while (!atomic_load(&may_go))
-        usleep(1000);
-}
-
-static void stay_computing(void)
-{
-    while (!atomic_load(&may_go)) {
-    }
-}
-
-static void start_on(unsigned schedulers)
-{
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
-    start_runtime(schedulers);
 }
 
 static void send_number(apus_pid to, uint64_t number)
@@ -85,7 +55,6 @@ static uint64_t ask(apus_pid to, uint64_t number)
 
 // --- Staying --------------------------------------------------------------------------------------------------------------------
 
-static void (*stay)(void);
 static apus_pid helper;
 
 struct memory {
@@ -443,13 +412,10 @@ static int receive_beside(apus_process *self, void *state, apus_message *message
 TEST(killed_beside, "one that was killed meanwhile is not buried in the middle of somebody else's callback")
 {
     static const apus_behaviour beside = {.name = "beside", .handle = receive_beside};
-    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = 100};
     apus_pid pid, other;
     atomic_store(&cleaned, 0);
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
     stay = stay_asleep;
-    CHECK_EQ(apus_start(&options), 0);
+    start_with((apus_options){.rescue_ms = 100});
     helper = spawn_server();
     CHECK_EQ(apus_spawn(&owner, NULL, 0, NULL, &pid), 0);
     CHECK_EQ(apus_spawn(&beside, NULL, 0, NULL, &other), 0);
@@ -530,10 +496,7 @@ static void stay_body(apus_process *self, void *argument)
 TEST(ceiling, "beyond detached_max a process keeps its scheduler, which is counted")
 {
     apus_pid pid;
-    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .detached_max = 3};
-    atomic_store(&stage, 0);
-    atomic_store(&may_go, false);
-    CHECK_EQ(apus_start(&options), 0);
+    start_with((apus_options){.detached_max = 3});
     for (int i = 0; i < 6; i++)
         CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
     while (runtime_info().rescues_refused == 0)
@@ -575,9 +538,7 @@ TEST(stop, "stopping kills what has lost its scheduler, and waits for its thread
 TEST(off, "with APUS_RESCUE_OFF no process loses its scheduler")
 {
     apus_pid pid;
-    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
-    atomic_store(&stage, 0);
-    CHECK_EQ(apus_start(&options), 0);
+    start_with((apus_options){.rescue_ms = APUS_RESCUE_OFF});
     CHECK_EQ(apus_spawn_blocking(stay_body, NULL, 0, NULL, &pid), 0);
     await_stage(1);
     send_number(spawn_server(), 1);
