@@ -76,8 +76,9 @@ void apus__process_bury(struct apus__owner *here, struct apus_process *process, 
 // Sends the parent the started message it asked for, if it has not been sent.
 void apus__process_ack(struct apus__owner *here, struct apus_process *process, int status, const apus_reason *reason);
 
-// Refills the owner's nursery; by the owner, which looks now and then whether it has become too small, so that few have to ask.
-void apus__nursery_fill(struct apus__owner *here);
+// Refills the owner's nursery; by the owner, which looks now and then whether it has become too small, so that few have to ask. False
+// if there are no cells left to fill it with.
+bool apus__nursery_fill(struct apus__owner *here);
 static inline bool apus__nursery_is_small(const struct apus__owner *owner)
 {
     return apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2; // relaxed: a hint

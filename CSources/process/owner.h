@@ -73,7 +73,7 @@ struct apus__owner {
     apus_cache_aligned struct apus__inbox inbox;
     _Atomic uint64_t nursery; // cells made ready for plain threads that spawn: tag << 32 | index of the first (process/spawn.c)
     _Atomic int32_t nursery_count;
-    _Atomic uint32_t nursery_asked; // a refill is under way
+    _Atomic uint32_t nursery_asked; // whether a refill is under way (process/spawn.c)
     struct apus__command nursery_refill;
     // Written by the acting thread only.
     apus_cache_aligned uint32_t id; // of the scheduler; APUS__FOREIGN for a plain thread

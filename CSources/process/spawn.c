@@ -1,11 +1,15 @@
 #include "process/life.h"
 
+#include "os/clock.h"
 #include "os/futex.h"
 
 const apus_behaviour apus__blocking_behaviour = {.name = "blocking"};
 const apus_behaviour apus__errand_behaviour = {.name = "errand"};
 
-enum { BOUND_CLASS = 1, REFILL_TRIES = 100 /* of 10 ms */ };
+enum { BOUND_CLASS = 1 };
+enum { REFILL_IDLE, REFILL_ASKED, REFILL_DRY /* as idle; the last one found no cells to fill the nursery with */ };
+#define REFILL_LOOK_NS UINT64_C(10000000)
+#define REFILL_PATIENCE_NS UINT64_C(5000000000)
 _Static_assert(sizeof(struct apus__bound) <= 128, "a bound fits its block");
 
 void *apus__spawn_argument(const apus_message *spawn)
@@ -306,56 +310,77 @@ static struct apus_process *nursery_pop(struct apus__owner *owner)
     return NULL;
 }
 
-void apus__nursery_fill(struct apus__owner *here)
+bool apus__nursery_fill(struct apus__owner *here)
 {
     while (apus_load_relaxed(&here->nursery_count) < APUS__NURSERY) {
         struct apus_process *process = cell_alloc(here);
         if (!process)
-            break;
+            return false;
         process->flags = APUS__UNBORN | APUS__SCHEDULED;
         nursery_push(here, process);
     }
+    return true;
 }
 
 static void nursery_refill_run(struct apus__owner *here, struct apus__command *command)
 {
     (void)command;
-    apus__nursery_fill(here);
+    bool is_full = apus__nursery_fill(here);
     // release: the cells are there before the next refill can be asked for; wakes those that found none.
-    apus_store_release(&here->nursery_asked, 0);
+    apus_store_release(&here->nursery_asked, is_full ? REFILL_IDLE : REFILL_DRY);
     apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
 }
 
-static void nursery_ask(struct apus__owner *here, struct apus__owner *owner)
+// Whether the refill that is now under way was asked for by this call.
+static bool nursery_ask(struct apus__owner *here, struct apus__owner *owner)
 {
-    // acq_rel: whoever turns 0 into 1 owns the command until the owner has run it and stored 0.
-    if (apus_exchange_acq_rel(&owner->nursery_asked, 1) == 0) {
-        owner->nursery_refill.run = nursery_refill_run;
-        if (apus__inbox_push(&owner->inbox, &owner->nursery_refill.link, APUS__INBOX_COMMAND))
-            apus__owner_wake(owner, here);
-    }
+    // acq_rel: whoever makes it ASKED owns the command until the owner has run it and stored something else.
+    if (apus_exchange_acq_rel(&owner->nursery_asked, REFILL_ASKED) == REFILL_ASKED)
+        return false;
+    owner->nursery_refill.run = nursery_refill_run;
+    if (apus__inbox_push(&owner->inbox, &owner->nursery_refill.link, APUS__INBOX_COMMAND))
+        apus__owner_wake(owner, here);
+    return true;
 }
 
-// A cell of the other owner. Waits for one refill if there is none, unless we are a scheduler, which must not wait.
+// Waits for a cell. That others took all that a refill brought is no reason to give up, and a refill asked for by somebody else may be
+// over but for its last store, with its cells taken: only one that began after we came, and found none, says that there are none left.
+static struct apus_process *nursery_wait(struct apus__owner *here, struct apus__owner *owner, int32_t kept)
+{
+    uint64_t end = apus__clock_ns() + REFILL_PATIENCE_NS;
+    bool is_ours = false;
+    do {
+        is_ours |= nursery_ask(here, owner);
+        // acquire: the cells, or that there are none left. Pairs with nursery_refill_run(). The thread that has asked may have been stopped
+        // before it told the owner; then the cells come when that looks by itself.
+        uint32_t state = apus_load_acquire(&owner->nursery_asked);
+        if (state == REFILL_ASKED && apus_load_relaxed(&owner->nursery_count) <= kept)
+            apus__futex_wait(&owner->nursery_asked, REFILL_ASKED, REFILL_LOOK_NS);
+        if (apus_load_relaxed(&owner->nursery_count) > kept) {
+            struct apus_process *process = nursery_pop(owner);
+            if (process)
+                return process;
+        } else if (is_ours && apus_load_acquire(&owner->nursery_asked) == REFILL_DRY) // acquire: as above
+            return NULL;
+    } while (apus__clock_ns() < end);
+    return NULL;
+}
+
+// A cell of the other owner. Waits if there is none, unless we are a scheduler, which must not wait.
 static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner, bool is_errand)
 {
     // The last cells are kept for errands, so that a full table does not keep a plain thread from waiting for a process to end.
     int32_t kept = is_errand ? 0 : APUS__NURSERY_FOR_ERRANDS;
     struct apus_process *process = apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    if (!process && here->is_foreign && owner->is_simulated) {
+        apus__nursery_fill(owner);
+        return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    }
+    if (!process && here->is_foreign)
+        return nursery_wait(here, owner, kept);
     if (apus__nursery_is_small(owner))
         nursery_ask(here, owner);
-    if (process || !here->is_foreign)
-        return process;
-    if (owner->is_simulated) {
-        apus__nursery_fill(owner);
-    } else {
-        // acquire: the cells, or that there are none left. Pairs with nursery_refill_run(). The thread that has asked may have been stopped
-        // before it told the owner; then the cells come when that looks by itself.
-        for (int tries = 0; tries < REFILL_TRIES && apus_load_acquire(&owner->nursery_asked) &&
-                            apus_load_relaxed(&owner->nursery_count) <= kept; tries++)
-            apus__futex_wait(&owner->nursery_asked, 1, UINT64_C(10000000));
-    }
-    return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    return process;
 }
 
 int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,

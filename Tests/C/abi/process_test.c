@@ -95,6 +95,36 @@ TEST(process_limit, "apus_spawn: -EAGAIN at the limit of processes; those that e
     stop_runtime();
 }
 
+static int end_at_once(apus_process *self, void *state, const void *argument)
+{
+    (void)self, (void)state, (void)argument;
+    return APUS_DONE;
+}
+
+static const apus_behaviour mayfly = {.name = "mayfly", .init = end_at_once, .handle = puppet_handle};
+
+static void *spawn_many(void *argument)
+{
+    for (long i = 0; i < *(long *)argument; i++)
+        CHECK_EQ(apus_spawn(&mayfly, NULL, 0, NULL, NULL), 0);
+    return NULL;
+}
+
+TEST(spawn_from_threads, "apus_spawn: plain threads that take each other's cells away get one each, however fast they ask")
+{
+    enum { THREADS = 6 };
+    long count = test_scaled(100000);
+    pthread_t threads[THREADS];
+    for (unsigned schedulers = 1; schedulers <= 2; schedulers++) {
+        start_runtime(schedulers);
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, spawn_many, &count), 0);
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        stop_runtime();
+    }
+}
+
 // The functions that take `self`, with arguments that are otherwise right.
 
 static int call_link(apus_process *self) { return apus_link(self, (apus_pid){1}); }
