@@ -154,6 +154,24 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     return 0;
 }
 
+int apus_send_exempt(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    int result;
+    struct apus__owner *here = apus__enter(&result);
+    if (!here)
+        return result;
+    apus_message *message;
+    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, &message);
+    if (!result) {
+        message->flags = APUS__EXEMPT;
+        result = apus__deliver(here, to, message);
+        if (result)
+            apus__message_free(here, message);
+    }
+    apus__leave(here);
+    return result;
+}
+
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
 {
     apus_pid to;

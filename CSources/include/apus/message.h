@@ -85,6 +85,12 @@ APUS_API bool apus_message_is_reply(const apus_message *message);
  * OTP:       erlang:send/2. */
 APUS_API int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size);
 
+/* Sends a message that no bound of the mailbox is for (R70): it is not counted, refused, dropped, or waited for. For layers over Apus whose
+ * own work reaches a process as messages, the jobs of an executor for example. Otherwise as `apus_send`.
+ * Errors:    as `apus_send`, but for -ENOBUFS.
+ * OTP:       none; its mailboxes have no bounds. */
+APUS_API int apus_send_exempt(apus_pid to, const apus_type *type, const void *payload, size_t size);
+
 /* Makes a message to be filled in place. The payload is not zeroed.
  * Ownership: yours until `apus_send_message` takes it; `apus_message_release` drops it unsent. One made by a process that ends
  *            goes with the process; its `drop` is called only once it has been sent.

@@ -66,8 +66,7 @@ actor ProcessActor: SerialExecutor {
             }
         }
         state.pointee.isLaunching = false
-        let result = apus_send(pid, ProcessTurn.type, nil, 0)
-        return result == -ENOBUFS ? 0 : min(result, 0)  // a mailbox that is full gives it its turn
+        return apus_send_exempt(pid, ProcessTurn.type, nil, 0)
     }
 
     private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
@@ -366,14 +365,10 @@ struct ProcessJob: ~Copyable {
     }
 }
 
-/// Makes a job a message to the process that is its executor.
+/// Makes a job a message to the process that is its executor; no user message, so that a bound of the mailbox is not for it (R70).
 func enqueueJob(_ job: UnownedJob, in pid: apus_pid, executor: some SerialExecutor) {
     var message = (job, executor.asUnownedSerialExecutor())
-    let size = MemoryLayout<ProcessJob>.size
-    var result = apus_send(pid, ProcessJob.type, &message, size)
-    // A job is no user message: a bound of the mailbox is not for it, and a timer's message always fits (R70).
-    if result == -ENOBUFS { result = apus_send_after(0, pid, ProcessJob.type, &message, size, nil) }
-    if result != 0 { runElsewhere(job, message.1) }
+    if apus_send_exempt(pid, ProcessJob.type, &message, MemoryLayout<ProcessJob>.size) != 0 { runElsewhere(job, message.1) }
 }
 
 /// Runs a job whose process is no more, on the global pool.

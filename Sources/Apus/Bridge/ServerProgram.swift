@@ -118,7 +118,7 @@ func start<Server: GenServer & ~Copyable>(
     guard case .step = detail.kind else { return follow(detail, record, process) }
     // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
     record.pointee.pending = detail
-    return min(apus_send(apus_pid_of(process), ServerMarker.type, nil, 0), 0)
+    return apus_send_exempt(apus_pid_of(process), ServerMarker.type, nil, 0)
 }
 
 /// A message while something is pending, or one that is not of the server's own type.

@@ -216,6 +216,29 @@ static void dropping_spares_signals(apus_process *self, const scene_t *scene)
     CHECK_EQ(report.signals, 10);
 }
 
+static void exempt_messages_fit(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_bounded(self, (apus_mailbox_policy)(scene->turn % (APUS_MAILBOX_BLOCK + 1)), BOUND, 0, APUS_NOBODY);
+    for (int i = 0; i < BOUND; i++) {
+        CHECK_EQ(apus_send_exempt(pid, &type_order, NULL, 0), 0);
+        CHECK_EQ(try_number(pid, i), 0);
+    }
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(apus_send_exempt(pid, &type_order, NULL, 0), 0);
+    CHECK_EQ(info_of(pid).messages, 3 * BOUND);
+    CHECK_EQ(info_of(pid).dropped, 0);
+    struct report report = read_mailbox(self, pid);
+    CHECK_EQ(report.count, BOUND);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(report.numbers[i], i);
+    CHECK_EQ(report.signals, 2 * BOUND);
+}
+
+TEST(R70_exempt, "R70: what is sent as exempt always fits, is not counted, and drops nothing")
+{
+    play(exempt_messages_fit, 50);
+}
+
 static void *send_while_blocked(void *argument)
 {
     for (int i = 0; i < 20; i++)
