@@ -3,7 +3,9 @@
 apus_cold struct apus__owner *apus__enter_otherwise(int *error)
 {
     struct apus__owner *here = apus__rejoin();
-    if (!here)
+    if (!here && apus__is_refused())
+        *error = -ECANCELED;
+    else if (!here)
         here = apus__foreign_enter(error);
     if (!here)
         apus__depart();
@@ -15,7 +17,7 @@ apus_cold struct apus__owner *apus__enter_self_otherwise(const apus_process *sel
     struct apus__owner *here = apus__rejoin();
     if (here && self && here->current == self)
         return here;
-    *error = self ? -EPERM : -EINVAL;
+    *error = !self ? -EINVAL : !here && apus__is_refused() ? -ECANCELED : -EPERM;
     apus__depart();
     return NULL;
 }

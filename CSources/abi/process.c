@@ -2,12 +2,20 @@
 #include "scheduler/monitor.h"
 #include "scheduler/wait.h"
 
+apus_cold static apus_process *self_otherwise(void)
+{
+    struct apus__owner *here = apus__rejoin();
+    apus_process *self = here ? here->current : apus__is_refused() ? apus__carrier_process(apus__local.carrier) : NULL;
+    apus__depart();
+    return self;
+}
+
 apus_process *apus_self(void)
 {
     struct apus__owner *here = apus__arrive();
     if (apus_unlikely(!here))
-        here = apus__rejoin();
-    apus_process *self = here ? here->current : NULL;
+        return self_otherwise();
+    apus_process *self = here->current;
     apus__depart();
     return self;
 }

@@ -277,7 +277,7 @@ int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const v
     if (reply)
         *reply = NULL;
     struct apus__owner *here = call_enter();
-    int result = -EINVAL;
+    int result = !here && apus__is_refused() ? -ECANCELED : -EINVAL;
     if (apus_likely(caller.ref.id && here && here->current && apus_pid_equal(caller.pid, apus__pid(here->current))))
         result = call_of_process(here, caller.ref.id, to, type, payload, size, timeout_ms, reply);
     apus__depart();

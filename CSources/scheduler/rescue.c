@@ -15,15 +15,9 @@ __attribute__((noinline)) static void rescue_set_inside(void)
     apus_store_relaxed(&apus__local.inside, 1);
 }
 
-apus_cold struct apus__owner *apus__rejoin(void)
+// Leaves the stack of a carrier that has lost its slot; goes on when its process does.
+static struct apus__owner *rescue_leave(struct apus__carrier *carrier)
 {
-    struct apus__carrier *carrier = apus__local.carrier;
-    if (!carrier)
-        return apus_load_relaxed(&apus__local.here); // a plain thread, or the simulator's
-    apus__carrier_await_decision(carrier);
-    // acquire: the fiber, or that `here` is ours again. Pairs with rescue_decide().
-    if (apus_load_acquire(&carrier->hold) != APUS__HOLD_DETACHED)
-        return apus_load_relaxed(&apus__local.here);
     struct apus__fiber *fiber = carrier->detached;
     struct apus__hook_state hooks;
     apus__carrier_promote(carrier);
@@ -34,13 +28,37 @@ apus_cold struct apus__owner *apus__rejoin(void)
     return &fiber->slot->owner;
 }
 
+// Whether the slot has been taken from the carrier.
+static bool rescue_is_detached(struct apus__carrier *carrier)
+{
+    apus__carrier_await_decision(carrier);
+    // acquire: the fiber, or that `here` is ours again. Pairs with rescue_decide().
+    return apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED;
+}
+
+// A process that unwinds and has departed is to return before its stack goes: until then its calls are refused, but not for ever.
+static bool rescue_refuses(struct apus__fiber *fiber)
+{
+    enum { REFUSALS_MAX = 1000 };
+    // relaxed: asked for by value only. One that departs at this very moment loses its stack.
+    return fiber->unwinds && apus_load_relaxed(&fiber->detached.process->pid) == 0 && fiber->refusals++ < REFUSALS_MAX;
+}
+
+apus_cold struct apus__owner *apus__rejoin(void)
+{
+    struct apus__carrier *carrier = apus__local.carrier;
+    if (!carrier || !rescue_is_detached(carrier))
+        return apus_load_relaxed(&apus__local.here); // also of a plain thread, or the simulator's
+    return rescue_refuses(carrier->detached) ? NULL : rescue_leave(carrier);
+}
+
 apus_cold void apus__return(void)
 {
     struct apus__carrier *carrier = apus__local.carrier;
-    // acquire: see apus__rejoin().
-    if (carrier && apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED)
-        carrier->detached->has_returned = true;
-    apus__rejoin();
+    if (!carrier || !rescue_is_detached(carrier))
+        return;
+    carrier->detached->has_returned = true;
+    rescue_leave(carrier);
 }
 
 struct apus_process *apus__carrier_process(struct apus__carrier *carrier)

@@ -26,7 +26,8 @@
 //             DETACHED touches its slot's inbox only.  I3 a process whose thread is detached waits (extra->wait, in the fiber), takes
 //             no message and is tied to its slot; its mailbox, its links and its end are the slot's next carrier's.
 // Killed:     such a process departs at once and is buried when its thread is back (process/life.h): its memory stays while its code
-//             may be using it.
+//             may be using it. A call of Apus by it loses the stack there; with APUS_SPAWN_UNWIND it is refused, so that the code returns
+//             and what it owns is released.
 // Who:        claim: the monitor (scheduler/monitor.c). rejoin: a carrier that finds `here` not to be its slot.
 // Ordering:   inside = 0 releases what the carrier did, the claimer acquires it; `hold` and the assignment of the spare carry it on
 //             (carrier.h). The store-load order of both sides comes from membarrier(2).
@@ -69,8 +70,14 @@ bool apus__rescue_is_likely(struct apus__slot *slot);
 bool apus__slot_keeps_waiting(struct apus__slot *slot);
 
 // By a thread whose `here` is not what it was or should be: waits for a claim to be decided, and if the slot was taken, sets the stack
-// aside until the process has a turn again. Returns the thread's scheduler, NULL if it is no carrier.
+// aside until the process has a turn again. Returns the thread's scheduler; NULL if it is no carrier, or is refused.
 struct apus__owner *apus__rejoin(void);
+
+// Whether a thread for which apus__rejoin() has given NULL is a carrier that is refused: its process has departed, and unwinds.
+static inline bool apus__is_refused(void)
+{
+    return apus__local.carrier != NULL;
+}
 
 // The same after a callback has returned, so that nothing of its code is on the stack.
 void apus__return(void);

@@ -136,7 +136,9 @@ int apus__slot_detach(struct apus__slot *slot)
     wait->handling = here->handling;
     mine->slot = slot;
     mine->back.run = slot_back_run;
+    mine->unwinds = process->flags & APUS__UNWINDS;
     mine->has_returned = false;
+    mine->refusals = 0;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;
     if (process->flags & APUS__EXITING)
         apus__schedule(here, process);

@@ -41,7 +41,9 @@ struct apus__fiber {
     struct apus__wait detached;
     struct apus__command back;
     struct apus__slot *slot;
+    bool unwinds;      // its process does (APUS_SPAWN_UNWIND)
     bool has_returned; // from its callback
+    uint32_t refusals; // of its calls, since its process has departed
     struct apus__fault *fault; // it will not come back, because of this
     const char *fault_text;
     void *fault_room;

@@ -55,6 +55,36 @@ private struct Stuck: GenServer, Sendable {
     }
 }
 
+/// Counts how many there are.
+private final class Own: Sendable {
+    let count: Count
+    init(_ count: Count) {
+        self.count = count
+        count.value.add(1, ordering: .sequentiallyConsistent)
+    }
+    deinit { count.value.subtract(1, ordering: .sequentiallyConsistent) }
+}
+
+private final class Count: Sendable { let value = Atomic(0) }
+
+/// What a body that has been killed meanwhile does next; in a job of the runtime of tasks, or run on by the handler.
+private enum LastCall: CaseIterable {
+    case receive, receiveInJob, sleep, awaitElsewhere, send, call, callInJob, inProcess
+    var isOfDirectTask: Bool { self != .receiveInJob && self != .callInJob }
+}
+
+private struct Calling: GenServer {
+    enum Message { case stay }
+    let stay: Stay, server: Pid<Counter.Message>, own: Own
+
+    mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next {
+        stay.stay(.computing)
+        #expect(errorOf { let _: Int = try context.call(server) { .get($0) } }?.code == .ending)
+        #expect(context.receive() == nil)
+        return .continue
+    }
+}
+
 extension AllTests { @Suite struct LongJobTests {
     @Test("others go on while an asynchronous process stays in a job; then it goes on as the same task", arguments: Stay.How.allCases)
     fileprivate func stays(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
@@ -141,6 +171,58 @@ extension AllTests { @Suite struct LongJobTests {
         await stay.left(1)
         try tree.stop()
     } }
+
+    @Test("what one that is killed in a long job owns is released, whatever it then asks of Apus", arguments: LastCall.allCases)
+    fileprivate func released(call: LastCall) async throws {
+        let owned = Count()
+        try await withRuntime(schedulers: 1) {
+            let stay = Stay(), server = try spawn(Counter())
+            let body = try spawn(of: Int.self) { me in
+                let own = Own(owned)
+                if call.isOfDirectTask { _ = await me.receive() }
+                stay.stay(.computing)
+                switch call {
+                case .receive, .receiveInJob:
+                    let got = await me.receive()
+                    #expect(got == nil)
+                case .sleep: try await me.sleep(for: .seconds(3600))
+                case .awaitElsewhere:
+                    try? await Task.sleep(for: .seconds(3600))
+                    let got = await me.receive()
+                    #expect(got == nil)
+                case .send: #expect(!server.send(.add(1)))
+                case .call, .callInJob: let _: Int = try await me.call(server) { .get($0) }
+                case .inProcess: try me.inProcess { _ = try $0.monitor(server) }
+                }
+                withExtendedLifetime(own) {}
+            }
+            if call.isOfDirectTask { body.send(1) }
+            await stay.arrived(1)
+            try await ask(server)
+            body.exit(.kill)
+            #expect(!body.isAlive)
+            try await ask(server)
+            stay.letGo()
+            while owned.value.load(ordering: .sequentiallyConsistent) != 0 { await Task.yield() }
+            let count: Int = try await server.call { .get($0) }
+            #expect(count == 0)
+        }
+    }
+
+    @Test("what a server that is killed in a long handler owns is released, though it then calls Apus") func serverReleased() async throws {
+        let owned = Count()
+        try await withRuntime(schedulers: 1) {
+            let stay = Stay(), server = try spawn(Counter())
+            let caller = try spawn(Calling(stay: stay, server: server, own: Own(owned)))
+            caller.send(.stay)
+            await stay.arrived(1)
+            try await ask(server)
+            caller.exit(.kill)
+            try await ask(server)
+            stay.letGo()
+            while owned.value.load(ordering: .sequentiallyConsistent) != 0 { await Task.yield() }
+        }
+    }
 
     @Test("a trap in a job that has lost its scheduler ends its process, and no other", .enabled(if: faultsAreContained))
     func trapped() async throws { try await withRuntime(schedulers: 1) {

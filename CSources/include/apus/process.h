@@ -64,7 +64,8 @@ enum {
     APUS_SPAWN_ACK = 8,        /* send the spawning process one `apus_type_started` message when init has ended, however */
     /* When a signal ends the process in a wait, the wait returns instead of the stack being dropped, so that what the stack owns is
      * released by those who own it: `apus_receive` gives NULL, everything else -ECANCELED, and so does each later wait. For everybody
-     * else the process is dead already. It ends when its callback returns; after 100 such waits it loses its stack all the same. */
+     * else the process is dead already. It ends when its callback returns; after 100 such waits it loses its stack all the same. One
+     * that is ended while its callback has lost its scheduler has all its calls refused so, but `apus_self`; up to 1000 of them. */
     APUS_SPAWN_UNWIND = 16,
     /* A callback that has lost its scheduler (apus_options.rescue_ms, apus_blocking_begin) goes on with it on the thread it stayed on,
      * not on the scheduler's next one: for code that keeps the addresses of thread-local variables over calls of Apus, as the runtime

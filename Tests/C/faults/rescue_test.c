@@ -343,9 +343,37 @@ TEST(killed_calls, "R11: one that was killed meanwhile ends in its next call of 
 
 static atomic_int unwound, cleaned;
 
+// What a process that was killed meanwhile and unwinds may do: it knows itself, and everything else is refused.
+static void expect_refusals(apus_process *self)
+{
+    apus_pid pid;
+    apus_message *reply;
+    uint64_t number = 1;
+    CHECK(apus_self() == self);
+    CHECK_EQ(apus_send(helper, &type_number, &number, sizeof number), -ECANCELED);
+    CHECK_EQ(apus_send_exempt(helper, &type_number, &number, sizeof number), -ECANCELED);
+    CHECK_EQ(apus_call(helper, &type_number, &number, sizeof number, APUS_INFINITY, &reply), -ECANCELED);
+    CHECK_EQ(apus_call_as((apus_caller){{1}, {1}}, helper, &type_number, NULL, 0, APUS_INFINITY, &reply), -ECANCELED);
+    CHECK_EQ(apus_sleep(self, 1), -ECANCELED);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &pid), -ECANCELED);
+    CHECK_EQ(apus_exit_signal(helper, apus_reason_of(APUS_REASON_KILL)), -ECANCELED);
+    CHECK_EQ(apus_yield(NULL), -EINVAL);
+    CHECK(apus_receive(self, NULL, NULL, APUS_INFINITY) == NULL);
+    CHECK(apus_message_new(&type_number, 8) == NULL);
+    CHECK(apus_alloc(self, 8) == NULL);
+    CHECK(!apus_is_alive(helper));
+    CHECK(apus_self() == self);
+}
+
+enum { RETURNS = 7, DROPPED = 9, REFUSED = 10, NEVER_RETURNS = 11 };
+
 static int stay_and_unwind(apus_process *self, void *state, apus_message *message)
 {
     stay_for_good(self, state, message);
+    if (*(uint64_t *)state == REFUSED)
+        expect_refusals(self);
+    while (*(uint64_t *)state == NEVER_RETURNS)
+        CHECK_EQ(apus_yield(self), -ECANCELED);
     atomic_fetch_add(&unwound, 1);
     return APUS_OK;
 }
@@ -353,16 +381,16 @@ static int stay_and_unwind(apus_process *self, void *state, apus_message *messag
 static void count_cleanup(apus_process *self, void *state)
 {
     (void)self;
-    CHECK(*(uint64_t *)state == 7 || *(uint64_t *)state == 9);
+    CHECK(*(uint64_t *)state == RETURNS || *(uint64_t *)state == REFUSED);
     atomic_fetch_add(&cleaned, 1);
 }
 
 static const apus_behaviour owner = {.name = "owner", .state_size = 64, .handle = stay_and_unwind, .cleanup = count_cleanup};
 
-static void killed_with_what_it_owns(uint64_t number)
+static void killed_with_what_it_owns(uint64_t number, unsigned flags)
 {
     apus_pid pid;
-    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_UNWIND};
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = flags};
     atomic_store(&unwound, 0);
     atomic_store(&cleaned, 0);
     stay = stay_asleep;
@@ -384,14 +412,29 @@ static void killed_with_what_it_owns(uint64_t number)
 
 TEST(killed_returns, "one that was killed meanwhile and returns has unwound its stack, and its state is cleaned up")
 {
-    killed_with_what_it_owns(7);
+    killed_with_what_it_owns(RETURNS, 0);
     CHECK_EQ(atomic_load(&unwound), 1);
     CHECK_EQ(atomic_load(&cleaned), 1);
 }
 
-TEST(killed_calls_unwinding, "one that calls Apus instead loses its stack there, also with APUS_SPAWN_UNWIND, and is not cleaned up")
+TEST(killed_calls_dropped, "one that calls Apus instead loses its stack there, and is not cleaned up")
 {
-    killed_with_what_it_owns(9);
+    killed_with_what_it_owns(DROPPED, 0);
+    CHECK_EQ(atomic_load(&unwound), 0);
+    CHECK_EQ(atomic_load(&cleaned), 0);
+}
+
+TEST(killed_calls_refused, "with APUS_SPAWN_UNWIND its calls are refused, so that it returns, and its state is cleaned up")
+{
+    killed_with_what_it_owns(REFUSED, APUS_SPAWN_UNWIND);
+    killed_with_what_it_owns(REFUSED, APUS_SPAWN_UNWIND | APUS_SPAWN_KEEP_THREAD);
+    CHECK_EQ(atomic_load(&unwound), 1);
+    CHECK_EQ(atomic_load(&cleaned), 1);
+}
+
+TEST(killed_calls_on, "one that calls on and on loses its stack all the same")
+{
+    killed_with_what_it_owns(NEVER_RETURNS, APUS_SPAWN_UNWIND);
     CHECK_EQ(atomic_load(&unwound), 0);
     CHECK_EQ(atomic_load(&cleaned), 0);
 }
