@@ -67,7 +67,7 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     /// Waits, taking no message. - Throws: ``ApusError/Code/ending`` the process must end.
     public nonisolated(nonsending) func sleep(for duration: Duration) async throws(ApusError) {
         _ = await actor.wait(for: Wanted(), timeout: duration)
-        if actor.state.pointee.isEnding { throw ApusError(.ending) }
+        guard actor.isAtHome else { throw ApusError(.ending) }
     }
 
     /// Asks a server and waits for its reply. The process takes no other message meanwhile, and runs no other job of its executor; its
@@ -78,7 +78,10 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     public nonisolated(nonsending) func call<Asked: ~Copyable, Reply: ~Copyable>(
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
     ) async throws(ApusError) -> Reply {
-        if apus_self() != actor.process || !actor.state.pointee.task.is_direct { await actor.comeDirect() }
+        if apus_self() != actor.process || !actor.state.pointee.task.is_direct {
+            await actor.comeDirect()
+            guard actor.isAtHome else { throw ApusError(.ending) }
+        }
         guard !actor.state.pointee.isEnding else { throw ApusError(.ending) }
         return try Context<Message>(actor.process).call(server, timeout: timeout, message)
     }

@@ -13,7 +13,8 @@ import CApusSwift
 //             the process, which `comeHome` makes sure of.  I2 a message in `aside` is kept, and is released or moved out once.
 // Order:      what was put aside is older than what the handler is given, so a receive looks there first (R26).
 // Ending:     when the process ends while the task lives, the task is cancelled and every wait returns at once with nothing. What it
-//             awaits elsewhere then comes back to a process that is no more: such jobs run on the global pool.
+//             awaits elsewhere then comes back to a process that is no more: such jobs run on the global pool, and look at nothing
+//             here (I1).
 // State:      behind a pointer, since what several functions of a class touch is looked at for exclusivity at every touch.
 // Dropped:    the runtime's suspension, continuations, a task executor: docs/decisions/0016.
 @usableFromInline
@@ -70,6 +71,7 @@ actor ProcessActor: SerialExecutor {
     }
 
     private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
+        var failure: (any Error)?
         do {
             guard apus_swift_task_begin(&state.pointee.task) else {
                 throw ExitReason.error("asynchronous processes do not know this version of the Swift runtime")
@@ -77,8 +79,11 @@ actor ProcessActor: SerialExecutor {
             // One that was ended before it began is only taken down.
             if !state.pointee.isEnding { try await body(self) }
         } catch {
-            state.pointee.failure = error
+            failure = error
         }
+        await comeHome()
+        guard apus_self() == process else { return }  // the process is no more
+        state.pointee.failure = failure
         state.pointee.hasEnded = true
     }
 
@@ -97,10 +102,13 @@ actor ProcessActor: SerialExecutor {
 
     // --- The task's side --------------------------------------------------------------------------------------------------------
 
-    /// Goes back to the process, if whatever the task awaited has left it elsewhere.
+    /// Goes back to the process, if whatever the task awaited has left it elsewhere. It stays there if the process is no more.
     nonisolated(nonsending) func comeHome() async {
-        if apus_self() != process, !state.pointee.isEnding { await touch() }
+        if apus_self() != process { await touch() }
     }
+
+    /// Whether the task is on its process, and that need not end.
+    @usableFromInline nonisolated var isAtHome: Bool { apus_self() == process && !state.pointee.isEnding }
 
     @inline(never)
     private func touch() {}
@@ -109,7 +117,7 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline
     nonisolated(nonsending) func comeDirect() async {
         await comeHome()
-        guard !state.pointee.task.is_direct, !state.pointee.isEnding else { return }
+        guard isAtHome, !state.pointee.task.is_direct else { return }
         state.pointee.isTurning = true
         await apus_swift_task_wait(&state.pointee.task)
     }
@@ -119,8 +127,8 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline
     nonisolated(nonsending) func wait(for wanted: Wanted, timeout: Duration?) async -> Arrival? {
         await comeHome()
+        guard isAtHome else { return nil }
         if !state.pointee.aside.isEmpty, let message = state.pointee.aside.take(wanted) { return Arrival(message, isOwned: true) }
-        guard !state.pointee.isEnding else { return nil }
         if let timeout {
             guard startTimer(timeout) else {
                 await comeDirect()
