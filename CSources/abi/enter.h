@@ -47,6 +47,7 @@ struct apus__errand {
     void (*dispose)(struct apus__errand *errand);                  // frees it, with what it holds
     int result;            // -ESHUTDOWN if the process was ended before it was done
     _Atomic uint32_t word; // futex
+    _Atomic uint32_t bed;  // 1 + the CPU on which the thread has gone to sleep; 0: it has not
 };
 
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
@@ -60,7 +61,7 @@ int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_
 // Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
 void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struct apus__errand *errand));
 void apus__errand_dispose(struct apus__errand *errand);
-void apus__errand_ended(struct apus_process *process);
+void apus__errand_ended(struct apus__owner *here, struct apus_process *process);
 
 // Delivers, and where the mailbox is full and blocks its senders, waits for space. As apus__deliver.
 int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message);

@@ -6,10 +6,14 @@
 // Ownership:  the word is OPEN. Whoever moves it first says who frees the errand: DONE (by the process's end): the thread, which reads
 //             the result first. ABANDONED (by the thread, when its own time is up because the process's scheduler is stuck in a
 //             callback): the process's end.
+// Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps. Where they share one, each
+//             makes room at once: the thread sees where the errand's scheduler is bound, and the scheduler by `bed` where the thread
+//             fell asleep.
 // Ordering:   acq_rel on the word: DONE publishes the result to errand_wait(), ABANDONED gives the whole errand to the other side.
 #include "abi/enter.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/thread.h"
 
 #include <stdlib.h>
 
@@ -39,7 +43,7 @@ static void errand_body(apus_process *self, void *argument)
     apus__depart();
 }
 
-void apus__errand_ended(struct apus_process *process)
+void apus__errand_ended(struct apus__owner *here, struct apus_process *process)
 {
     // A process that was ended before its body began has its errand in its first message still.
     struct apus__errand *errand = *errand_place(process);
@@ -47,18 +51,22 @@ void apus__errand_ended(struct apus_process *process)
         errand = *(struct apus__errand **)apus__spawn_argument(process->first);
     if (!errand)
         return;
+    uint32_t bed = apus_load_relaxed(&errand->bed); // relaxed: a hint
     // After DONE the errand is the thread's; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
-    if (errand_move(errand, ERRAND_DONE))
-        apus__futex_wake(&errand->word, 1);
-    else
+    if (!errand_move(errand, ERRAND_DONE)) {
         errand->dispose(errand);
+        return;
+    }
+    apus__futex_wake(&errand->word, 1);
+    if (bed && (int)bed - 1 == apus__thread_cpu())
+        apus__slot_of(here)->is_in_the_way = true;
 }
 
-// Until the errand is done: a short spin, since most are by then, if their scheduler is not on this very core; then asleep. False if
-// time is up and the errand has been abandoned.
-static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
+// Until the errand is done: a short spin, since most are by then, unless their scheduler needs this very core for it; then asleep. False
+// if time is up and the errand has been abandoned.
+static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms, bool spins)
 {
-    for (int i = 0; i < ERRAND_SPINS; i++) {
+    for (int i = 0; spins && i < ERRAND_SPINS; i++) {
         // acquire: the result. Pairs with errand_move() by the process's end.
         if (apus_load_acquire(&errand->word) == ERRAND_DONE)
             return true;
@@ -67,6 +75,7 @@ static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms)
     uint64_t now = apus__clock_ns(), deadline = UINT64_MAX;
     if (timeout_ms < (UINT64_MAX - now) / 1000000 - ERRAND_SLACK_MS)
         deadline = now + (timeout_ms + ERRAND_SLACK_MS) * 1000000;
+    apus_store_relaxed(&errand->bed, (uint32_t)(apus__thread_cpu() + 1)); // relaxed: a hint
     while (apus_load_acquire(&errand->word) != ERRAND_DONE) {
         now = deadline == UINT64_MAX ? 0 : apus__clock_ns();
         if (now >= deadline)
@@ -91,27 +100,36 @@ void apus__errand_dispose(struct apus__errand *errand)
     free(errand);
 }
 
+// *spins: the thread and the errand's scheduler do not want the same core.
+static int errand_send(struct apus__owner *here, struct apus__errand *errand, bool *spins)
+{
+    apus_pid pid;
+    int core = apus__thread_cpu();
+    struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
+    struct apus__owner *there = apus__spawn_anywhere(here);
+    *spins = core < 0 || apus__slot_core(apus__slot_of(there)) != core;
+    return apus__spawn_from_thread(here, there, &birth, &errand, sizeof errand, &pid);
+}
+
 int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine)
 {
     int result;
-    apus_pid pid;
     *is_mine = true;
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
     errand->result = -ESHUTDOWN; // unless the body says otherwise
     apus_store_relaxed(&errand->word, ERRAND_OPEN);
-    struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
-    struct apus__owner *there = apus__spawn_anywhere(here);
+    bool spins = false;
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;
-    else if (there->is_simulated)
+    else if (apus__world.owners[0]->is_simulated)
         result = -EDEADLK; // the driver would wait for turns that it alone can give
     else
-        result = apus__spawn_from_thread(here, there, &birth, &errand, sizeof errand, &pid);
+        result = errand_send(here, errand, &spins);
     apus__leave(here);
     if (result)
         return result;
-    *is_mine = errand_wait(errand, timeout_ms);
+    *is_mine = errand_wait(errand, timeout_ms, spins);
     return *is_mine ? errand->result : -ETIMEDOUT;
 }

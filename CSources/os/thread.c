@@ -29,6 +29,11 @@ int apus__thread_pin_cpu(uint32_t id, unsigned cpu)
     return sched_setaffinity((pid_t)id, sizeof sets, sets) < 0 ? -errno : 0;
 }
 
+int apus__thread_cpu(void)
+{
+    return sched_getcpu();
+}
+
 int apus__thread_pin_node(const struct apus__topology *topology, unsigned node)
 {
     unsigned count = 0;

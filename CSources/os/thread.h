@@ -25,6 +25,9 @@ int apus__thread_raise(uint32_t id, int nice);
 // Whether what has been lowered may be raised again: by RLIMIT_NICE, or CAP_SYS_NICE.
 bool apus__thread_may_set_nice(void);
 
+// The CPU that the calling thread is on at this moment, the kernel's number; -1 if the kernel does not say. No system call.
+int apus__thread_cpu(void);
+
 // The kernel's number of the calling thread (gettid), unique in the machine while the thread lives; never 0.
 uint32_t apus__thread_id(void);
 

@@ -200,7 +200,7 @@ apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *p
 {
     exit_leave_root(process);
     if (process->behaviour == &apus__errand_behaviour)
-        apus__world.on_errand_end(process);
+        apus__world.on_errand_end(here, process);
     if (process->extra)
         exit_release_extra(here, process, pid, reason);
     exit_tell_all(here, process, pid, reason);

@@ -145,7 +145,7 @@ struct apus__world {
     void (*unwatch)(int fd, apus_pid pid);
     int (*watch)(int fd, unsigned events, apus_pid pid); // asks for one io message; errors as apus_watch
     bool (*is_full)(void); // the simulator: whether the next bounded mailbox is to seem full; else NULL
-    void (*on_errand_end)(struct apus_process *process);
+    void (*on_errand_end)(struct apus__owner *here, struct apus_process *process);
     apus_cache_aligned _Atomic uint32_t state;
     _Atomic uint32_t roots;           // processes spawned by plain threads
     _Atomic uint64_t foreign_refs;    // a source of reference ranges for plain threads

@@ -46,6 +46,11 @@ static unsigned carrier_core(const struct apus__slot *slot)
     return topology->cpus[slot->owner.id % topology->cpu_count].id;
 }
 
+int apus__slot_core(const struct apus__slot *slot)
+{
+    return carrier_placement.binding == APUS_BIND_CORES ? (int)carrier_core(slot) : -1;
+}
+
 void apus__slot_place(struct apus__slot *slot)
 {
     slot->unplaced = 0;

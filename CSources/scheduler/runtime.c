@@ -434,7 +434,7 @@ static void runtime_stop_threads(void)
     apus__reclaimer_stop();
 }
 
-int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus_process *process))
+int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus__owner *here, struct apus_process *process))
 {
     uint32_t stopped = APUS__WORLD_STOPPED;
     if (apus__process_is_fork())

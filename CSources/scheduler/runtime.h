@@ -6,7 +6,7 @@
 #include "scheduler/slot.h"
 
 // As apus_start and apus_stop; the options have been checked. `on_errand_end` is for the world.
-int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus_process *process));
+int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struct apus__owner *here, struct apus_process *process));
 int apus__runtime_stop(uint64_t timeout_ms);
 
 // Makes the world without carriers, for the simulator and tests that step slots themselves; and takes it down when no process is left.

@@ -399,6 +399,9 @@ static void slot_idle(struct apus__slot *slot)
             return;
         spins = 0;
     }
+    if (slot->is_in_the_way)
+        spins = 0;
+    slot->is_in_the_way = false;
     apus__inbox_say(&slot->owner.inbox, APUS__SPINNING); // for plain threads that look for an idle slot
     for (int i = 0; i < spins; i++) {
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.

@@ -81,6 +81,7 @@ struct apus__slot {
     uint64_t share_paused_ns;     // which was then,
     uint64_t share_paused_signals; // so many signals ago
     bool share_is_late;           // that pause was for a few that might have been gone after it
+    bool is_in_the_way;           // has just woken a thread that waits for this very core: sleeps without spinning
     bool was_given;               // work by another slot, since it slept last
     uint64_t woke_ns;             // when that ended
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
@@ -123,8 +124,9 @@ void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
 // One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
 bool apus__slot_turn(struct apus__slot *slot);
 
-// Moves the calling carrier to where the slot belongs (carrier.c).
+// Moves the calling carrier to where the slot belongs; the CPU to which that binds it, the kernel's number, or -1 (carrier.c).
 void apus__slot_place(struct apus__slot *slot);
+int apus__slot_core(const struct apus__slot *slot);
 
 // Takes what has arrived in the inbox.
 void apus__slot_receive(struct apus__slot *slot);

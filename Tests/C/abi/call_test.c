@@ -2,6 +2,7 @@
 //
 // Method:  the payload is one number, its type counts how often `drop` is called. A call that returns one of the errors that change
 //          nothing must not drop it; any other outcome must, exactly once.
+#define _GNU_SOURCE // sched_setaffinity
 #include "runtime_test.h"
 
 #include <sched.h>
@@ -289,6 +290,48 @@ TEST(callers, "a payload may carry who asks and in which request, and be answere
     CHECK_EQ(apus_call_as(caller, (apus_pid){77}, &type_plain, NULL, 0, 1, NULL), -EINVAL);
     stop_runtime();
     CHECK_EQ(apus_caller_make((apus_pid){77}, &caller), -ESHUTDOWN);
+}
+
+static int echo_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    CHECK_EQ(apus_reply(message, NULL, apus_message_payload(message), apus_message_size(message)), 0);
+    return APUS_OK;
+}
+
+// Calls both processes from the one CPU that the thread is on.
+static void check_calls_from(int cpu, const apus_pid pids[2])
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    for (uint64_t i = 0; i < 300; i++) {
+        apus_message *reply;
+        CHECK_EQ(apus_call(pids[i % 2], &type_plain, &i, sizeof i, APUS_INFINITY, &reply), 0);
+        CHECK_EQ(*(const uint64_t *)apus_message_payload(reply), i);
+        apus_message_release(reply);
+    }
+}
+
+TEST(cores, "a plain thread has its replies whether or not its core is that of a scheduler it needs, bound or not")
+{
+    static const apus_binding bindings[] = {APUS_BIND_CORES, APUS_BIND_NODES, APUS_BIND_NONE};
+    static const apus_behaviour echo_behaviour = {.name = "echo", .handle = echo_handle};
+    cpu_set_t allowed;
+    CHECK_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    for (size_t i = 0; i < 2 * sizeof bindings / sizeof *bindings; i++) {
+        apus_options options = {.struct_size = sizeof options, .schedulers = 1 + (unsigned)i % 2, .binding = bindings[i / 2]};
+        apus_pid pids[2];
+        CHECK_EQ(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+        CHECK_EQ(apus_start(&options), 0);
+        for (size_t j = 0; j < 2; j++)
+            CHECK_EQ(apus_spawn(&echo_behaviour, NULL, 0, NULL, &pids[j]), 0);
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+            if (CPU_ISSET(cpu, &allowed))
+                check_calls_from(cpu, pids);
+        stop_runtime();
+    }
 }
 
 int main(int argc, char **argv)
