@@ -134,30 +134,52 @@ struct apus_process {
     struct apus__extra *extra;
 
     apus_cache_aligned apus_pid parent;
-    uint64_t tally; // reductions << APUS__TALLY_REDUCTIONS | follows << 8 | remote_wakes, see below
+    uint64_t tally; // reductions << APUS__TALLY_REDUCTIONS | middle << 8 | remote_wakes, see below
     char small[APUS__STATE_INLINE];
 };
 
 _Static_assert(sizeof(struct apus_process) == 192, "a process is three cache lines");
 
-// Three numbers in the tally: how many messages were handled, which is counted at the end of each turn, by one addition; with FOLLOWS,
-// the owner to move to; and how many messages from another owner have found the process idle, in a row.
-enum { APUS__TALLY_WAKES = 0xff, APUS__TALLY_FOLLOWS = 8, APUS__TALLY_REDUCTIONS = 24 };
+// Three numbers in the tally: how many messages were handled, which is counted at the end of each turn, by one addition; in the middle,
+// with FOLLOWS, the owner to move to, and else how many will have been handled if none comes but from other owners (the low 16 bits);
+// and by how much the messages from other owners that found the process idle are ahead of those from its own.
+enum { APUS__TALLY_WAKES = 0xff, APUS__TALLY_MIDDLE = 8, APUS__TALLY_REDUCTIONS = 24 };
 
 static inline uint64_t apus__reductions(const struct apus_process *process)
 {
     return process->tally >> APUS__TALLY_REDUCTIONS;
 }
 
-static inline unsigned apus__follows(const struct apus_process *process)
+static inline uint16_t apus__tally_middle(const struct apus_process *process)
 {
-    return (uint16_t)(process->tally >> APUS__TALLY_FOLLOWS);
+    return (uint16_t)(process->tally >> APUS__TALLY_MIDDLE);
 }
 
 // Sets everything but the reductions.
-static inline void apus__tally_set(struct apus_process *process, unsigned follows, unsigned wakes)
+static inline void apus__tally_set(struct apus_process *process, unsigned middle, unsigned wakes)
 {
-    process->tally = apus__reductions(process) << APUS__TALLY_REDUCTIONS | (uint64_t)follows << APUS__TALLY_FOLLOWS | wakes;
+    process->tally = apus__reductions(process) << APUS__TALLY_REDUCTIONS | (uint64_t)(uint16_t)middle << APUS__TALLY_MIDDLE | wakes;
+}
+
+// `count` signals have come from other owners. Without FOLLOWS.
+static inline void apus__tally_foresee(struct apus_process *process, unsigned count)
+{
+    apus__tally_set(process, apus__tally_middle(process) + count, process->tally & APUS__TALLY_WAKES);
+}
+
+// The same, and they have found the process idle, which speaks for a move to their owner, or against one. What was handled beyond all
+// that was foreseen came from its own owner. Returns by how much the others are ahead now.
+static inline unsigned apus__tally_woken(struct apus_process *process, unsigned count, bool speaks_for)
+{
+    uint16_t handled = (uint16_t)apus__reductions(process), more = (uint16_t)(handled - apus__tally_middle(process));
+    unsigned against = more <= INT16_MAX ? more : 0, wakes = process->tally & APUS__TALLY_WAKES;
+    wakes -= against < wakes ? against : wakes;
+    if (speaks_for)
+        wakes++;
+    else if (wakes > 0)
+        wakes--;
+    apus__tally_set(process, handled + count, wakes);
+    return wakes;
 }
 
 static inline uint32_t apus__index_of(const struct apus_process *process)

@@ -459,15 +459,20 @@ static void signal_arrive(struct apus__owner *here, struct apus_process *process
     }
 }
 
-// Returns who sent the latest signal taken.
-static apus_pid signal_take(struct apus__owner *here, struct apus_process *process)
+// Signals taken from a process's stack: how many, and who sent the latest.
+struct signal_taken {
+    apus_pid from;
+    uint32_t count;
+};
+
+static struct signal_taken signal_take(struct apus__owner *here, struct apus_process *process)
 {
     // acquire: the envelopes, pushed with release in signal_push(). release: `owner` and all we did to the cell, for the pusher that
     // finds NULL there.
     apus_message *newest = apus_exchange_acq_rel(&process->remote, NULL);
     apus_message *oldest = NULL;
-    apus_pid from = newest ? newest->from : APUS_NOBODY;
-    while (newest) {
+    struct signal_taken taken = {newest ? newest->from : APUS_NOBODY, 0};
+    for (; newest; taken.count++) {
         apus_message *next = apus__message_next(newest);
         apus__message_set_next(newest, oldest);
         oldest = newest;
@@ -478,32 +483,34 @@ static apus_pid signal_take(struct apus__owner *here, struct apus_process *proce
         signal_arrive(here, process, oldest);
         oldest = next;
     }
-    return from;
+    return taken;
 }
 
 // A process that is woken again and again by one on another owner moves there: two that talk to each other end up side by side. Of a
-// pair the one with the higher index is quicker to go, so that they do not change places for ever. Not so where both work at the same
-// time, in turns that are long beside a message: the sender's owner is busy when the message is taken.
-static void signal_follow(struct apus__owner *here, struct apus_process *process, apus_pid from)
+// pair the one with the higher index is quicker to go, so that they do not change places for ever. What it has handled from its own
+// owner meanwhile counts against that: one to whom many talk stays where most of them are, and the others come. So does a message
+// that is taken, in turns that are long beside it, while the sender's owner is busy: the two work side by side.
+static void signal_follow(struct apus__owner *here, struct apus_process *process, struct signal_taken taken, bool was_idle)
 {
     enum { QUICK = 4, SLOW = 16 };
-    struct apus_process *sender = apus__find(from);
-    if (!sender || process->flags & (APUS__SLOW | APUS__NODE_BOUND))
-        return;
-    uint32_t owner = apus_load_relaxed(&sender->owner);
-    if (owner == here->id) {
-        apus__tally_set(process, 0, 0);
+    bool is_woken = was_idle && (process->flags & (APUS__SCHEDULED | APUS__SLOW | APUS__NODE_BOUND)) == APUS__SCHEDULED;
+    const struct apus_process *sender = is_woken ? apus__find(taken.from) : NULL;
+    if (!sender) {
+        if (!(process->flags & APUS__FOLLOWS))
+            apus__tally_foresee(process, taken.count);
         return;
     }
-    unsigned wakes = (unsigned)(process->tally & APUS__TALLY_WAKES);
-    if (here->turns_are_short || apus__inbox_state(&apus__world.owners[owner]->inbox) != APUS__AWAKE)
-        wakes++;
-    else if (wakes > 0)
-        wakes--;
-    bool follows = wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW);
-    apus__tally_set(process, owner, follows ? 0 : wakes);
-    if (follows)
+    uint32_t owner = apus_load_relaxed(&sender->owner);
+    if (owner == here->id) {
+        apus__tally_set(process, (unsigned)apus__reductions(process) + taken.count, 0);
+        return;
+    }
+    bool are_side_by_side = !here->turns_are_short && apus__inbox_state(&apus__world.owners[owner]->inbox) == APUS__AWAKE;
+    unsigned wakes = apus__tally_woken(process, taken.count, !are_side_by_side);
+    if (wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
+        apus__tally_set(process, owner, 0);
         process->flags |= APUS__FOLLOWS;
+    }
 }
 
 // Where processes are best off together, one goes to its senders, if their owner is the one of the two with the lower number. If it
@@ -529,11 +536,11 @@ void apus__signal_notified(struct apus__owner *here, struct apus_process *proces
         return;
     }
     bool was_idle = !(process->flags & APUS__SCHEDULED);
-    apus_pid from = signal_take(here, process);
+    struct signal_taken taken = signal_take(here, process);
     if (here->in_bulk)
-        signal_follow_bulk(here, process, from);
-    else if (was_idle && process->flags & APUS__SCHEDULED)
-        signal_follow(here, process, from);
+        signal_follow_bulk(here, process, taken.from);
+    else
+        signal_follow(here, process, taken, was_idle);
 }
 
 void apus__signal_given(struct apus__owner *here, struct apus_process *process)

@@ -245,7 +245,7 @@ apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *pro
     if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
         process->flags &= ~(uint32_t)APUS__FOLLOWS;
         if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
-            apus__give(slot, process, apus__machine.slots[apus__follows(process)]);
+            apus__give(slot, process, apus__machine.slots[apus__tally_middle(process)]);
             return false;
         }
         if (!(process->flags & APUS__SLOW))

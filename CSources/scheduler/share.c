@@ -5,7 +5,8 @@
 //             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
 // What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
-// To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells.
+// To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells. To one
+//             that sleeps, or, if turns are long, that somebody else has just woken.
 // Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
 //             for it, while it is out of the runtime (scheduler/rescue.h), unless it is busy sending cheap messages.
 // Bulk:       with few schedulers, processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where
@@ -54,18 +55,40 @@ static bool share_is_refused(const struct apus__slot *slot, const struct apus__s
     return until_ns != 0 && slot->owner.turns_are_short && apus__now_ns() < until_ns;
 }
 
-// Claims a sleeper, which will be woken by the caller. NULL if there is none. Should two claim the same one, it gets two gifts.
-static struct apus__slot *share_find_sleeper(struct apus__slot *slot, bool *is_near)
+// A gift in the making: chained for the receiver's inbox.
+struct share_gift {
+    struct apus__slot *to;
+    bool is_claimed; // the wake-up of the receiver, which is the giver's to do
+    bool is_near;
+    uintptr_t newest;
+    struct apus__inbox_link *oldest;
+    uint32_t count;
+};
+
+// Claims the slot's wake-up if it sleeps. If somebody else is waking it, there is nothing to claim, and it may be given long turns all
+// the same: what it is woken for may be little, and those who send to it at the end of each turn would never find it asleep.
+static bool share_claim(const struct apus__slot *slot, struct apus__slot *other, struct share_gift *gift)
+{
+    // A first look without touching the line for writing.
+    bool is_parked = apus__inbox_state(&other->owner.inbox) == APUS__PARKED;
+    gift->is_claimed = is_parked && !share_is_refused(slot, other) && apus__inbox_claim_wake(&other->owner.inbox);
+    // relaxed, both: hints.
+    bool is_taker = gift->is_claimed || (!is_parked && !slot->owner.turns_are_short && apus_load_relaxed(&other->is_hungry));
+    if (is_taker)
+        apus_store_relaxed(&other->is_hungry, 0);
+    return is_taker;
+}
+
+// Finds who is to have the gift. False if there is nobody. Should two find the same one, it gets two gifts.
+static bool share_find_taker(struct apus__slot *slot, struct share_gift *gift)
 {
     for (uint32_t i = 0; i + 1 < apus__machine.slot_count; i++) {
-        struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
-        *is_near = i < slot->near_count;
-        // A first look without touching the line for writing.
-        if (apus__inbox_state(&other->owner.inbox) == APUS__PARKED && !share_is_refused(slot, other) &&
-            apus__inbox_claim_wake(&other->owner.inbox))
-            return other;
+        gift->to = apus__machine.slots[slot->neighbours[i]];
+        gift->is_near = i < slot->near_count;
+        if (share_claim(slot, gift->to, gift))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 // While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved.
@@ -75,15 +98,6 @@ static bool share_may_move(const struct apus__slot *slot, const struct apus_proc
         return false;
     return apus__may_move(process) && (is_near || !(process->flags & APUS__NODE_BOUND));
 }
-
-// A gift in the making: chained for the receiver's inbox.
-struct share_gift {
-    struct apus__slot *to;
-    bool is_near;
-    uintptr_t newest;
-    struct apus__inbox_link *oldest;
-    uint32_t count;
-};
 
 static void share_add(struct share_gift *gift, struct apus_process *process)
 {
@@ -97,12 +111,13 @@ static void share_add(struct share_gift *gift, struct apus_process *process)
     apus_store_release(&process->owner, gift->to->owner.id);
 }
 
-// Takes the older ones of those that have not begun: the roots of the largest trees.
+// Takes the older ones of those that have not begun: the roots of the largest trees. If there are very many, not the oldest of all:
+// to walk there would take longer than a gift lasts.
 static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, uint32_t keep)
 {
     struct apus__owner *here = &slot->owner;
     struct apus__run_link *link = here->fresh;
-    while (keep-- > 0)
+    for (keep = keep < GIFT_MAX ? keep : GIFT_MAX; keep > 0; keep--)
         link = link->next;
     while (link && gift->count < GIFT_MAX) {
         struct apus_process *process = apus_container_of(link, struct apus_process, run);
@@ -178,8 +193,8 @@ static bool share_is_early(struct apus__slot *slot)
     return slot->share_is_late;
 }
 
-// Gives the sleeper that was claimed, or nobody, up to `wanted` of those in the run queue, and of those that have not begun all but the
-// newest `keep`. False if there was nothing.
+// Gives the taker up to `wanted` of those in the run queue, and of those that have not begun all but the newest `keep`. False if there
+// was nothing. The taker must be woken if it was claimed, even if nothing could be given.
 static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
 {
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
@@ -188,14 +203,14 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
         share_take(slot, order[i], gift, wanted);
     }
     share_take_fresh(slot, gift, keep);
+    bool must_wake = gift->is_claimed;
     if (gift->count) {
-        // The sleeper may have woken by itself since it was claimed, found nothing and parked again: this push claims it once more,
-        // and the wake-up below serves for both claims.
-        apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
+        // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.
+        must_wake |= apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
         apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
     }
-    // The sleeper was claimed and must be woken even if nothing could be given.
-    apus__owner_wake(&gift->to->owner, &slot->owner);
+    if (must_wake)
+        apus__owner_wake(&gift->to->owner, &slot->owner);
     return gift->count != 0;
 }
 
@@ -208,7 +223,7 @@ apus_cold void apus__share(struct apus__slot *slot)
     // Many that have not begun: what could be given is who spawns them, and they are born here.
     bool spawns_many = here->turns_are_short && here->fresh_count > FEW;
     if (share_is_early(slot) || here->in_bulk || spawns_many || !share_has_any(slot) ||
-        !(gift.to = share_find_sleeper(slot, &gift.is_near)) ||
+        !share_find_taker(slot, &gift) ||
         !share_give(slot, &gift, (here->run.count + (here->next != NULL)) / 2, (here->fresh_count + 1) / 2))
         share_begin_pause(slot);
 }
@@ -221,6 +236,6 @@ apus_cold void apus__share_all(struct apus__slot *slot)
     if (here->next)
         apus__run_queue_push(&here->run, &here->next->run, here->next->priority);
     here->next = NULL;
-    if (share_has_any(slot) && (gift.to = share_find_sleeper(slot, &gift.is_near)))
+    if (share_has_any(slot) && share_find_taker(slot, &gift))
         share_give(slot, &gift, GIFT_MAX, 0);
 }

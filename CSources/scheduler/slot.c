@@ -365,6 +365,7 @@ static void slot_sleep(struct apus__slot *slot)
     bool has_io = apus__poller_is_used(), others_wait = false, polls = has_io && apus__poller_begin_wait(&others_wait);
     if (has_io && !polls && !others_wait)
         return; // somebody looks at the descriptors at this moment: again in the next
+    apus_store_relaxed(&slot->is_hungry, 1); // relaxed, here and below: a hint
     apus_add_seqcst(&apus__machine.parked, 1);
     // seq_cst: after the store of PARKED; pairs with the events set in apus__slot_tell(), and with poller_ensure().
     if (apus__inbox_park(&here->inbox, polls ? APUS__POLLS : 0, &parked) && !apus_load_seqcst(&slot->events) &&
@@ -381,6 +382,7 @@ static void slot_sleep(struct apus__slot *slot)
         apus__poller_end();
     }
     apus__inbox_say(&here->inbox, APUS__AWAKE);
+    apus_store_relaxed(&slot->is_hungry, 0);
     // seq_cst, both: Dekker's pattern against the monitor that is about to sleep. Pairs with monitor_sleep().
     atomic_fetch_sub_explicit(&apus__machine.parked, 1, memory_order_seq_cst);
     if (apus_unlikely(apus_load_seqcst(&apus__machine.monitor_sleeps)))

@@ -86,6 +86,7 @@ struct apus__slot {
     uint64_t woke_ns;             // when that ended
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
     _Atomic uint64_t refuses_until_ns; // no gifts until then but of long turns; read by those who look for a sleeper
+    _Atomic uint32_t is_hungry;   // it sleeps, or has been woken and is not awake yet, and nobody has given it work since (share.c)
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
 };

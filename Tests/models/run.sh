@@ -115,7 +115,7 @@ catches polling BELL_DEAF '!(sent[0])'
 holds sharing
 [ "$full" != --full ] || holds sharing -DSTART=7 -DSPURIOUS=2
 catches sharing KEPT '(ran&process)==0'
-for bug in GIFT_UNCLAIMED CLAIM_UNWOKEN CLAIMED_ONCE; do
+for bug in GIFT_UNCLAIMED CLAIM_UNWOKEN CLAIMED_ONCE HUNGRY_UNWOKEN; do
     catches sharing $bug 'ran==((3|8)|16)'
 done
 

@@ -2,13 +2,15 @@
  *
  * What is modelled: each slot has processes in a private run queue (the set `waits`, a bit for each process) and an inbox for gifts.
  * A slot that has more than one looks whether anybody sleeps, claims a sleeper (PARKED becomes AWAKE), puts half into its inbox and wakes
- * it, with or without a gift. A sleeper may wake by itself at any time (its timer). A process that is run may spawn another.
+ * it, with or without a gift. One that somebody else is waking (hungry, and not PARKED) may be given something without a claim, and is
+ * woken if the push finds it asleep again. A sleeper may wake by itself at any time (its timer). A process that is run may spawn another.
  *
  * From the code: scheduler/share.c, scheduler/slot.c (slot_sleep), queue/inbox.h.
  *
  * Properties, each with planted bugs that break it:
  *   S1 a process is run by one slot, and once for each time it waits     BUG_KEPT
- *   S2 when all sleep, nothing waits                                     BUG_GIFT_UNCLAIMED, BUG_CLAIM_UNWOKEN, BUG_CLAIMED_ONCE
+ *   S2 when all sleep, nothing waits                                     BUG_GIFT_UNCLAIMED, BUG_CLAIM_UNWOKEN, BUG_CLAIMED_ONCE,
+ *                                                                        BUG_HUNGRY_UNWOKEN
  *
  * Size: 3 slots, 2 processes, one of which spawns a third, and one more from a plain thread; one
  * slot may wake by itself once. */
@@ -26,6 +28,7 @@ byte waits[SLOTS];       /* private */
 byte inbox[SLOTS];
 bool parked[SLOTS];
 bool sleeps[SLOTS];
+bool hungry[SLOTS];
 byte ran;                /* a bit for each process */
 bool has_spawned;
 byte spurious = SPURIOUS;
@@ -50,7 +53,8 @@ end:
             atomic { claimed = parked[i]; parked[i] = false }
 #endif
             if
-            :: claimed ->
+            :: claimed || hungry[i] ->
+                hungry[i] = false;
                 /* Half, or nothing if none of those that wait may move. */
                 if
                 :: gift = waits[me] & (waits[me] - 1); gift = gift & (~(gift & (gift - 1)))
@@ -64,15 +68,24 @@ end:
                 skip;
 #else
 #ifndef BUG_CLAIMED_ONCE
-                /* It may have woken by itself since, found nothing and parked again. */
+                /* It may have woken since, found nothing and parked again. */
+#ifdef BUG_HUNGRY_UNWOKEN
                 atomic { parked[i] = (gift == 0 -> parked[i] : false) };
+#else
+                atomic {
+                    claimed = claimed || (gift != 0 && parked[i]);
+                    parked[i] = (gift == 0 -> parked[i] : false)
+                };
+#endif
 #endif
                 if
 #ifdef BUG_CLAIM_UNWOKEN
                 :: gift == 0 -> skip
-                :: gift != 0 -> sleeps[i] = false
+                :: gift != 0 && claimed -> sleeps[i] = false
+                :: gift != 0 && !claimed -> skip
 #else
-                :: sleeps[i] = false
+                :: claimed -> sleeps[i] = false
+                :: !claimed -> skip
 #endif
                 fi;
 #endif
@@ -95,6 +108,7 @@ end:
                 fi
             }
         :: else ->
+            hungry[me] = true;
             parked[me] = true;
             if
             :: inbox[me] != 0 -> skip
@@ -104,7 +118,8 @@ end_asleep:     if
                 :: atomic { sleeps[me] && spurious > 0 -> spurious--; sleeps[me] = false }
                 fi
             fi;
-            parked[me] = false
+            parked[me] = false;
+            hungry[me] = false
         fi
     od
 }
