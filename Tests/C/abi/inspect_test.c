@@ -148,17 +148,24 @@ TEST(runtime_info, "apus_runtime_info: counters, and its errors")
     CHECK_EQ(runtime_info().spawned, 10);
 }
 
+static int do_send_large(apus_process *self, const struct order *order)
+{
+    (void)self;
+    tell(order->pid, (struct order){.run = do_nothing});
+    return APUS_OK;
+}
+
 TEST(signal_counters, "what is sent within a scheduler and to it is counted, and so is waking it")
 {
     const apus_spawn_options bounded = {.struct_size = sizeof bounded, .mailbox_messages = 100};
     start_runtime(1);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         apus_pid pid = spawn_puppet_with(false, i == 1 ? &bounded : NULL);
-        struct order order = {.run = i < 2 ? do_send : do_monitor, .pid = pid};
+        struct order order = {.run = i == 2 ? do_monitor : i == 3 ? do_send_large : do_send, .pid = pid};
         apus_runtime_info_t before = runtime_info(), after = before;
         for (uint64_t n = 1; n <= 10; n++) { // one at a time: what waits in the mailbox from elsewhere comes before a signal to oneself
             tell(pid, order); // by a plain thread, which is nobody's scheduler
-            while (after = runtime_info(), after.handled < before.handled + (i < 2 ? 2 * n : n))
+            while (after = runtime_info(), after.handled < before.handled + (i == 2 ? n : 2 * n))
                 usleep(100);
         }
         CHECK_EQ(after.sent_remote - before.sent_remote, 10);

@@ -50,6 +50,32 @@ static void check_send_arguments(apus_pid pid)
     CHECK_EQ(apus_cancel((apus_ref){UINT64_MAX}, NULL), -ENOENT);
 }
 
+// Memory for cells comes in steps; a pid just past the last one, which nobody can have been given, must not be looked for there.
+static void send_to_nobody(void)
+{
+    enum { INDEXES_MAX = 1 << 22, STEP = 1 << 10 };
+    for (uint64_t index = STEP; index <= INDEXES_MAX; index += STEP) {
+        apus_pid nobody = {UINT64_C(0x7fffffff) << 32 | index};
+        CHECK_EQ(apus_send(nobody, &type_number, "12345678", 8), -ESRCH);
+        CHECK_EQ(apus_send(nobody, &type_number, "1234567890123456789012345678901", 32), -ESRCH);
+        CHECK(!apus_is_alive(nobody));
+    }
+}
+
+static void send_to_nobody_in_process(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    send_to_nobody();
+}
+
+TEST(pids_of_nobody, "a pid that was never given is nobody's, wherever it points")
+{
+    start_runtime(1);
+    send_to_nobody();
+    run_process(send_to_nobody_in_process, NULL, 0);
+    stop_runtime();
+}
+
 static void check_in_process(apus_process *self, void *argument)
 {
     apus_pid pid = *(const apus_pid *)argument;
