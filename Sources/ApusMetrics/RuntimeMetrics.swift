@@ -10,8 +10,11 @@ import Metrics
 /// }
 /// ```
 ///
-/// Gauges: `apus.processes`, `apus.timers`, `apus.blocks_in_use`, `apus.stacks_parked`, `apus.memory_bytes`, `apus.schedulers`.
-/// Counters: `apus.spawned`, `apus.handled`, by how much they have grown.
+/// What each of them counts is said at ``Apus/Runtime/Info``.
+///
+/// Gauges: `apus.schedulers`, `apus.processes`, `apus.timers`, `apus.blocks_in_use`, `apus.stacks_parked`, `apus.memory_bytes`,
+/// `apus.detached`. Counters, by how much they have grown: `apus.spawned`, `apus.handled`, `apus.faults`, `apus.rescues`,
+/// `apus.rescues_refused`.
 public struct RuntimeMetrics: GenServer, Sendable {
     /// What it is sent.
     public enum Message: Sendable {
@@ -21,7 +24,7 @@ public struct RuntimeMetrics: GenServer, Sendable {
 
     private let interval: Duration
     private let factory: any MetricsFactory
-    private var counted = (spawned: 0, handled: 0)
+    private var counted: [String: Int] = [:]
 
     /// - Parameters:
     ///   - interval: from one record to the next.
@@ -55,11 +58,16 @@ public struct RuntimeMetrics: GenServer, Sendable {
         let gauges = [
             ("apus.schedulers", info.schedulers), ("apus.processes", info.processes), ("apus.timers", info.timers),
             ("apus.blocks_in_use", info.blocksInUse), ("apus.stacks_parked", info.stacksParked), ("apus.memory_bytes", info.memory),
+            ("apus.detached", info.detached),
+        ]
+        let counters = [
+            ("apus.spawned", info.spawned), ("apus.handled", info.handled), ("apus.faults", info.faults),
+            ("apus.rescues", info.rescues), ("apus.rescues_refused", info.rescuesRefused),
         ]
         for (label, value) in gauges { Gauge(label: label, dimensions: [], factory: factory).record(value) }
-        Counter(label: "apus.spawned", dimensions: [], factory: factory).increment(by: info.spawned - counted.spawned)
-        Counter(label: "apus.handled", dimensions: [], factory: factory).increment(by: info.handled - counted.handled)
-        counted = (info.spawned, info.handled)
+        for (label, value) in counters {
+            Counter(label: label, dimensions: [], factory: factory).increment(by: value - (counted.updateValue(value, forKey: label) ?? 0))
+        }
     }
 }
 #endif

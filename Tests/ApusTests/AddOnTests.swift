@@ -65,6 +65,36 @@ extension AllTests { @Suite struct MetricsTests {
             #expect(spawned.values.reduce(0, +) == Int64(try Runtime.info().spawned))
         }
     } }
+
+    @Test("schedulers that are taken from long handlers are counted, and what has lost one now is a gauge")
+    func rescues() async throws { try await withRuntime(schedulers: 1) {
+        let metrics = TestMetrics(), stay = Stay()
+        let recorder = try spawn(RuntimeMetrics(every: .seconds(3600), factory: metrics))
+        let stayer = try spawnBlocking(of: Never.self) { _ in stay.stay(.computing) }
+        await stay.arrived(1)
+        try await recorder.call { .record($0) }  // answered, so the scheduler was taken
+        // On a busy machine from others as well.
+        let detached = try metrics.expectGauge("apus.detached").lastValue ?? 0
+        let rescues = try metrics.expectCounter("apus.rescues").values.reduce(0, +)
+        let rescuesByNow = try Runtime.info().rescues
+        let refused = try metrics.expectCounter("apus.rescues_refused").values
+        #expect(detached >= 1)
+        #expect(rescues >= 1 && rescues <= Int64(rescuesByNow))
+        #expect(refused.count == 2)
+        stay.letGo()
+        try stayer.join()
+    } }
+
+    @Test("contained faults are counted", .enabled(if: faultsAreContained))
+    func faults() async throws { try await withRuntime {
+        let metrics = TestMetrics()
+        let recorder = try spawn(RuntimeMetrics(every: .seconds(3600), factory: metrics))
+        let trapper = try spawnBlocking(of: Never.self) { _ in Trap.unwrap.spring() }
+        try trapper.join()
+        try await recorder.call { .record($0) }
+        let faults = try metrics.expectCounter("apus.faults").values.reduce(0, +)
+        #expect(faults == 1)
+    } }
 } }
 
 extension AllTests { @Suite struct ServiceLifecycleTests {

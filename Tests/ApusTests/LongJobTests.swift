@@ -12,7 +12,7 @@ import Glibc
 #endif
 
 /// Where jobs stay until they are let go.
-private final class Stay: Sendable {
+final class Stay: Sendable {
     enum How: CaseIterable { case computing, asleep }
     private let mayGo = Atomic(false), there = Atomic(0), gone = Atomic(0)
 
@@ -87,7 +87,7 @@ private struct Calling: GenServer {
 
 extension AllTests { @Suite struct LongJobTests {
     @Test("others go on while an asynchronous process stays in a job; then it goes on as the same task", arguments: Stay.How.allCases)
-    fileprivate func stays(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
+    func stays(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
         let stay = Stay(), server = try spawn(Counter(count: 5))
         let body = try spawn(of: Int.self) { me in
             stay.stay(how)
@@ -113,7 +113,7 @@ extension AllTests { @Suite struct LongJobTests {
     } }
 
     @Test("others go on while an actor on a process stays in a job", arguments: Stay.How.allCases)
-    fileprivate func actors(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
+    func actors(how: Stay.How) async throws { try await withRuntime(schedulers: 1) {
         let stay = Stay(), server = try spawn(Counter())
         let sleeper = Sleeper()
         async let first = sleeper.visit(stay, how)
