@@ -54,6 +54,19 @@ int apus_send_name_after(uint64_t delay_ms, const char *name, const apus_type *t
     return apus__name_check(name, &length) ? -EINVAL : timer_make(delay_ms, APUS_NOBODY, name, type, payload, size, ref);
 }
 
+int apus_rearm(apus_ref timer, uint64_t delay_ms)
+{
+    int result;
+    if (delay_ms > APUS__TIMER_DELAY_MAX)
+        return -ERANGE;
+    struct apus__owner *here = apus__enter(&result);
+    if (apus_unlikely(!here))
+        return result;
+    result = apus__timer_rearm(here, timer, delay_ms);
+    apus__leave(here);
+    return result;
+}
+
 int apus_cancel(apus_ref timer, uint64_t *left_ms)
 {
     int result;

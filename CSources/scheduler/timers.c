@@ -17,6 +17,16 @@ static struct apus__timer *timer_at(uint32_t index)
     return (struct apus__timer *)apus__table_at(&apus__world.timer_table, index);
 }
 
+static struct apus__owner *timer_owner(const struct apus__timer *timer)
+{
+    return apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
+}
+
+static uint64_t timer_generation(apus_ref ref)
+{
+    return ref.id >> 32 & 0x7fffffff;
+}
+
 static uint64_t timer_word(uint64_t generation, enum apus__timer_state state)
 {
     return generation << 3 | state;
@@ -173,7 +183,7 @@ static bool timer_claim(struct apus__timer *timer, uint64_t generation, enum apu
 // Lets go of a claimed timer: it is freed here, or by its slot.
 static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, uint64_t generation, enum apus__timer_state was)
 {
-    struct apus__owner *owner = apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
+    struct apus__owner *owner = timer_owner(timer);
     if (was == APUS__TIMER_MADE) {
         if (!timer_move(timer, timer_word(generation, APUS__TIMER_CANCELLING), APUS__TIMER_CANCELLED))
             timer_discard(here, timer);
@@ -185,19 +195,44 @@ static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, ui
     }
 }
 
-int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms)
+// The timer of the reference, claimed; NULL if it is not active.
+static struct apus__timer *timer_claim_ref(apus_ref ref, enum apus__timer_state *was)
 {
     uint32_t index = (uint32_t)ref.id;
     if (!(ref.id & APUS__TIMER_REF) || index == 0 || index >= apus__table_limit(&apus__world.timer_table))
-        return -ENOENT;
+        return NULL;
     struct apus__timer *timer = timer_at(index);
+    return timer_claim(timer, timer_generation(ref), was) ? timer : NULL;
+}
+
+int apus__timer_rearm(struct apus__owner *here, apus_ref ref, uint64_t delay_ms)
+{
     enum apus__timer_state was;
-    uint64_t generation = ref.id >> 32 & 0x7fffffff;
-    if (!timer_claim(timer, generation, &was))
+    struct apus__timer *timer = timer_claim_ref(ref, &was);
+    if (!timer)
+        return -ENOENT;
+    bool has_receiver = timer->to.id == 0 || apus__find(timer->to);
+    if (!has_receiver || was != APUS__TIMER_ACTIVE || timer_owner(timer) != here) {
+        timer_let_go(here, timer, timer_generation(ref), was);
+        return has_receiver ? -EPERM : -ENOENT;
+    }
+    apus__wheel_remove(here->wheel, &timer->deadline.entry);
+    timer->deadline.entry.due = apus__due(delay_ms);
+    apus__wheel_insert(here->wheel, &timer->deadline.entry);
+    // release: the cell. Pairs with timer_move() of a canceller.
+    apus_store_release(&timer->state, timer_word(timer_generation(ref), APUS__TIMER_ACTIVE));
+    return 0;
+}
+
+int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms)
+{
+    enum apus__timer_state was;
+    struct apus__timer *timer = timer_claim_ref(ref, &was);
+    if (!timer)
         return -ENOENT;
     uint64_t due = timer->deadline.entry.due;
     bool is_active = timer->to.id == 0 || apus__find(timer->to);
-    timer_let_go(here, timer, generation, was);
+    timer_let_go(here, timer, timer_generation(ref), was);
     if (left_ms) {
         uint64_t now = (apus__now_ns() + 999999) / 1000000; // rounded up, as apus__due() does
         *left_ms = due > now ? due - now : 0;

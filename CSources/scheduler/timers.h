@@ -9,6 +9,7 @@
 //                 CANCELLING -> ARRIVED: by the slot, which came to it in between: then the canceller frees it
 //                 ACTIVE -> CANCELLED: by another thread, which then pushes the cell on the slot's inbox; the slot frees it
 //                 ACTIVE -> FIRED: by the slot, at expiry
+//                 ACTIVE -> CANCELLED -> ACTIVE: by the slot, while it puts the cell elsewhere in its wheel
 //             A canceller on the slot itself frees it at once.
 // Invariants: the cell's link is in an inbox only from MADE until the slot has taken it, and from CANCELLED (was ACTIVE) until then.
 // Ordering:   acq_rel on the state word: whoever moves it owns what the cell holds until the next move.
@@ -49,6 +50,9 @@ uint64_t apus__due(uint64_t delay_ms);
 
 // Makes a timer that delivers `message` to `to`, or to the name, and takes the message. Errors: -EAGAIN, -ENOMEM.
 int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, const char *name, apus_message *message, apus_ref *ref);
+
+// Begins the time anew of a timer of the owner's. -ENOENT if it is not active; -EPERM if it is another's, and has been cancelled.
+int apus__timer_rearm(struct apus__owner *here, apus_ref ref, uint64_t delay_ms);
 
 // 0, or -ENOENT if the timer is not active.
 int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms);

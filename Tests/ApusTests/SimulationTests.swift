@@ -73,6 +73,26 @@ private func startTree(_ strategy: Supervisor.Strategy) throws {
     }
 }
 
+/// Counts how often it was left alone for as long as the last message says; after `quiet` it does not matter for how long.
+private struct Patient: GenServer, Sendable {
+    enum Message: Sendable { case wait(Int), quiet }
+    let timeouts: Counted
+
+    mutating func initialize(in context: borrowing Context<Message>) -> InitResult { .ok(timeout: .seconds(10)) }
+
+    mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) -> Next {
+        switch message {
+        case .wait(let seconds): .continue(timeout: .seconds(seconds))
+        case .quiet: .continue
+        }
+    }
+
+    mutating func handleTimeout(in context: borrowing Context<Message>) -> Next {
+        timeouts.value.add(1, ordering: .relaxed)
+        return .continue
+    }
+}
+
 private func failure(_ body: () async throws -> Void) async throws -> SimulationFailure? {
     do {
         try await body()
@@ -165,6 +185,29 @@ extension AllTests { @Suite struct SimulationTests {
             #expect(Runtime.now - start >= .seconds(3 * 3600))
             let more = runtime.step()
             #expect(!more)
+        }
+    }
+
+    @Test("R35: each message begins a server's timeout anew, with one timer", arguments: UInt64(1)...20)
+    func timeouts(seed: UInt64) async throws {
+        try await withSimulatedRuntime(seed: seed) { runtime in
+            let timeouts = Counted()
+            let patient = try spawn(Patient(timeouts: timeouts))
+            // What it is sent, how long it is left alone then, and how many timeouts and timers there are afterwards.
+            let story: [(message: Patient.Message?, seconds: Int, timeouts: Int, timers: Int)] = [
+                (nil, 9, 0, 1), (.wait(10), 9, 0, 1), (.wait(10), 9, 0, 1), (.wait(10), 9, 0, 1), (nil, 2, 1, 0),
+                (.wait(100), 1, 1, 1), (.wait(2), 1, 1, 1), (nil, 2, 2, 0), (.wait(10), 1, 2, 1), (.quiet, 100, 2, 0),
+            ]
+            for part in story {
+                if let message = part.message { patient.send(message) }
+                runtime.settle()
+                runtime.pass(.seconds(part.seconds))
+                runtime.settle()
+                let timers = try Runtime.info().timers
+                #expect(timeouts.value.load(ordering: .relaxed) == part.timeouts)
+                #expect(timers == part.timers)
+            }
+            patient.exit(.kill)
         }
     }
 

@@ -32,6 +32,16 @@ APUS_API int apus_send_name_after(uint64_t delay_ms, const char *name, const apu
  * OTP:      erlang:cancel_timer/1. */
 APUS_API int apus_cancel(apus_ref timer, uint64_t *left_ms);
 
+/* Begins the time of a timer anew: as if it were cancelled and made again, with the same message and the same reference. For time limits
+ * that begin anew with each message.
+ * delay_ms: as in `apus_send_after`.
+ * Errors:   -ERANGE, which changes nothing; -ENOENT the timer is not active, as for `apus_cancel`; -EPERM it was made by a plain thread, or
+ *           on another scheduler than the caller is on now, and has been cancelled: make a new one. A cancel by another thread at this
+ *           very moment is told -ENOENT.
+ * Cost:     O(1), one locked instruction, a look at the clock; nothing is allocated.
+ * OTP:      none; erlang:cancel_timer/1 and erlang:send_after/3. */
+APUS_API int apus_rearm(apus_ref timer, uint64_t delay_ms);
+
 /* A time has come: the message of a timer without a type, or the outcome of a request that was not answered in time. */
 APUS_API extern const apus_type apus_type_timeout;
 

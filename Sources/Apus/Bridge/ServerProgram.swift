@@ -122,41 +122,41 @@ func start<Server: GenServer & ~Copyable>(
 }
 
 /// A message while something is pending, or one that is not of the server's own type.
+///
+/// A timeout that runs is left running while the message is handled: mostly a timeout is what is asked for then, and the timer goes on as
+/// that. If it expires meanwhile, its message, whose reference is another than that of the next timer, is not seen (R35).
 @usableFromInline @inline(never)
 func handleSeldom<Server: GenServer & ~Copyable>(
     _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>
 ) -> Int32 {
     let type = apus_message_type(message)
+    var timer: NextDetail?
+    switch record.pointee.pending?.kind {
+    case .step:
+        let result = follow(record.pointee.pending.take()!, record, process)
+        return result == 0 ? handleSeldom(record, process, message) : result
+    case .timer(let id):
+        if type == ServerMarker.type, apus_message_ref(message).id != id { return 0 }
+        timer = record.pointee.pending.take()
+    default:
+        if type == ServerMarker.type { return 0 }
+    }
     do {
         let next: Next
-        let pending = record.pointee.pending.take()
-        switch pending?.kind {
-        case .timer(let timer) where type == ServerMarker.type:
-            // R35: one that was cancelled by a message that came at the same time is not seen.
-            guard apus_message_ref(message).id == timer else {
-                record.pointee.pending = pending
-                return 0
-            }
+        if type == ServerMarker.type {
+            timer = nil
             next = try record.pointee.server.handleTimeout(in: Context(process))
-        case .step:
-            let result = follow(pending!, record, process)
-            return result == 0 ? handleSeldom(record, process, message) : result
-        case .timer(let timer):
-            apus_cancel(apus_ref(id: timer), nil)
-            fallthrough
-        default:
-            if type == messageType(of: Server.Message.self) {
-                let own = takePayload(of: message, as: Server.Message.self)
-                next = try record.pointee.server.handle(own, in: Context(process))
-            } else if type == ServerMarker.type {
-                return 0
-            } else {
-                next = try record.pointee.server.handle(info: Info(message, isOwned: false), in: Context(process))
-            }
+        } else if type == messageType(of: Server.Message.self) {
+            let own = takePayload(of: message, as: Server.Message.self)
+            next = try record.pointee.server.handle(own, in: Context(process))
+        } else {
+            next = try record.pointee.server.handle(info: Info(message, isOwned: false), in: Context(process))
         }
-        guard let detail = next.detail else { return 0 }
-        return follow(detail, record, process)
+        if let detail = next.detail { return follow(detail, record, process, running: timer) }
+        timer?.cancelTimer()
+        return 0
     } catch {
+        timer?.cancelTimer()
         return exitThrowing(error, process)
     }
 }
@@ -170,8 +170,13 @@ enum ServerMarker {
 /// Does what a handler asked for beyond going on. R35: steps are taken before any message that waits.
 @usableFromInline @inline(never)
 func follow<Server: GenServer & ~Copyable>(
-    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer
+    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, running timer: NextDetail? = nil
 ) -> Int32 {
+    if case .timeout(let duration) = detail.kind, timer?.rearmTimer(duration) == true {
+        record.pointee.pending = timer
+        return 0
+    }
+    timer?.cancelTimer()
     var detail = detail
     while true {
         switch detail.kind {
@@ -196,6 +201,19 @@ func follow<Server: GenServer & ~Copyable>(
         case .timer:
             return 0
         }
+    }
+}
+
+extension NextDetail {
+    /// Ends a timeout that runs.
+    fileprivate func cancelTimer() {
+        if case .timer(let id) = kind { apus_cancel(apus_ref(id: id), nil) }
+    }
+
+    /// Lets a timeout that runs begin anew. False if it has expired meanwhile, or its server has changed schedulers.
+    fileprivate func rearmTimer(_ duration: Duration) -> Bool {
+        guard case .timer(let id) = kind else { return false }
+        return apus_rearm(apus_ref(id: id), milliseconds(duration)) == 0
     }
 }
 

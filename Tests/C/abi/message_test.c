@@ -46,6 +46,8 @@ static void check_send_arguments(apus_pid pid)
     CHECK_EQ(apus_send_name_after(1, NULL, NULL, NULL, 0, NULL), -EINVAL);
     CHECK_EQ(apus_send_name_after(1, "name", NULL, NULL, 1, NULL), -EINVAL);
     CHECK_EQ(apus_send_name_after((1ull << 40) + 1, "name", NULL, NULL, 0, NULL), -ERANGE);
+    CHECK_EQ(apus_rearm(APUS_NO_REF, (1ull << 40) + 1), -ERANGE);
+    CHECK_EQ(apus_rearm((apus_ref){UINT64_MAX}, 1), -ENOENT);
     CHECK_EQ(apus_cancel(APUS_NO_REF, NULL), -ENOENT);
     CHECK_EQ(apus_cancel((apus_ref){UINT64_MAX}, NULL), -ENOENT);
 }

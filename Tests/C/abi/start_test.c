@@ -164,6 +164,7 @@ static void check_all_refused(apus_pid pid, int error)
     CHECK_EQ(apus_send_after(1, pid, NULL, NULL, 0, &ref), error);
     CHECK_EQ(apus_send_name_after(1, "name", NULL, NULL, 0, &ref), error);
     CHECK_EQ(apus_cancel((apus_ref){7}, NULL), error);
+    CHECK_EQ(apus_rearm((apus_ref){7}, 1), error);
     CHECK_EQ(apus_register("name", pid), error);
     CHECK_EQ(apus_whereis("name", &out), error);
     CHECK_EQ(apus_unregister("name"), error);

@@ -1,6 +1,8 @@
 // R15: timers are never early, find names when they expire, go with their receiver, and are cancelled once.
 #include "../scene.h"
 
+#include <pthread.h>
+
 static uint64_t nanoseconds(void)
 {
     struct timespec now;
@@ -221,6 +223,101 @@ static void cancel_races_expiry(apus_process *self, const scene_t *scene)
 TEST(R15_cancel_race, "R15: of expiry and two cancels at the same moment exactly one wins")
 {
     play(cancel_races_expiry, 64);
+}
+
+static void rearmed_is_never_early(apus_process *self, const scene_t *scene)
+{
+    struct appointment set = {0, 0, 2 + (uint64_t)scene->turn % 4};
+    apus_ref ref;
+    CHECK_EQ(apus_send_after(scene->turn % 2 ? 3600000 : 1, apus_pid_of(self), &type_number, &(int64_t){7}, sizeof(int64_t), &ref), 0);
+    for (int i = 0; i < 3; i++) {
+        set.set_ns = nanoseconds();
+        CHECK_EQ(apus_rearm(ref, set.delay_ms), 0);
+    }
+    apus_message *message = expect(self, &type_number);
+    CHECK(nanoseconds() - set.set_ns >= set.delay_ms * 1000000u);
+    CHECK_EQ(number_of(message), 7);
+    CHECK(apus_ref_equal(apus_message_ref(message), ref));
+    apus_message_release(message);
+    CHECK_EQ(apus_rearm(ref, 1), -ENOENT); // it has expired
+    expect_silence(self);
+}
+
+TEST(R15_rearm, "R15: a timer whose time begins anew is not early, and fires once, with its message and its reference")
+{
+    play(rearmed_is_never_early, 64);
+}
+
+static void rearmed_or_gone(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_puppet(scene, 0, NULL);
+    apus_ref ref;
+    CHECK_EQ(apus_send_after(3600000, pid, NULL, NULL, 0, &ref), 0);
+    CHECK_EQ(apus_rearm(ref, (UINT64_C(1) << 40) + 1), -ERANGE);
+    CHECK_EQ(apus_rearm(ref, 3600000), 0);
+    end_and_wait(self, pid);
+    CHECK_EQ(apus_rearm(ref, 3600000), -ENOENT); // its receiver has ended
+    CHECK_EQ(apus_cancel(ref, NULL), -ENOENT);
+    CHECK_EQ(apus_send_after(3600000, apus_pid_of(self), NULL, NULL, 0, &ref), 0);
+    CHECK_EQ(apus_cancel(ref, NULL), 0);
+    CHECK_EQ(apus_rearm(ref, 1), -ENOENT);
+    CHECK_EQ(apus_rearm(APUS_NO_REF, 1), -ENOENT);
+    expect_silence(self);
+}
+
+TEST(R15_rearm_gone, "R15: a timer that is not active cannot begin anew")
+{
+    play(rearmed_or_gone, 64);
+}
+
+static void cancel_races_rearm(apus_process *self, const scene_t *scene)
+{
+    apus_pid pid = spawn_puppet(scene, 0, NULL);
+    for (int i = 0; i < 20; i++) {
+        apus_ref ref;
+        CHECK_EQ(apus_send_after(1, apus_pid_of(self), NULL, NULL, 0, &ref), 0);
+        tell(pid, (struct order){.run = do_cancel, .pid = apus_pid_of(self), .number = (int64_t)ref.id});
+        for (int j = 0; j < 50; j++)
+            apus_rearm(ref, 1); // also when it has been cancelled, or has expired
+        apus_message *message = expect(self, &type_number);
+        bool is_cancelled = number_of(message) == 0;
+        apus_message_release(message);
+        struct sought expiry = {&apus_type_timeout, ref, APUS_NOBODY};
+        message = apus_receive(self, sought_matches, &expiry, is_cancelled ? 0 : PATIENCE_MS);
+        CHECK_EQ(is_cancelled, message == NULL);
+        apus_message_release(message);
+    }
+    expect_silence(self);
+    dismiss(pid);
+}
+
+TEST(R15_rearm_race, "R15: exactly one of expiry and cancel wins, also while the time begins anew")
+{
+    play(cancel_races_rearm, 64);
+}
+
+static void *rearm_elsewhere(void *argument)
+{
+    const apus_ref *ref = argument;
+    CHECK_EQ(apus_rearm(*ref, 1), -EPERM);
+    return NULL;
+}
+
+static void rearmed_by_a_thread(apus_process *self, const scene_t *scene)
+{
+    pthread_t thread;
+    apus_ref ref;
+    (void)scene;
+    CHECK_EQ(apus_send_after(3600000, apus_pid_of(self), NULL, NULL, 0, &ref), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, rearm_elsewhere, &ref), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(apus_cancel(ref, NULL), -ENOENT);
+    expect_silence(self);
+}
+
+TEST(R15_rearm_elsewhere, "R15: a timer of another scheduler is cancelled instead")
+{
+    play(rearmed_by_a_thread, 32);
 }
 
 int main(int argc, char **argv)

@@ -293,9 +293,11 @@ static void close_something(apus_process *self, struct actor *actor, unsigned ch
         CHECK(open == 0 || open == 1);
         entry->kind = ENTRY_NONE;
     } else {
+        int rearmed = random_below(&actor->random, 2) ? apus_rearm(entry->ref, random_below(&actor->random, 5)) : 0;
         int result = apus_cancel(entry->ref, NULL);
+        CHECK(rearmed == 0 || rearmed == -ENOENT || rearmed == -EPERM);
         CHECK(result == 0 || result == -ENOENT);
-        if (result == 0)
+        if (result == 0 || rearmed == -EPERM)
             entry->kind = ENTRY_NONE; // else its message is on the way
     }
 }
