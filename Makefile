@@ -60,7 +60,7 @@ TEST_FOLDERS = torture simulation faults conformance unit abi
 TESTS := $(patsubst Tests/C/%.c,$(BUILD)/tests/%,$(foreach folder,$(TEST_FOLDERS),$(sort $(wildcard Tests/C/$(folder)/*_test.c))))
 
 .PHONY: all install uninstall test test-asan test-tsan test-faults soak test-aarch64 test-numa test-all tests \
-        bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift swift-command swift-sanitize \
+        bench bench-full bench-scaling bench-numa bench-smoke test-bench deps check-layers check-abi abi-dump check-aarch64 examples gates swift swift-command swift-docc swift-sanitize \
         clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -200,6 +200,8 @@ swift:
 	@Tests/swift.sh
 swift-command:
 	@Tests/swift_command.sh
+swift-docc:
+	@Tests/docc.sh
 swift-sanitize:
 	@Tests/swift_sanitize.sh
 

@@ -6,7 +6,7 @@
 # does one that is not done after STEP_LIMIT seconds, which is ended.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-steps=(check-layers check-abi check-aarch64 test test-faults test-asan test-tsan test-aarch64 examples test-numa gates prove test-bench bench-smoke swift swift-command)
+steps=(check-layers check-abi check-aarch64 test test-faults test-asan test-tsan test-aarch64 examples test-numa gates prove test-bench bench-smoke swift swift-command swift-docc)
 unset MAKEFLAGS MFLAGS MAKELEVEL # each step is a make of its own, not a part of the one that called
 mkdir -p build/logs
 passed=0

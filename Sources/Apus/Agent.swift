@@ -26,8 +26,10 @@ public struct Agent<State>: Sendable {
     public init(_ pid: Pid<Message>) { self.pid = pid }
 
     /// Starts an agent.
-    /// - Parameter state: its first value, moved into the process.
-    /// - Throws: as ``spawn(_:options:)``. **OTP**: `Agent.start/2`.
+    /// - Parameters:
+    ///   - state: its first value, moved into the process.
+    ///   - options: name, priority, mailbox bound and more.
+    /// - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **OTP**: `Agent.start/2`.
     public static func start(_ state: consuming sending State, options: SpawnOptions? = nil) throws(ApusError) -> Agent {
         Agent(try spawn(AgentServer(state: state), options: options))
     }

@@ -31,9 +31,11 @@ public struct Application: Sendable {
         case temporary
     }
 
+    /// Unique in the OS process.
     public let name: String
     /// Its settings; one for each name, which outlives stop and start.
     public let environment: ApplicationEnvironment
+    /// Started before it.
     public let dependencies: [Application]
     let tree: @Sendable (ApplicationEnvironment) throws -> Supervisor
     let whenStopped: @Sendable (ApplicationEnvironment) -> Void

@@ -72,7 +72,9 @@ extension Context where Message: ~Copyable {
 
     /// Ends a monitor.
     ///
-    /// - Parameter flush: whether a down message that has come already is taken out of the mailbox.
+    /// - Parameters:
+    ///   - monitor: what was returned when it was set up.
+    ///   - flush: whether a down message that has come already is taken out of the mailbox.
     /// - Returns: whether the monitor was still active. **OTP**: `demonitor/2`.
     @discardableResult
     public func demonitor(_ monitor: Reference, flush: Bool = false) -> Bool {

@@ -29,7 +29,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     /// The manager that is known by its pid.
     public init(_ pid: Pid<Message>) { self.pid = pid }
 
-    /// Starts a manager without handlers. - Throws: as ``spawn(_:options:)``. **OTP**: `gen_event:start/1`.
+    /// Starts a manager without handlers. - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **OTP**: `gen_event:start/1`.
     public static func start(options: SpawnOptions? = nil) throws(ApusError) -> EventManager {
         EventManager(try spawn(EventManagerServer<Event>(), options: options))
     }
@@ -59,6 +59,7 @@ public struct EventManager<Event: Sendable>: Sendable {
     ///   - id: what it is called here.
     ///   - owner: if this process ends, the handler is removed; and if the handler is removed, this process gets a
     ///     ``HandlerRemoved`` (an ``Info/message(_:)``). nil: nobody.
+    ///   - timeout: how long the manager may take to answer; nil: for ever.
     /// - Throws: ``ApusError/Code/taken`` there is one with this id; ``ApusError/Code/exited`` its `initialize` threw, with the reason.
     /// - **OTP**: `gen_event:add_handler/3`, with an owner `add_sup_handler/3`.
     public func add(
@@ -190,6 +191,7 @@ extension EventManager {
 ///
 /// **OTP**: a `gen_event` callback module.
 public protocol EventHandler<Event>: SendableMetatype {
+    /// What the manager's events are.
     associatedtype Event
 
     /// Called when it is added. If it throws, it is not. The default does nothing.
@@ -253,6 +255,7 @@ public struct EventManagerServer<Event: Sendable>: GenServer {
     var handlers: [Entry] = []
     var isStopping = false
 
+    /// A manager without handlers, to be spawned or put below a supervisor.
     public init() {}
 
     /// The manager traps exits, so that its handlers learn of its end.

@@ -64,12 +64,19 @@ public struct ExitReason: Error, Sendable {
         self.error = error
     }
 
+    /// It was done.
     public static let normal = ExitReason(code: .normal)
+    /// It was told to end, by its supervisor mostly.
     public static let shutdown = ExitReason(code: .shutdown)
+    /// As a signal it ends a process that traps exits too, as ``killed``.
     public static let kill = ExitReason(code: .kill)
+    /// It got ``kill``.
     public static let killed = ExitReason(code: .killed)
+    /// There was no such process.
     public static let noproc = ExitReason(code: .noproc)
+    /// Kept for processes of other machines; the runtime itself never gives it.
     public static let noconnection = ExitReason(code: .noconnection)
+    /// Its time was up.
     public static let timeout = ExitReason(code: .timeout)
 
     /// `shutdown(term)`: an orderly end that says more.

@@ -4,8 +4,8 @@ import CApusSwift
 /// A process that owns a value and handles one message at a time.
 ///
 /// The value is the process's state. It lives in the process, nobody else can reach it, and `handle` may change it without locks. While a
-/// handler waits (``Context/call(_:timeout:_:)``, ``Context/receive(timeout:)``, ``Context/sleep(for:)``) the process takes no other
-/// message, and its core goes on with other processes: handlers are not re-entrant.
+/// handler waits (``Context/call(_:timeout:_:)-(Pid<Asked>,_,_)``, ``Context/receive(timeout:)``, ``Context/sleep(for:)``) the process
+/// takes no other message, and its core goes on with other processes: handlers are not re-entrant.
 ///
 /// ```swift
 /// struct Counter: GenServer {

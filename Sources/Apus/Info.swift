@@ -40,15 +40,19 @@ public enum Info: ~Copyable {
 
     /// What a watched descriptor is ready for.
     public struct Readiness: Sendable, Hashable {
+        /// The one that was watched.
         public var descriptor: Int32
+        /// What can be done without waiting, or that there was an error.
         public var events: IOEvents
     }
 
     /// How the start of a process went.
     public struct Started: Sendable, Hashable {
+        /// The process that was spawned.
         public var pid: AnyPid
         /// Whether `initialize` succeeded. If it answered `ignore`, ``reason`` is normal.
         public var isStarted: Bool
+        /// Why it did not start.
         public var reason: ExitReason
     }
 }

@@ -9,7 +9,9 @@ import CApusSwift
 ///
 /// **OTP**: a registered name.
 public struct Name<Message: ~Copyable>: Sendable, Hashable {
+    /// 1 to 127 bytes of UTF-8.
     public let text: String
+    /// The name; nothing is registered or looked up yet.
     public init(_ text: String) { self.text = text }
 
     /// Who has the name now; nil if nobody has. **OTP**: `whereis/1`.

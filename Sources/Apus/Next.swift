@@ -44,8 +44,10 @@ final class NextDetail {
 
 /// The name of a step that a server takes before its next message. **OTP**: the term of `{continue, Term}`.
 public struct Step: Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+    /// What the server knows it by.
     public let name: String
     public init(stringLiteral name: String) { self.name = name }
+    /// A step of this name.
     public init(_ name: String) { self.name = name }
     public var description: String { name }
 }

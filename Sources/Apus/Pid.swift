@@ -42,6 +42,7 @@ public struct AnyPid: Sendable, Hashable {
     @usableFromInline let id: UInt64
 
     @inlinable package init(_ pid: apus_pid) { id = pid.id }
+    /// The same process, without the type of its messages.
     @inlinable public init<Message: ~Copyable>(_ pid: Pid<Message>) { id = pid.id }
 
     @inlinable package var c: apus_pid { apus_pid(id: id) }
@@ -99,7 +100,7 @@ extension ProcessIdentifier {
         reason.withCReason { apus_exit_signal(untyped.c, $0.pointee) == 0 }
     }
 
-    /// Waits in a plain thread until the process has ended. A process monitors instead; in a Task use ``waitUntilEnded()``.
+    /// Waits in a plain thread until the process has ended. A process monitors instead.
     ///
     /// - Parameter timeout: nil waits for ever.
     /// - Returns: why it ended, without text; `noproc` if it was gone before.

@@ -34,6 +34,7 @@ extension Runtime {
         /// So many restarts by one supervisor within its period.
         public var manyRestarts: Int?
 
+        /// The limits; nil: not told of.
         public init(longHandler: Duration? = nil, longMailbox: Int? = nil, manyRestarts: Int? = nil) {
             self.longHandler = longHandler
             self.longMailbox = longMailbox

@@ -3,8 +3,8 @@ import Synchronization
 
 /// The runtime: one for each OS process. It can be started again after it was stopped.
 ///
-/// ``spawn(_:options:)`` and ``Supervisor/start(name:strategy:intensity:within:children:)`` start it with its defaults if it was never
-/// started, so that most programs only stop it.
+/// ``spawn(_:options:)->Pid<Server.Message>`` and the start of a ``Supervisor`` start it with its defaults if it was never started, so that
+/// most programs only stop it.
 public enum Runtime {
     /// How the runtime is set up; the defaults use every CPU the program may.
     public struct Options: Sendable {
@@ -22,6 +22,7 @@ public enum Runtime {
 
         /// nil: one for each CPU allowed, fewer under a CPU quota.
         public var schedulers: Int?
+        /// Where schedulers run.
         public var binding: Binding = .automatic
         /// At once; nil: 4,194,304.
         public var maxProcesses: Int?
@@ -33,7 +34,7 @@ public enum Runtime {
         public var stackSize: Int?
 
         /// A process that stays in a handler for longer loses its scheduler to the others that wait there, and goes on beside them on its
-        /// own thread. In whole milliseconds, rounded up; nil: never. Asynchronous processes never do.
+        /// own thread. In whole milliseconds, rounded up; nil: never. An asynchronous one has it again on that same thread.
         public var rescueAfter: Duration? = .milliseconds(10)
         /// Threads that have lost their scheduler, at once, beyond which a process keeps its own; nil: 256; at most 4,096.
         public var maxDetached: Int?
@@ -48,6 +49,7 @@ public enum Runtime {
             case ignore = 2
         }
 
+        /// What becomes of a fault.
         public var faults: FaultMode = .contain
         /// Contain a fault also if its thread holds a pthread mutex, which then stays locked for good.
         public var containsFaultsWithLocks = false
@@ -60,6 +62,7 @@ public enum Runtime {
         /// the runtime to stop. nil: they are written to standard error.
         public var log: (@Sendable (LogEntry) -> Void)?
 
+        /// The defaults.
         public init() {}
     }
 
@@ -114,7 +117,9 @@ public enum Runtime {
 
     /// Counters since the start; after a stop those of the last run.
     public struct Info: Sendable {
+        /// How many there are.
         public var schedulers: Int
+        /// NUMA nodes that they are on.
         public var nodes: Int
         /// Alive now.
         public var processes: Int

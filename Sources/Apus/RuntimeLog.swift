@@ -19,6 +19,7 @@ extension Runtime {
             public static let warning = Kind(rawValue: APUS_LOG_WARNING.rawValue)
         }
 
+        /// What it tells.
         public var kind: Kind
         /// Whom it is about; nil: nobody.
         public var pid: AnyPid?
@@ -29,6 +30,7 @@ extension Runtime {
         /// The same for machines: one JSON object on one line.
         public var json: String
 
+        /// An entry, for tests of what handles them.
         public init(kind: Kind, pid: AnyPid? = nil, reason: ExitReason? = nil, text: String, json: String) {
             self.kind = kind
             self.pid = pid

@@ -27,7 +27,7 @@ public func spawn<Server: GenServer & ~Copyable>(
 /// When the body returns the process ends normal; when it throws it ends with a reason that carries the error. While it waits its stack
 /// is set aside, and only then does it cost one.
 ///
-/// - Throws: as ``spawn(_:options:)``.
+/// - Throws: as ``spawn(_:options:)->Pid<Server.Message>``.
 /// - Threads: any. **OTP**: `spawn/1`.
 @discardableResult
 public func spawnBlocking<Message: ~Copyable>(

@@ -4,7 +4,14 @@ import CApus
 public struct SpawnOptions: Sendable {
     /// Priorities as in Erlang: `max` and `high` run before everything below them; a `low` process gets every eighth turn.
     public enum Priority: UInt32, Sendable {
-        case normal = 0, low = 1, high = 2, max = 3
+        /// The default.
+        case normal = 0
+        /// After the normal ones, but for every eighth turn.
+        case low = 1
+        /// Before the normal ones.
+        case high = 2
+        /// Before all others.
+        case max = 3
     }
 
     /// A bound of the mailbox. It counts user messages only: exits, downs, replies and timers always fit.
@@ -25,8 +32,10 @@ public struct SpawnOptions: Sendable {
         public var messages: UInt32
         /// In bytes of payload; 0: none.
         public var bytes: Int
+        /// What happens to a message beyond the bounds.
         public var policy: Policy
 
+        /// A bound; whichever of the two is reached first counts.
         public init(messages: UInt32 = 0, bytes: Int = 0, policy: Policy) {
             self.messages = messages
             self.bytes = bytes
@@ -38,6 +47,7 @@ public struct SpawnOptions: Sendable {
     public var name: String?
     /// For tools and reports, at most 63 bytes.
     public var label: String?
+    /// It can be changed by the process itself.
     public var priority: Priority = .normal
     /// Whether it traps exits from its first moment.
     public var trapsExits = false
@@ -61,6 +71,7 @@ public struct SpawnOptions: Sendable {
         return options
     }
 
+    /// The defaults.
     public init() {}
 
     /// The defaults, with a name.

@@ -17,6 +17,7 @@ public struct Topology: Sendable {
         /// The number of the last-level cache it shares with others.
         public var cache: Int
 
+        /// A CPU, for tests of what reads topologies.
         public init(number: Int, node: Int, package: Int, core: Int, cache: Int) {
             self.number = number
             self.node = node
@@ -31,6 +32,7 @@ public struct Topology: Sendable {
     /// The cgroup's quota in CPUs; nil: none.
     public var quota: Double?
 
+    /// A topology that is made up, for tests.
     public init(cpus: [CPU], quota: Double? = nil) {
         self.cpus = cpus
         self.quota = quota

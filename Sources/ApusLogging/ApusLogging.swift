@@ -79,6 +79,7 @@ public struct EndReporter: GenServer, Sendable {
     private let logger: Logger
     private var watched: [AnyPid: Watched] = [:]
 
+    /// A reporter that writes to this logger.
     public init(_ logger: Logger) { self.logger = logger }
 
     public mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next {

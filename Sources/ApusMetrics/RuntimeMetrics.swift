@@ -10,7 +10,7 @@ import Metrics
 /// }
 /// ```
 ///
-/// What each of them counts is said at ``Apus/Runtime/Info``.
+/// What each of them counts is said at `Runtime.Info`.
 ///
 /// Gauges: `apus.schedulers`, `apus.processes`, `apus.timers`, `apus.blocks_in_use`, `apus.stacks_parked`, `apus.memory_bytes`,
 /// `apus.detached`. Counters, by how much they have grown: `apus.spawned`, `apus.handled`, `apus.faults`, `apus.rescues`,

@@ -13,7 +13,7 @@ import Synchronization
 /// try await ServiceGroup(services: [shop], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger).run()
 /// ```
 ///
-/// If the tree ends by itself, `run()` returns if that was an orderly end, and throws its ``Apus/ExitReason`` if it was not: the group then
+/// If the tree ends by itself, `run()` returns if that was an orderly end, and throws its `ExitReason` if it was not: the group then
 /// does what its configuration says. Cancelling the task stops the tree as well.
 public struct SupervisorService: Service {
     private let stopTimeout: Duration?

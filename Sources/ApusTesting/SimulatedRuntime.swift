@@ -40,14 +40,15 @@ public struct SimulatedRuntime: ~Copyable {
 /// }
 /// ```
 ///
-/// Nothing runs but by the steps that `body` asks for, on its thread; ``Apus/Runtime/now`` is the virtual time. `body` is outside of any
+/// Nothing runs but by the steps that `body` asks for, on its thread; `Runtime.now` is the virtual time. `body` is outside of any
 /// process and must not wait: no call, no `join`, no `Supervisor.start`; it is synchronous for that reason. The same seed and the same
 /// steps give the same run.
 ///
 /// - Parameters:
 ///   - seed: chooses whose turn is next, and what has arrived by then.
 ///   - schedulers: nil: from 1 to 4, as the seed says.
-/// - Throws: what `body` throws; else ``LeftBehind``; ``ApusError/Code/timeout`` a handler neither waits nor returns.
+///   - body: the steps.
+/// - Throws: what `body` throws; else ``LeftBehind``; `ApusError` of code `timeout`: a handler neither waits nor returns.
 public func withSimulatedRuntime<Result: Sendable>(
     seed: UInt64 = 1, schedulers: Int? = nil, _ body: @Sendable (borrowing SimulatedRuntime) throws -> Result
 ) async throws -> Result {

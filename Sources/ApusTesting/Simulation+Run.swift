@@ -5,7 +5,7 @@ import Glibc
 extension Simulation {
     /// Runs it with each seed until one fails.
     ///
-    /// - Throws: ``SimulationFailure`` the first run that failed, in its shortest form; what `begin` throws; ``ApusError`` if there is no
+    /// - Throws: ``SimulationFailure`` the first run that failed, in its shortest form; what `begin` throws; `ApusError` if there is no
     ///   memory, or the runtime runs already.
     /// - Complexity: about 50 µs for each run and 1 µs for each step, more in a debug build.
     @discardableResult
@@ -19,7 +19,7 @@ extension Simulation {
         try await study { apus_simulate_replay($0, nil, seed, $1) }
     }
 
-    /// Runs it once by the choices of a ``SimulationFailure``. - Throws: as ``run(seeds:)``; ``ApusError/Code/invalid`` they are none.
+    /// Runs it once by the choices of a ``SimulationFailure``. - Throws: as ``run(seeds:)``; `ApusError` of code `invalid`: they are none.
     @discardableResult
     public func replay(_ choices: String) async throws -> Report {
         try await study { apus_simulate_replay($0, choices, 0, $1) }

@@ -24,7 +24,7 @@ import Apus
 ///
 /// Every run also fails if a process does not end at the stop, or if memory is left in use after it.
 ///
-/// What the processes do must depend on nothing but what Apus tells them: on ``Apus/Runtime/now`` and not on the time of day; on no thread
+/// What the processes do must depend on nothing but what Apus tells them: on `Runtime.now` and not on the time of day; on no thread
 /// or task of Swift's pool; on no order of a `Set` or `Dictionary` whose elements differ from run to run. `begin` and `check` are called
 /// outside of any process, by the one thread that runs everything: they may spawn, send and look, but must not wait, as a call and a
 /// `Supervisor.start` do. A trap ends the program.

@@ -40,10 +40,13 @@ public func withRuntime<Result: Sendable>(
 
 /// What was left when a runtime had stopped: something holds what it should have given back.
 public struct LeftBehind: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Processes.
     public var processes: Int
+    /// Timers.
     public var timers: Int
     /// Blocks of messages, relations and states.
     public var blocksInUse: Int
+    /// Stacks of processes that waited inside a callback.
     public var stacksParked: Int
 
     /// Throws if the runtime that was stopped last has left anything.

@@ -21,7 +21,7 @@ public final class ActorProcess: SerialExecutor {
     /// The process, to be linked, monitored, named.
     public let pid: AnyPid
 
-    /// Starts the process. - Throws: as ``spawn(_:options:)``. **Threads**: any.
+    /// Starts the process. - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **Threads**: any.
     public init(options: SpawnOptions? = nil) throws(ApusError) {
         pid = AnyPid(
             try spawnProgram(actorProgram.pointer, value: 0) { argument, size in
@@ -32,6 +32,8 @@ public final class ActorProcess: SerialExecutor {
     /// Ends the process with the last reference to it.
     deinit { pid.exit(.shutdown) }
 
+    /// For Swift's runtime: makes the job a message to the process. If that has ended the job runs on the global pool.
+    /// **Threads**: any.
     public func enqueue(_ job: consuming ExecutorJob) {
         enqueueJob(UnownedJob(job), in: pid.c, executor: self)
     }

@@ -73,7 +73,7 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     /// Asks a server and waits for its reply. The process takes no other message meanwhile, and runs no other job of its executor; its
     /// stack is set aside.
     ///
-    /// - Throws: as ``Context/call(_:timeout:_:)``. **OTP**: `gen_server:call/3`.
+    /// - Throws: as ``Context/call(_:timeout:_:)-(Pid<Asked>,_,_)``. **OTP**: `gen_server:call/3`.
     @inlinable
     public nonisolated(nonsending) func call<Asked: ~Copyable, Reply: ~Copyable>(
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked

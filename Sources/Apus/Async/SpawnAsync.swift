@@ -16,7 +16,7 @@ import CApusSwift
 ///   - type: of its messages; `Never` for one that receives by type only.
 ///   - options: name, priority, mailbox bound and more.
 ///   - body: when it returns the process ends normal; when it throws, with a reason that carries the error.
-/// - Throws: as ``spawn(_:options:)``.
+/// - Throws: as ``spawn(_:options:)->Pid<Server.Message>``.
 /// - Threads: any. **OTP**: `spawn/1`.
 @discardableResult
 public func spawn<Message: ~Copyable>(

@@ -3,7 +3,7 @@ import CApusSwift
 
 extension Pid where Message: ~Copyable {
     /// Asks the server and waits for its reply, in a plain thread. In a Task use ``call(timeout:_:)``, in a process its own
-    /// ``Context/call(_:timeout:_:)``.
+    /// ``Context/call(_:timeout:_:)-(Pid<Asked>,_,_)``.
     ///
     /// ```swift
     /// let count = try counter.callSync { .get($0) }
@@ -30,7 +30,7 @@ extension Pid where Message: ~Copyable {
     /// let count = try await counter.call { .get($0) }
     /// ```
     ///
-    /// An asynchronous process calls with its ``AsyncContext/call(_:timeout:_:)``, which costs less.
+    /// An asynchronous process calls with its ``AsyncContext/call(_:timeout:_:)-(Pid<Asked>,_,_)``, which costs less.
     ///
     /// - Throws: as ``callSync(timeout:_:)``; ``ApusError/Code/ending`` the task was cancelled; ``ApusError/Code/deadlock`` a process
     ///   called itself.

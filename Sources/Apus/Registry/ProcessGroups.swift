@@ -12,7 +12,9 @@
 public struct ProcessGroups<Group: Hashable & Sendable>: Sendable {
     /// What a listener is told. **OTP**: the messages of `pg:monitor/1`.
     public enum Event: Sendable, Hashable {
+        /// The process has joined the group.
         case joined(Group, AnyPid)
+        /// It has left it, or ended.
         case left(Group, AnyPid)
     }
 

@@ -27,7 +27,9 @@ public final class Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable
 
     /// A process that is registered under a key.
     public struct Entry: Sendable {
+        /// The process.
         public var pid: AnyPid
+        /// What it was registered with.
         public var value: Value
     }
 
@@ -59,14 +61,16 @@ public final class Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable
     }
 
     /// Makes a registry that does not run yet: start ``server`` under a supervisor, or use ``start(keys:shards:options:)``.
-    /// - Parameter shards: how many parts the table has; more let more threads register at once.
+    /// - Parameters:
+    ///   - keys: how many processes may have one.
+    ///   - shards: how many parts the table has; more let more threads register at once.
     public init(keys: Keys, shards: Int = 16) {
         precondition(shards > 0, "a registry needs at least one shard")
         self.keys = keys
         self.shards = (0..<shards).map { _ in Shard() }
     }
 
-    /// Makes a registry and starts its process. - Throws: as ``spawn(_:options:)``. **OTP**: `Registry.start_link/1`.
+    /// Makes a registry and starts its process. - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **OTP**: `Registry.start_link/1`.
     public static func start(keys: Keys, shards: Int = 16, options: SpawnOptions? = nil) throws(ApusError) -> Registry {
         let registry = Registry(keys: keys, shards: shards)
         registry.isRun(by: try spawn(registry.server, options: options))

@@ -210,7 +210,9 @@ extension StateMachineServer: @unchecked Sendable where Machine: Sendable {}
 
 // --- Starting -------------------------------------------------------------------------------------------------------------------
 
-/// Starts a state machine. As ``spawn(_:options:)`` of a server. **OTP**: `gen_statem:start/3`, without waiting for `init`.
+/// Starts a state machine. As ``spawn(_:options:)->Pid<Server.Message>`` of a server.
+///
+/// **OTP**: `gen_statem:start/3`, without waiting for `init`.
 @discardableResult
 public func spawn<Machine: StateMachine>(
     _ machine: consuming sending Machine, options: SpawnOptions? = nil

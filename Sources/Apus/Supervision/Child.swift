@@ -47,6 +47,7 @@ public struct Child: Sendable {
         /// A child that has run this long starts again at `initial`.
         public var reset: Duration
 
+        /// Delays of `initial`, `initial * factor`, `initial * factor * factor`, up to `maximum`.
         public init(
             initial: Duration, factor: Double = 2, maximum: Duration = .seconds(60), jitter: Double = 0, reset: Duration = .seconds(60)
         ) {
@@ -60,7 +61,9 @@ public struct Child: Sendable {
 
     /// Unique in its supervisor. nil: its name, or else the server's type; in a ``DynamicSupervisor`` children need none.
     public var id: String?
+    /// After which ends it is started again.
     public var restart: Restart
+    /// How it is stopped.
     public var shutdown: Shutdown
     /// Whether its end counts for the supervisor's automatic shutdown.
     public var isSignificant = false

@@ -16,10 +16,12 @@ public struct DynamicSupervisor: Sendable {
     public let name: String
     /// Restarts allowed within ``period``.
     public var intensity: UInt32
+    /// What ``intensity`` is counted over.
     public var period: Duration
     /// Children it may have at once, those being restarted included; 0: no limit.
     public var maxChildren: UInt32
 
+    /// A description; nothing is started yet.
     public init(name: String, intensity: UInt32 = 1, within period: Duration = .seconds(5), maxChildren: UInt32 = 0) {
         self.name = name
         self.intensity = intensity

@@ -14,6 +14,7 @@ public struct PartitionSupervisor<Server: GenServer & Sendable>: Sendable {
     public let partitions: Int
     /// Restarts allowed within ``period``.
     public var intensity: UInt32 = 1
+    /// What ``intensity`` is counted over.
     public var period: Duration = .seconds(5)
 
     private let server: @Sendable (Int) -> Server
@@ -53,5 +54,6 @@ public struct PartitionSupervisor<Server: GenServer & Sendable>: Sendable {
 }
 
 extension ChildBuilder {
+    /// A partition supervisor.
     public static func buildExpression<Server>(_ supervisor: PartitionSupervisor<Server>) -> [Child] { [supervisor.child] }
 }

@@ -30,8 +30,11 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
 
     /// When the end of significant children ends the supervisor (R51).
     public enum AutomaticShutdown: UInt32, Sendable {
+        /// Never.
         case never = 0
+        /// With the first of them that ends by itself.
         case anySignificant = 1
+        /// With the last of them.
         case allSignificant = 2
     }
 
@@ -148,7 +151,9 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
         public var id: String
         /// nil if it does not run.
         public var pid: AnyPid?
+        /// Or a worker.
         public var isSupervisor: Bool
+        /// After which ends it is started again.
         public var restart: Child.Restart
         /// Whether it waits for its restart.
         public var isRestarting: Bool
@@ -170,9 +175,13 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
 
     /// How many children there are.
     public struct ChildCounts: Sendable, Hashable {
+        /// Children it knows, whether they run or not.
         public var specifications: Int
+        /// Children that run.
         public var active: Int
+        /// Of those it knows.
         public var supervisors: Int
+        /// Of those it knows.
         public var workers: Int
     }
 

@@ -28,7 +28,9 @@ public struct ProcessTask<Value: Sendable>: Sendable {
 
     /// Waits for the value.
     ///
-    /// - Parameter timeout: when it is up the task is killed, so that no message of it can come later. nil waits for ever.
+    /// - Parameters:
+    ///   - context: of the owner.
+    ///   - timeout: when it is up the task is killed, so that no message of it can come later. nil waits for ever.
     /// - Throws: ``ApusError/Code/notPermitted`` by another process than the owner; ``ApusError/Code/exited`` it failed, with the reason;
     ///   ``ApusError/Code/timeout``. Await once: what has been taken does not come again, and a second time waits in vain.
     /// - **OTP**: `Task.await/2`, which exits on a time-out instead of throwing.
@@ -59,7 +61,9 @@ public struct ProcessTask<Value: Sendable>: Sendable {
 
     /// Tells the task to end and waits until it has.
     ///
-    /// - Parameter timeout: how long it may take before it is killed; zero kills it at once.
+    /// - Parameters:
+    ///   - context: of the owner.
+    ///   - timeout: how long it may take before it is killed; zero kills it at once.
     /// - Returns: the value, if it came all the same; or why it ended.
     /// - Throws: ``ApusError/Code/notPermitted`` by another process than the owner; ``ApusError/Code/ending``. **OTP**: `Task.shutdown/2`.
     @discardableResult
@@ -93,7 +97,7 @@ public struct ProcessTask<Value: Sendable>: Sendable {
 
 extension Context where Message: ~Copyable {
     /// Starts a task, linked with this process.
-    /// - Throws: as ``spawn(_:options:)``. **OTP**: `Task.async/1`.
+    /// - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **OTP**: `Task.async/1`.
     public func async<Value: Sendable>(
         options: SpawnOptions? = nil, _ body: sending @escaping (borrowing Context<Never>) throws -> Value
     ) throws(ApusError) -> ProcessTask<Value> {

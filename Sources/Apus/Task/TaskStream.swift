@@ -17,8 +17,10 @@ public struct TaskStreamOptions: Sendable {
     public var isOrdered = true
     /// How long one task may take; nil: for ever.
     public var timeout: Duration? = .seconds(5)
+    /// What happens when that time is up.
     public var onTimeout = OnTimeout.exit
 
+    /// The options; see the properties of the same names.
     public init(maxConcurrency: Int? = nil, isOrdered: Bool = true, timeout: Duration? = .seconds(5), onTimeout: OnTimeout = .exit) {
         self.maxConcurrency = maxConcurrency
         self.isOrdered = isOrdered
@@ -29,7 +31,9 @@ public struct TaskStreamOptions: Sendable {
 
 /// Whether a consumer of results wants more.
 public enum TaskStreamNext: Sendable {
+    /// Go on.
     case next
+    /// It has what it wants: the stream ends, and the tasks still at work are killed.
     case stop
 }
 
@@ -51,9 +55,11 @@ extension Context where Message: ~Copyable {
     ///
     /// - Parameters:
     ///   - elements: taken as tasks come free, so that it may be endless.
+    ///   - options: how many at a time, in which order, how long.
     ///   - work: runs in the tasks.
     ///   - consume: runs here, between waits. What it throws ends the stream and is thrown on.
-    /// - Throws: ``ApusError/Code/timeout`` with ``TaskStreamOptions/OnTimeout/exit``; ``ApusError/Code/ending``; as ``spawn(_:options:)``.
+    /// - Throws: ``ApusError/Code/timeout`` with ``TaskStreamOptions/OnTimeout/exit``; ``ApusError/Code/ending``; as
+    ///   ``spawn(_:options:)->Pid<Server.Message>``.
     /// - **OTP**: Elixir's `Task.async_stream/3`, with failures as of `Task.Supervisor.async_stream_nolink/4` (R60).
     public func asyncStream<Elements: Sequence, Value: Sendable>(
         over elements: Elements, _ options: TaskStreamOptions = TaskStreamOptions(),

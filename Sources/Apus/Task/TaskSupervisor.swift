@@ -54,6 +54,7 @@ public struct TaskSupervisor: Sendable {
 }
 
 extension ChildBuilder {
+    /// A task supervisor.
     public static func buildExpression(_ supervisor: TaskSupervisor) -> [Child] { [supervisor.child] }
 }
 
