@@ -343,25 +343,29 @@ static bool nursery_ask(struct apus__owner *here, struct apus__owner *owner)
     return true;
 }
 
+// A cell of the nursery, of which the last `kept` are left there. NULL if there is none.
+static struct apus_process *nursery_try(struct apus__owner *owner, int32_t kept)
+{
+    return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+}
+
 // Waits for a cell. That others took all that a refill brought is no reason to give up, and a refill asked for by somebody else may be
-// over but for its last store, with its cells taken: only one that began after we came, and found none, says that there are none left.
+// over but for its last store, with its cells taken: only one that began after we came, and found none, says that there are none left,
+// and that only if none of the few that it may have brought is there afterwards.
 static struct apus_process *nursery_wait(struct apus__owner *here, struct apus__owner *owner, int32_t kept)
 {
     uint64_t end = apus__clock_ns() + REFILL_PATIENCE_NS;
     bool is_ours = false;
     do {
         is_ours |= nursery_ask(here, owner);
-        // acquire: the cells, or that there are none left. Pairs with nursery_refill_run(). The thread that has asked may have been stopped
-        // before it told the owner; then the cells come when that looks by itself.
-        uint32_t state = apus_load_acquire(&owner->nursery_asked);
-        if (state == REFILL_ASKED && apus_load_relaxed(&owner->nursery_count) <= kept)
+        // The thread that has asked may have been stopped before it told the owner; then the cells come when that looks by itself.
+        if (apus_load_relaxed(&owner->nursery_count) <= kept)
             apus__futex_wait(&owner->nursery_asked, REFILL_ASKED, REFILL_LOOK_NS);
-        if (apus_load_relaxed(&owner->nursery_count) > kept) {
-            struct apus_process *process = nursery_pop(owner);
-            if (process)
-                return process;
-        } else if (is_ours && apus_load_acquire(&owner->nursery_asked) == REFILL_DRY) // acquire: as above
-            return NULL;
+        // acquire: the cells, before we look for them. Pairs with nursery_refill_run().
+        bool is_dry = apus_load_acquire(&owner->nursery_asked) == REFILL_DRY;
+        struct apus_process *process = nursery_try(owner, kept);
+        if (process || (is_ours && is_dry))
+            return process;
     } while (apus__clock_ns() < end);
     return NULL;
 }
@@ -371,10 +375,10 @@ static struct apus_process *nursery_take(struct apus__owner *here, struct apus__
 {
     // The last cells are kept for errands, so that a full table does not keep a plain thread from waiting for a process to end.
     int32_t kept = is_errand ? 0 : APUS__NURSERY_FOR_ERRANDS;
-    struct apus_process *process = apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    struct apus_process *process = nursery_try(owner, kept);
     if (!process && here->is_foreign && owner->is_simulated) {
         apus__nursery_fill(owner);
-        return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+        return nursery_try(owner, kept);
     }
     if (!process && here->is_foreign)
         return nursery_wait(here, owner, kept);
