@@ -80,8 +80,8 @@ apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid 
     return result;
 }
 
-// Any send, by any thread.
-static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+// Any send, by any thread; with `flags` of its own in the envelope.
+apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *payload, size_t size, uint16_t flags)
 {
     int result;
     struct apus__owner *here = apus__enter(&result);
@@ -90,6 +90,7 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     apus_message *message;
     result = apus__message_make(here, type, payload, size, APUS__MESSAGE, &message);
     if (apus_likely(!result)) {
+        message->flags |= flags;
         result = apus__deliver(here, to, message);
         if (apus_unlikely(result == -EAGAIN))
             result = message_deliver_waiting(here, to, &message);
@@ -98,6 +99,11 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     }
     apus__leave(here);
     return result;
+}
+
+static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    return message_send_as(to, type, payload, size, 0);
 }
 
 // The content of a small message of the current process, which has its place in a mailbox of this scheduler.
@@ -156,20 +162,7 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
 
 int apus_send_exempt(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
-    int result;
-    struct apus__owner *here = apus__enter(&result);
-    if (!here)
-        return result;
-    apus_message *message;
-    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, &message);
-    if (!result) {
-        message->flags = APUS__EXEMPT;
-        result = apus__deliver(here, to, message);
-        if (result)
-            apus__message_free(here, message);
-    }
-    apus__leave(here);
-    return result;
+    return message_send_as(to, type, payload, size, APUS__EXEMPT);
 }
 
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)
