@@ -45,6 +45,18 @@ apus_inline void apus__payload_copy(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
+// Fills in a small message of the current process to one on this scheduler.
+apus_inline void apus__message_fill(struct apus__owner *here, apus_message *message, enum apus__kind kind, uint8_t block, apus_ref ref,
+                                    const apus_type *type, const void *payload, size_t size)
+{
+    message->type = type;
+    message->from = apus__pid(here->current);
+    message->ref = ref;
+    apus__message_set_head(message, (uint32_t)size, kind, block);
+    apus__payload_copy_small(apus_message_payload(message), payload, size);
+    apus_bump_relaxed(&here->counters.sent_local, 1);
+}
+
 // Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
 apus_inline int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
                                    apus_message **made)

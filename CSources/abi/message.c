@@ -106,18 +106,6 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     return message_send_as(to, type, payload, size, 0);
 }
 
-// The content of a small message of the current process, which has its place in a mailbox of this scheduler.
-apus_inline void message_fill(struct apus__owner *here, apus_message *message, uint8_t block, const apus_type *type,
-                              const void *payload, size_t size)
-{
-    message->type = type;
-    message->from = apus__pid(here->current);
-    message->ref = APUS_NO_REF;
-    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, block);
-    apus__payload_copy_small(apus_message_payload(message), payload, size);
-    apus_bump_relaxed(&here->counters.sent_local, 1);
-}
-
 // To a mailbox that wants a new segment or block.
 static __attribute__((noinline)) int message_send_near(struct apus__owner *here, struct apus_process *process, const apus_type *type,
                                                        const void *payload, size_t size)
@@ -125,7 +113,7 @@ static __attribute__((noinline)) int message_send_near(struct apus__owner *here,
     uint8_t block;
     apus_message *message = apus__mailbox_extend_slow(here, process, &block);
     if (apus_likely(message != NULL)) {
-        message_fill(here, message, block, type, payload, size);
+        apus__message_fill(here, message, APUS__MESSAGE, block, APUS_NO_REF, type, payload, size);
         apus__wake(here, process);
     }
     apus__depart();
@@ -153,7 +141,7 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
     apus_message *message = apus__mailbox_extend(here, process, &block);
     if (apus_unlikely(!message))
         return message_send_near(here, process, type, payload, size);
-    message_fill(here, message, block, type, payload, size);
+    apus__message_fill(here, message, APUS__MESSAGE, block, APUS_NO_REF, type, payload, size);
     if (apus_unlikely(!apus__wake_quick(here, process)))
         return message_wake_otherwise(here, process);
     apus__depart();
@@ -316,15 +304,16 @@ static void message_put_by(struct apus__owner *here, apus_process *self, const a
         self->extra->serving = request->ref.id;
 }
 
-void apus_message_release(apus_message *message)
+static __attribute__((noinline)) void message_release_otherwise(apus_message *message)
 {
     int error;
-    if (message && message->block == APUS__BLOCK_MALLOC) {
+    if (message->block == APUS__BLOCK_MALLOC) {
+        apus__depart();
         apus__payload_drop(message); // a reply that was handed to a plain thread: needs no runtime
         free(message);
         return;
     }
-    struct apus__owner *here = message ? apus__enter(&error) : NULL;
+    struct apus__owner *here = apus__enter(&error);
     if (!here)
         return;
     if (message_disown(here, message)) {
@@ -336,4 +325,20 @@ void apus_message_release(apus_message *message)
             apus__message_drop(here, message);
     }
     apus__leave(here);
+}
+
+// The common case is a message or reply that a process has waited for, and that owns nothing.
+apus_hot void apus_message_release(apus_message *message)
+{
+    if (!message)
+        return;
+    struct apus__owner *here = apus__arrive();
+    bool is_plain = message->flags == APUS__HELD && (message->kind == APUS__MESSAGE || message->kind == APUS__REPLY);
+    if (apus_unlikely(!here || !here->current || !is_plain || message == here->handling || message->type->drop)) {
+        message_release_otherwise(message);
+        return;
+    }
+    apus__unhold(here->current, message);
+    apus__message_free(here, message);
+    apus__depart();
 }

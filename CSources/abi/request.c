@@ -409,21 +409,47 @@ apus_inline int reply_send(struct apus__owner *here, apus_pid caller, apus_ref r
     return result;
 }
 
-int apus_reply(const apus_message *request, const apus_type *type, const void *payload, size_t size)
+// A small reply to a process of this scheduler that waits for it. False if it is anything else, and nothing has been done.
+apus_inline bool reply_quick(struct apus__owner *here, apus_pid to, apus_ref ref, const apus_type *type, const void *payload, size_t size)
+{
+    struct apus_process *caller;
+    if (apus_unlikely(!type || (!payload && size) || size > APUS__LINE_PAYLOAD || !apus__find_near(here, to, &caller)))
+        return false;
+    struct apus__wait *wait = apus__awaiting(caller, ref.id);
+    apus_message *reply = apus_likely(wait != NULL) ? apus__heap_try(&here->heap, 0) : NULL;
+    if (apus_unlikely(!reply))
+        return false;
+    apus__message_fill(here, reply, APUS__REPLY, 0, ref, type, payload, size);
+    apus__wait_decide(here, wait, reply);
+    return true;
+}
+
+static __attribute__((noinline)) int reply_otherwise(apus_message *request, const apus_type *type, const void *payload, size_t size)
 {
     int result;
-    if (apus_unlikely(!request || request->kind != APUS__REQUEST))
-        return -EINVAL;
-    if (apus_unlikely(request->flags & APUS__ANSWERED))
-        return -EALREADY;
     struct apus__owner *here = apus__enter(&result);
     if (apus_unlikely(!here))
         return result;
     result = reply_send(here, request->from, request->ref, type, payload, size);
     if (apus_likely(!result || result == -ESRCH))
-        ((apus_message *)(uintptr_t)request)->flags |= APUS__ANSWERED;
+        request->flags |= APUS__ANSWERED;
     apus__leave(here);
     return result;
+}
+
+apus_hot int apus_reply(const apus_message *asked, const apus_type *type, const void *payload, size_t size)
+{
+    apus_message *request = (apus_message *)(uintptr_t)asked;
+    if (apus_unlikely(!request || request->kind != APUS__REQUEST))
+        return -EINVAL;
+    if (apus_unlikely(request->flags & APUS__ANSWERED))
+        return -EALREADY;
+    struct apus__owner *here = apus__arrive();
+    if (apus_unlikely(!here || !here->current || !reply_quick(here, request->from, request->ref, type, payload, size)))
+        return reply_otherwise(request, type, payload, size);
+    request->flags |= APUS__ANSWERED;
+    apus__depart();
+    return 0;
 }
 
 int apus_reply_error(const apus_message *request, apus_reason reason)
@@ -442,7 +468,8 @@ int apus_reply_error(const apus_message *request, apus_reason reason)
     return 0;
 }
 
-int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
+static __attribute__((noinline)) int reply_to_otherwise(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload,
+                                                        size_t size)
 {
     int result;
     struct apus__owner *here = apus__enter(&result);
@@ -464,4 +491,17 @@ int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const vo
     result = reply_send(here, caller, ref, type, payload, size);
     apus__leave(here);
     return result;
+}
+
+apus_hot int apus_reply_to(apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
+{
+    struct apus__owner *here = apus__arrive();
+    // What the callback that runs was given is not open yet.
+    apus_message *request = apus_likely(here && here->current) ? here->handling : NULL;
+    if (apus_unlikely(!request || request->kind != APUS__REQUEST || !apus_ref_equal(request->ref, ref) ||
+                      !reply_quick(here, caller, ref, type, payload, size)))
+        return reply_to_otherwise(caller, ref, type, payload, size);
+    request->flags |= APUS__ANSWERED;
+    apus__depart();
+    return 0;
 }

@@ -384,7 +384,27 @@ static inline void apus__mailbox_take(struct apus_process *process, apus_message
 }
 
 // Held messages: linked both ways through the envelope, headed by extra->held.
-void apus__hold(struct apus_process *process, apus_message *message);
-void apus__unhold(struct apus_process *process, apus_message *message);
+apus_inline void apus__hold(struct apus_process *process, apus_message *message)
+{
+    struct apus__extra *extra = process->extra;
+    message->flags |= APUS__HELD;
+    message->reserved1 = 0;
+    apus__message_set_next(message, extra->held);
+    if (extra->held)
+        extra->held->reserved1 = (uintptr_t)message;
+    extra->held = message;
+}
+
+apus_inline void apus__unhold(struct apus_process *process, apus_message *message)
+{
+    apus_message *next = apus__message_next(message), *previous = (apus_message *)(uintptr_t)message->reserved1;
+    if (next)
+        next->reserved1 = (uintptr_t)previous;
+    if (previous)
+        apus__message_set_next(previous, next);
+    else
+        process->extra->held = next;
+    message->flags = (uint16_t)(message->flags & ~APUS__HELD);
+}
 
 #endif

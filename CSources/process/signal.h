@@ -114,16 +114,31 @@ apus_inline void apus__schedule_next(struct apus__owner *here, struct apus_proce
         apus__run_queue_push(&here->run, &process->run, process->priority);
 }
 
-// Hands over the result of what the process waits for, if it waits for `ref`.
-apus_inline bool apus__signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
+// What the process waits for, if that is the outcome of `ref` and has not come; else NULL.
+apus_inline struct apus__wait *apus__awaiting(struct apus_process *process, uint64_t ref)
 {
     if ((process->flags & (APUS__WAITING | APUS__READY)) != APUS__WAITING || ref == 0 || process->extra->wait->ref != ref)
-        return false;
-    process->extra->wait->result = message;
+        return NULL;
+    return process->extra->wait;
+}
+
+// The outcome it waits for has come.
+apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *wait, apus_message *outcome)
+{
+    struct apus_process *process = wait->process;
+    wait->result = outcome;
     process->flags |= APUS__READY;
     if (apus_likely(!(process->flags & APUS__SCHEDULED)))
         apus__schedule_next(here, process);
-    return true;
+}
+
+// Hands over the outcome of `ref`, if the process waits for it.
+apus_inline bool apus__signal_result(struct apus__owner *here, struct apus_process *process, uint64_t ref, apus_message *message)
+{
+    struct apus__wait *wait = apus__awaiting(process, ref);
+    if (wait)
+        apus__wait_decide(here, wait, message);
+    return wait != NULL;
 }
 
 // The common cases of apus__wake(). False if it is none of them, and nothing has been done.

@@ -242,10 +242,11 @@ TEST(timer_drops, "the payload of a timer that is cancelled, or never fires, is 
     CHECK_EQ(atomic_load(&drops), 5);
 }
 
-// Keeps every message it handles, checks the errors of keeping, and releases the one before.
+// Keeps every message it handles, checks the errors of keeping, and releases the one before; every third at once.
 static int keeper_handle(apus_process *self, void *state, apus_message *message)
 {
     apus_message **kept = state;
+    int64_t number = number_of(message);
     apus_message *made = apus_message_new(&type_number, 8);
     (void)self;
     CHECK(made != NULL);
@@ -258,8 +259,10 @@ static int keeper_handle(apus_process *self, void *state, apus_message *message)
         apus_message_release(*kept);
     }
     apus_message_release(made);
-    *kept = message;
-    return number_of(message) == 99 ? APUS_DONE : APUS_OK;
+    *kept = number % 3 ? message : NULL;
+    if (!*kept)
+        apus_message_release(message);
+    return number == 99 ? APUS_DONE : APUS_OK;
 }
 
 static const apus_behaviour keeper = {.name = "keeper", .state_size = sizeof(apus_message *), .handle = keeper_handle};
