@@ -40,7 +40,8 @@
 #endif
 
 struct apus__context {
-    void *sp; // where the registers are saved; meaningless while the context runs
+    void *sp;   // where the registers are saved; meaningless while the context runs
+    void *root; // the upper end of its stack, where it is started
 #ifdef APUS_CONTEXT_TSAN
     void *fiber;
     void *owned; // the fiber to destroy; NULL for a thread's own
@@ -66,16 +67,14 @@ void apus__context_adopt(struct apus__context *native);
 // Stops the caller here as `from`, and continues `to`. Returns when someone switches to `from`.
 void apus__context_switch(struct apus__context *from, struct apus__context *to);
 
-// The same in every respect, as code of its own. Processors foresee a jump by where it went last, so a thread that continues many
-// contexts calls this one, and the contexts come back by apus__context_switch(): 6 ns instead of up to 15 ns for each switch.
-void apus__context_resume(struct apus__context *from, struct apus__context *to);
+// Stops the caller here as `from`, and lets `to`, made by apus__context_make(), begin as it was made: it has never run, or was abandoned.
+void apus__context_start(struct apus__context *from, struct apus__context *to);
 
-// The same for a context made with `entry` and `argument` on `stack`, whose caller does not mind where `from` goes on when somebody
-// switches to it: here, or at the beginning of `entry`, as if made anew. The latter is the rule, and the cheaper: what called this would
-// return on another stack than it was called on, and processors foresee each such return wrongly, for 8 ns. Sanitizers know stacks that
-// are left, not those that begin anew in their own midst; with them it is the former.
-void apus__context_restart(struct apus__context *from, const struct apus__stack *stack, void (*entry)(void *argument), void *argument,
-                           struct apus__context *to);
+// Continues `to`, and leaves `from` to be started again; what it was doing is forgotten. No place to go on is saved or loaded: what
+// called this would return on another stack than it was called on, and processors foresee each such return wrongly, for 8 ns. Sanitizers
+// know stacks that are left, not those that begin anew in their own midst; with them `from` goes on here when it is started, so that the
+// caller must not mind which it is.
+void apus__context_abandon(struct apus__context *from, struct apus__context *to);
 
 // As apus__context_switch(), for the last switch of `from`, which must never be continued: lets the sanitizers free what they keep.
 _Noreturn void apus__context_leave(struct apus__context *from, struct apus__context *to);

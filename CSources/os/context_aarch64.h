@@ -65,8 +65,23 @@ _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly
     "    .cfi_restore d15\n"                                                                             \
     "    ret\n"
 
+// The two second halves of a switch from one context to another.
+#define CONTEXT_TO_CONTINUE                                                                              \
+    /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
+    "    ldr x10, [x1]\n"                                                                                \
+    "    mov sp, x10\n"                                                                                  \
+    CONTEXT_CONTINUE
+#define CONTEXT_TO_START                                                                                 \
+    "    ldr x10, [x1, #8]\n"                                                                            \
+    "    mov sp, x10\n"                                                                                  \
+    "    .cfi_undefined x30\n"                                                                           \
+    "    cbz x9, 1f\n"                                                                                   \
+    "    msr fpcr, xzr\n"                                                                                \
+    "1:  mov x29, xzr\n"                                                                                 \
+    "    b apus__context_begin\n"
+
 // The code of a switch, under the name given; void name(struct apus__context *from, struct apus__context *to).
-#define CONTEXT_SWITCH(name)                                                                             \
+#define CONTEXT_SWITCH(name, second_half)                                                                \
     ".text\n"                                                                                            \
     ".p2align 4\n"                                                                                       \
     ".globl " name "\n"                                                                                  \
@@ -111,15 +126,12 @@ _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly
     "    str x9, [sp, #160]\n"                                                                           \
     "    mov x10, sp\n"                                                                                  \
     "    str x10, [x0]\n"                                                                                \
-    /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
-    "    ldr x10, [x1]\n"                                                                                \
-    "    mov sp, x10\n"                                                                                  \
-    CONTEXT_CONTINUE                                                                                     \
+    second_half                                                                                          \
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
 
-// The second half by itself, under the name given; _Noreturn void name(struct apus__context *to).
-#define CONTEXT_ENTER(name)                                                                              \
+// The second half by itself, under the name given; void name(struct apus__context *from, struct apus__context *to).
+#define CONTEXT_ABANDON(name)                                                                            \
     ".text\n"                                                                                            \
     ".p2align 4\n"                                                                                       \
     ".globl " name "\n"                                                                                  \
@@ -129,7 +141,7 @@ _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly
     "    .cfi_startproc\n"                                                                               \
     CONTEXT_LANDING                                                                                      \
     "    mrs x9, fpcr\n"                                                                                 \
-    "    ldr x10, [x0]\n"                                                                                \
+    "    ldr x10, [x1]\n"                                                                                \
     "    mov sp, x10\n"                                                                                  \
     "    .cfi_def_cfa_offset 176\n"                                                                      \
     "    .cfi_offset x19, -176\n"                                                                        \
@@ -167,16 +179,15 @@ __asm__(
     "    .cfi_startproc\n"
     "    .cfi_undefined x30\n"
     CONTEXT_LANDING
-    "    mov x0, x20\n"
-    "    blr x19\n"
+    "    add x0, sp, #16\n"
+    "    bl apus__context_run\n"
     "    brk #0\n"
     "    .cfi_endproc\n"
     ".size apus__context_begin, . - apus__context_begin\n");
 
-static void context_lay_out(struct context_frame *frame, void (*run)(struct context_start *), struct context_start *start)
+static void context_lay_out(struct context_frame *frame)
 {
     *frame = (struct context_frame){
-        .x19_to_x28 = {(uintptr_t)run, (uintptr_t)start},
         .x30 = (uintptr_t)apus__context_begin,
         .fpcr = 0, // no traps, round to nearest: what a thread starts with
     };

@@ -44,11 +44,6 @@ __attribute__((noinline, no_sanitize("thread"))) void apus__context_switch(struc
     apus__context_swap(from, to);
 }
 
-void apus__context_resume(struct apus__context *from, struct apus__context *to)
-{
-    apus__context_switch(from, to);
-}
-
 static void context_switch_last(struct apus__context *from, struct apus__context *to)
 {
     apus__context_switch(from, to);
@@ -97,11 +92,6 @@ __attribute__((noinline, no_sanitize("address"))) void apus__context_switch(stru
     __sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
 }
 
-void apus__context_resume(struct apus__context *from, struct apus__context *to)
-{
-    apus__context_switch(from, to);
-}
-
 // Without a place to keep the heap frames of `from`, they are freed.
 __attribute__((noinline, no_sanitize("address"))) static void context_switch_last(struct apus__context *from,
                                                                                   struct apus__context *to)
@@ -133,6 +123,20 @@ static void context_destroyed(struct apus__context *context)
 }
 
 static void context_switch_last(struct apus__context *from, struct apus__context *to)
+{
+    apus__context_switch(from, to);
+}
+
+#endif
+
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+
+void apus__context_start(struct apus__context *from, struct apus__context *to)
+{
+    apus__context_switch(from, to);
+}
+
+void apus__context_abandon(struct apus__context *from, struct apus__context *to)
 {
     apus__context_switch(from, to);
 }

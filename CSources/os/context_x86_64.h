@@ -14,8 +14,8 @@
 //     return by jump, control words left alone                  5.2 - 15.6                2.5 -  4.4
 //
 // A `ret` on another stack than the call's is always foreseen wrongly. A jump is foreseen by where it went last, which needs a jump
-// for each direction: hence apus__context_switch() and apus__context_resume() (context.h). The control words cost 2 to 3 ns, and
-// keeping them is what the calling convention asks for.
+// for each direction: apus__context_start() always goes to the same place, and apus__context_abandon() comes back. The control words cost
+// 2 to 3 ns, and keeping them is what the calling convention asks for.
 #ifndef APUS_OS_CONTEXT_X86_64_H
 #define APUS_OS_CONTEXT_X86_64_H
 
@@ -65,8 +65,21 @@ struct context_frame {
     "    .cfi_register %rip, %rdx\n"                                                                     \
     CONTEXT_JUMP " *%rdx\n"
 
+// The two second halves of a switch from one context to another.
+#define CONTEXT_TO_CONTINUE                                                                              \
+    /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
+    "    movq (%rsi), %rsp\n"                                                                            \
+    CONTEXT_CONTINUE
+#define CONTEXT_TO_START                                                                                 \
+    "    movq 8(%rsi), %rsp\n"                                                                           \
+    "    .cfi_undefined %rip\n"                                                                          \
+    "    ldmxcsr context_control(%rip)\n"                                                                \
+    "    fldcw 4 + context_control(%rip)\n"                                                              \
+    "    xorl %ebp, %ebp\n"                                                                              \
+    "    jmp apus__context_begin\n"
+
 // The code of a switch, under the name given; void name(struct apus__context *from, struct apus__context *to).
-#define CONTEXT_SWITCH(name)                                                                             \
+#define CONTEXT_SWITCH(name, second_half)                                                                \
     ".text\n"                                                                                            \
     ".p2align 4\n"                                                                                       \
     ".globl " name "\n"                                                                                  \
@@ -98,14 +111,12 @@ struct context_frame {
     "    stmxcsr (%rsp)\n"                                                                               \
     "    fnstcw 4(%rsp)\n"                                                                               \
     "    movq %rsp, (%rdi)\n"                                                                            \
-    /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
-    "    movq (%rsi), %rsp\n"                                                                            \
-    CONTEXT_CONTINUE                                                                                     \
+    second_half                                                                                          \
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
 
-// The second half by itself, under the name given; _Noreturn void name(struct apus__context *to).
-#define CONTEXT_ENTER(name)                                                                              \
+// The second half by itself, under the name given; void name(struct apus__context *from, struct apus__context *to).
+#define CONTEXT_ABANDON(name)                                                                            \
     ".text\n"                                                                                            \
     ".p2align 4\n"                                                                                       \
     ".globl " name "\n"                                                                                  \
@@ -114,7 +125,7 @@ struct context_frame {
     name ":\n"                                                                                           \
     "    .cfi_startproc\n"                                                                               \
     CONTEXT_LANDING                                                                                      \
-    "    movq (%rdi), %rsp\n"                                                                            \
+    "    movq (%rsi), %rsp\n"                                                                            \
     "    .cfi_def_cfa_offset 64\n"                                                                       \
     "    .cfi_offset %rbp, -16\n"                                                                        \
     "    .cfi_offset %rbx, -24\n"                                                                        \
@@ -127,6 +138,9 @@ struct context_frame {
     ".size " name ", . - " name "\n"
 
 __asm__(
+    ".section .rodata\n"
+    ".p2align 3\n"
+    "context_control: .long 0x1f80, 0x37f\n" // all exceptions masked, round to nearest: what a thread starts with
     ".text\n"
     ".p2align 4\n"
     ".globl apus__context_begin\n"
@@ -136,19 +150,17 @@ __asm__(
     "    .cfi_startproc\n"
     "    .cfi_undefined %rip\n"
     CONTEXT_LANDING
-    "    movq %r12, %rdi\n"
-    "    callq *%rbx\n"
+    "    leaq 16(%rsp), %rdi\n"
+    "    callq apus__context_run\n"
     "    ud2\n"
     "    .cfi_endproc\n"
     ".size apus__context_begin, . - apus__context_begin\n");
 
-static void context_lay_out(struct context_frame *frame, void (*run)(struct context_start *), struct context_start *start)
+static void context_lay_out(struct context_frame *frame)
 {
     *frame = (struct context_frame){
-        .mxcsr = 0x1f80, // all exceptions masked, round to nearest: what a thread starts with
+        .mxcsr = 0x1f80, // as context_control
         .x87_control = 0x37f,
-        .rbx = (uintptr_t)run,
-        .r12 = (uintptr_t)start,
         .return_address = (uintptr_t)apus__context_begin,
     };
 }

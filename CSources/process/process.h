@@ -98,7 +98,7 @@ struct apus__extra {
     struct apus__arena_chunk *arena;
     size_t arena_used;
     size_t arena_limit;
-    uint32_t pins;             // reasons not to move to another owner: waits and requests with a time limit
+    uint32_t pins;             // reasons not to move to another owner: requests with a time limit
     uint32_t unwound;          // waits that returned because the process must end
     uint64_t serving;          // the request that a blocking body took last, if it has neither answered nor kept it
     char label[64];

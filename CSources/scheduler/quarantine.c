@@ -308,7 +308,6 @@ void apus__fiber_crashed(struct apus__slot *slot, struct apus__fiber *fiber)
         return;
     }
     process->extra->wait = NULL;
-    process->extra->pins--;
     process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
     crash_end(slot, process, handling, fault, fiber->fault_text, fiber->fault_room);
 }

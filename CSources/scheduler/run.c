@@ -304,13 +304,10 @@ apus_inline void run_look_ahead(const struct apus_process *process, const apus_m
     }
 }
 
-apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
+// Handles what lies in the mailbox, as far as the turn reaches.
+static __attribute__((noinline, hot)) bool run_messages(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
-    apus_bump_relaxed(&here->counters.slices, 1);
-    apus__turn_begin(slot);
-    if (apus_unlikely(process->flags & APUS__SLOW) && !run_slow(slot, process))
-        return true;
     here->current = process;
     uint64_t handled = 0;
     while (process->first) {
@@ -353,5 +350,23 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
         apus__run_queue_push(&here->run, &process->run, process->priority);
     else
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
+    return true;
+}
+
+apus_cold static bool run_otherwise(struct apus__slot *slot, struct apus_process *process)
+{
+    return !run_slow(slot, process) || run_messages(slot, process);
+}
+
+apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
+{
+    enum { HAS_OUTCOME = APUS__WAITING | APUS__READY };
+    apus_bump_relaxed(&slot->owner.counters.slices, 1);
+    apus__turn_begin(slot);
+    if (apus_likely(!(process->flags & APUS__SLOW)))
+        return run_messages(slot, process);
+    if (apus_unlikely((process->flags & (HAS_OUTCOME | APUS__EXITING)) != HAS_OUTCOME))
+        return run_otherwise(slot, process);
+    apus__slot_resume(slot, process);
     return true;
 }

@@ -73,8 +73,7 @@ void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
     apus__fiber_give(slot, mine);
     slot->fiber = other;
     // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
-    struct apus__context *to = apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
-    apus__context_restart(&mine->context, &mine->usable, slot_loop, slot, to);
+    apus__context_abandon(&mine->context, apus_unlikely(other->keeper != NULL) ? slot->native : &other->context);
 }
 
 // Makes a stack a free one, whatever is on it. A thread that waits to go on with it waits no more.
@@ -133,7 +132,6 @@ int apus__slot_detach(struct apus__slot *slot)
     apus__fiber_give(slot, wait->fiber); // for the next carrier to enter by
     wait->fiber = mine;
     wait->is_detached = true;
-    wait->handling = here->handling;
     mine->slot = slot;
     mine->back.run = slot_back_run;
     mine->unwinds = process->flags & APUS__UNWINDS;
@@ -313,7 +311,8 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }
 
-apus_hot bool apus__slot_turn(struct apus__slot *slot)
+// One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
+apus_inline bool slot_turn(struct apus__slot *slot)
 {
     struct apus__owner *here = &slot->owner;
     if (apus_unlikely(!apus__inbox_is_empty(&here->inbox)))
@@ -422,14 +421,14 @@ static void slot_leave(struct apus__slot *slot)
     struct apus__fiber *mine = slot->fiber;
     apus__fiber_give(slot, mine);
     slot->fiber = NULL;
-    apus__context_switch(&mine->context, slot->native);
+    apus__context_abandon(&mine->context, slot->native);
 }
 
 static void slot_loop(void *argument)
 {
     struct apus__slot *slot = argument;
     for (;;) {
-        bool busy = apus__slot_turn(slot);
+        bool busy = slot_turn(slot);
         // acquire: see slot_idle().
         if (apus_unlikely(apus_load_acquire(&slot->events)))
             slot_leave(slot);
@@ -449,12 +448,16 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events)
 
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
 {
-    // There is a free one: made with the slot, or left behind by slot_leave().
-    struct apus__fiber *fiber = slot->fiber ? slot->fiber : apus__fiber_take(slot);
+    struct apus__fiber *fiber = slot->fiber;
     slot->native = native;
-    slot->fiber = fiber;
     slot->turns_to_clock = 1;
-    apus__context_switch(native, &fiber->context);
+    if (fiber) {
+        apus__context_switch(native, &fiber->context);
+        return;
+    }
+    // There is a free one: made with the slot, or left behind by slot_leave().
+    slot->fiber = apus__fiber_take(slot);
+    apus__context_start(native, &slot->fiber->context);
 }
 
 int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)

@@ -11,8 +11,8 @@
 //                                                   | a parked process is ready: this fiber becomes free, that one goes on
 //
 // Invariants: I1 `fiber` is the stack the slot's carrier is on; while the slot is between two carriers, the one that the next goes on
-//             with, or NULL: a free one.  I2 a free fiber is suspended at a place where the loop may go on (or has never run).
-//             I3 a process whose stack is set aside stays on its slot: it is not given away (extra->pins).
+//             with, or NULL: a free one.  I2 a free fiber was abandoned by the loop, or has never run: it is started.
+//             I3 a process whose stack is set aside stays on its slot: it is not given away (apus__may_move).
 // Who:        everything here belongs to the thread that carries the slot, but for `events` and the owner's inbox.
 // Threads:    a stack may go on on another thread only after its slot has changed carriers; the thread-local variables that compiled
 //             code may have cached are the old thread's then, which is why carriers are not ended while their slot lives
@@ -121,9 +121,6 @@ void apus__slot_destroy(struct apus__slot *slot);
 
 // Runs the slot's loop on the calling thread until an event makes it leave. `native` receives the thread's own context.
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
-
-// One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
-bool apus__slot_turn(struct apus__slot *slot);
 
 // Moves the calling carrier to where the slot belongs; the CPU to which that binds it, the kernel's number, or -1 (carrier.c).
 void apus__slot_place(struct apus__slot *slot);

@@ -44,11 +44,10 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
     if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(slot))))
         return -ENOMEM;
     wait->process = process;
-    wait->handling = NULL;
+    wait->handling = here->handling;
     apus__wheel_entry_init(&wait->deadline.entry);
     wait->deadline.kind = APUS__DEADLINE_WAIT;
     process->extra->wait = wait;
-    process->extra->pins++;
     process->flags |= APUS__WAITING;
     apus_bump_relaxed(&here->counters.waits_begun, 1);
     return 0;
@@ -59,7 +58,6 @@ apus_inline void apus__wait_end(struct apus__slot *slot, struct apus__wait *wait
     struct apus_process *process = wait->process;
     apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
     process->extra->wait = NULL;
-    process->extra->pins--;
     process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
     apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
 }
@@ -87,24 +85,23 @@ apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wai
     apus__hooks_leave(&hooks);
     if (apus_unlikely(apus__system_limit(APUS_SYSTEM_LONG_MAILBOX)))
         apus__system_look_at_mailbox(here, process);
-    wait->handling = here->handling;
     wait->fiber = mine;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;
     if (apus__wait_is_due(process, wait))
         apus__schedule(here, process);
     here->current = NULL;
-    struct apus__context *to = &next->context;
     slot->fiber = next;
     // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
     if (apus_unlikely(apus_load_acquire(&slot->events))) {
         apus__fiber_give(slot, next);
         slot->fiber = NULL;
-        to = slot->native;
+        apus__context_switch(&mine->context, slot->native);
+    } else {
+        apus__context_start(&mine->context, &next->context);
     }
-    apus__context_switch(&mine->context, to);
+    // A turn of the process has begun (apus__slot_resume).
     here->current = process;
     here->handling = wait->handling;
-    apus__turn_begin(slot);
     apus__hooks_enter(&hooks);
 }
 

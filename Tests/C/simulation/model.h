@@ -371,7 +371,8 @@ static inline void check_actor(int who)
     CHECK(process->first == NULL && apus_load_relaxed(&process->remote) == NULL);
     CHECK(!(process->flags & (APUS__SCHEDULED | APUS__EXITING | APUS__STARTING)));
     CHECK(actor->is_blocking == !!(process->flags & APUS__WAITING));
-    CHECK_EQ(process->extra ? process->extra->pins : 0, actor->is_blocking);
+    CHECK(!process->extra || process->extra->pins == 0);
+    CHECK(actor->is_blocking == (process->extra && process->extra->wait));
     apus__relation_each(process, check_relation, process);
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
     CHECK(!bound || (apus_load_relaxed(&bound->messages) == 0 && apus_load_relaxed(&bound->bytes) == 0));

@@ -40,7 +40,12 @@ static void pair_start(struct pair *pair, void (*entry)(void *))
 
 static void pair_go(struct pair *pair)
 {
-    apus__context_resume(&pair->native, &pair->other);
+    apus__context_switch(&pair->native, &pair->other);
+}
+
+static void pair_go_anew(struct pair *pair)
+{
+    apus__context_start(&pair->native, &pair->other);
 }
 
 static void pair_back(struct pair *pair)
@@ -103,39 +108,6 @@ TEST(leave, "a context that leaves can be made again on the same stack")
         CHECK(pair.done);
         apus__context_destroy(&pair.other);
         apus__context_make(&pair.other, &pair.stack, leave_at_once, &pair);
-    }
-    pair_end(&pair);
-}
-
-// Counts, and asks from deep below to go on from its beginning or from here, which must not matter.
-static void restarting(void *argument);
-static __attribute__((noinline)) void restart_below(struct pair *pair, int depth)
-{
-    volatile char frame[200];
-    frame[0] = (char)depth;
-    if (depth > 0)
-        restart_below(pair, depth - 1);
-    else
-        apus__context_restart(&pair->other, &pair->stack, restarting, pair, &pair->native);
-    CHECK_EQ(frame[0], (char)depth);
-}
-
-static void restarting(void *argument)
-{
-    struct pair *pair = argument;
-    for (;;) {
-        pair->count++;
-        restart_below(pair, (int)(pair->count % 10));
-    }
-}
-
-TEST(restart, "a context that is restarted goes on where it was, or from its beginning")
-{
-    struct pair pair;
-    pair_start(&pair, restarting);
-    for (long i = 1; i <= 100000; i++) {
-        pair_go(&pair);
-        CHECK_EQ(pair.count, i);
     }
     pair_end(&pair);
 }
@@ -258,6 +230,44 @@ TEST(registers, "callee-saved registers survive a switch")
     pair_end(&pair);
 }
 
+// Counts, and leaves from deep below with other control words, to begin anew or to go on from there, which must not matter.
+static __attribute__((noinline)) void abandon_below(struct pair *pair, int depth)
+{
+    volatile char frame[200];
+    frame[0] = (char)depth;
+    if (depth > 0)
+        abandon_below(pair, depth - 1);
+    else
+        apus__context_abandon(&pair->other, &pair->native);
+    CHECK_EQ(frame[0], (char)depth);
+}
+
+static void abandoning(void *argument)
+{
+    struct pair *pair = argument;
+    for (;;) {
+        pair->count++;
+        CHECK_EQ(fegetround(), FE_TONEAREST);
+        fesetround(FE_DOWNWARD);
+        abandon_below(pair, (int)(pair->count % 10));
+        fesetround(FE_TONEAREST);
+    }
+}
+
+TEST(abandon, "a context that was abandoned is started again; who starts it keeps its registers and control words")
+{
+    struct pair pair;
+    pair_start(&pair, abandoning);
+    CHECK_EQ(fesetround(FE_UPWARD), 0);
+    for (long i = 1; i <= 100000; i++) {
+        hold_registers(&pair, i, pair_go_anew);
+        CHECK_EQ(pair.count, i);
+        CHECK_EQ(fegetround(), FE_UPWARD);
+    }
+    fesetround(FE_TONEAREST);
+    pair_end(&pair);
+}
+
 static void change_rounding(void *argument)
 {
     struct pair *pair = argument;
@@ -306,17 +316,23 @@ static void walk_stack(void *argument)
     pair_leave(&walk->pair);
 }
 
-TEST(unwind, "an unwinder finds the entry and stops at the root")
+static void check_walk(void (*go)(struct pair *))
 {
     struct walk walk = {.frames = 0};
     pair_start(&walk.pair, walk_stack);
     apus__context_destroy(&walk.pair.other);
     apus__context_make(&walk.pair.other, &walk.pair.stack, walk_stack, &walk);
-    pair_go(&walk.pair);
+    go(&walk.pair);
     CHECK(walk.stopped);
-    // walk_stack, context_run, apus__context_begin; a sanitizer may add its own.
+    // walk_stack, apus__context_run, apus__context_begin; a sanitizer may add its own.
     CHECK(walk.frames >= 3 && walk.frames < 10);
     pair_end(&walk.pair);
+}
+
+TEST(unwind, "an unwinder finds the entry and stops at the root")
+{
+    check_walk(pair_go);
+    check_walk(pair_go_anew);
 }
 
 // A ring of contexts that two threads carry in turn: thread 0 takes each even round, thread 1 each odd one.
@@ -352,7 +368,7 @@ static void *carry(void *number)
             sched_yield();
         for (int i = 0; i < WANDERERS; i++) {
             wanderers[i].carrier = &native;
-            apus__context_resume(&native, &wanderers[i].context);
+            apus__context_switch(&native, &wanderers[i].context);
         }
         apus_store_release(&wander_round, round + 1);
     }
