@@ -37,14 +37,6 @@ apus_inline void apus__payload_copy_small(char *to, const char *from, size_t siz
     }
 }
 
-apus_inline void apus__payload_copy(void *to, const void *from, size_t size)
-{
-    if (size <= APUS__LINE_PAYLOAD)
-        apus__payload_copy_small(to, from, size);
-    else
-        memcpy(to, from, size);
-}
-
 // Fills in a small message of the current process to one on this scheduler.
 apus_inline void apus__message_fill(struct apus__owner *here, apus_message *message, enum apus__kind kind, uint8_t block, apus_ref ref,
                                     const apus_type *type, const void *payload, size_t size)
@@ -57,20 +49,37 @@ apus_inline void apus__message_fill(struct apus__owner *here, apus_message *mess
     apus_bump_relaxed(&here->counters.sent_local, 1);
 }
 
+// A new message with a copy of the payload, or NULL. The small ones, for which the size of the block is known, by themselves.
+apus_inline apus_message *apus__message_copy(struct apus__owner *here, const void *payload, size_t size, enum apus__kind kind)
+{
+    apus_message *message;
+    if (apus_likely(size <= APUS__LINE_PAYLOAD)) {
+        message = apus__heap_alloc(&here->heap, 0);
+        if (apus_likely(message != NULL)) {
+            apus__message_set_head(message, (uint32_t)size, kind, 0);
+            apus__payload_copy_small(apus_message_payload(message), payload, size);
+        }
+    } else {
+        message = apus__message_alloc(here, size, kind);
+        if (apus_likely(message != NULL))
+            memcpy(apus_message_payload(message), payload, size);
+    }
+    return message;
+}
+
 // Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
 apus_inline int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
-                                   apus_message **made)
+                                   apus_ref ref, apus_message **made)
 {
     int error = apus__message_check(type, payload, size);
     if (apus_unlikely(error))
         return error;
-    apus_message *message = apus__message_alloc(here, size, kind);
+    apus_message *message = apus__message_copy(here, payload, size, kind);
     if (apus_unlikely(!message))
         return -ENOMEM;
     message->type = type;
     message->from = apus__sender(here);
-    message->ref = APUS_NO_REF;
-    apus__payload_copy(apus_message_payload(message), payload, size);
+    message->ref = ref;
     *made = message;
     return 0;
 }

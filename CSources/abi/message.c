@@ -88,7 +88,7 @@ apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *
     if (apus_unlikely(!here))
         return result;
     apus_message *message;
-    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, &message);
+    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
     if (apus_likely(!result)) {
         message->flags |= flags;
         result = apus__deliver(here, to, message);

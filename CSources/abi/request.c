@@ -7,17 +7,21 @@
 
 // --- Asking and waiting ---------------------------------------------------------------------------------------------------------
 
-// Waits for the outcome of what has been asked. When time is up nothing can arrive any more: the wait is over, and the reference is in
-// no set; the other side is told to forget it.
+// Time is up, or the process must end. Nothing can arrive any more: the wait is over, and the reference is in no set; the other side is
+// told to forget it.
+apus_cold static int ask_take_back(struct apus__owner *here, const struct apus__wait *wait)
+{
+    apus__signal_send(here, wait->asked,
+                      &(struct apus__signal){(enum apus__kind)wait->take_back, apus__pid(wait->process), wait->ref, 0, NULL});
+    return apus__wait_outcome(wait->process) ? -ECANCELED : -ETIMEDOUT;
+}
+
+// Waits for the outcome of what has been asked.
 apus_inline int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t timeout_ms, apus_message **outcome)
 {
-    struct apus__signal take_back = {(enum apus__kind)wait->take_back, apus__pid(here->current), wait->ref, 0, NULL};
     apus__slot_wait(apus__slot_of(here), wait, timeout_ms);
     *outcome = wait->result;
-    if (wait->result)
-        return 0;
-    apus__signal_send(here, wait->asked, &take_back);
-    return apus__wait_outcome(wait->process) ? -ECANCELED : -ETIMEDOUT;
+    return apus_likely(wait->result != NULL) ? 0 : ask_take_back(here, wait);
 }
 
 int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint64_t value, uint64_t timeout_ms,
@@ -169,10 +173,9 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
     apus_message *request, *reply = NULL;
-    int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, &request);
+    apus_ref ref = {apus__new_ref(here)};
+    int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, ref, &request);
     call->is_begun = result == 0;
-    if (!result)
-        request->ref.id = apus__new_ref(here);
     if (!result)
         result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
     if (reply) {
@@ -218,14 +221,9 @@ apus_inline int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid
     apus_message *request;
     if (apus_unlikely(apus_pid_equal(to, apus__pid(here->current))))
         return -EDEADLK;
-    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
+    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
     if (apus_unlikely(result))
         return result;
-    request->ref.id = ref;
-    if (apus_unlikely(!here->current->extra && !apus__extra(here, here->current))) {
-        apus__message_free(here, request);
-        return -ENOMEM;
-    }
     result = call_from_process(here, to, request, timeout_ms, reply);
     if (reply && *reply)
         apus__hold(here->current, *reply);
@@ -329,10 +327,9 @@ static int request_make_and_send(struct apus__owner *here, apus_process *self, u
     apus_message *request = NULL;
     if (apus_pid_equal(to, apus__pid(self)))
         return -EDEADLK;
-    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, &request);
+    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
     if (result)
         return result;
-    request->ref.id = ref;
     return request_send(here, self, to, request, timeout_ms);
 }
 
@@ -399,10 +396,9 @@ int apus_request_abandon(apus_process *self, apus_ref ref)
 apus_inline int reply_send(struct apus__owner *here, apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
 {
     apus_message *reply;
-    int result = apus__message_make(here, type ? type : &apus_type_reply, payload, size, APUS__REPLY, &reply);
+    int result = apus__message_make(here, type ? type : &apus_type_reply, payload, size, APUS__REPLY, ref, &reply);
     if (apus_unlikely(result))
         return result;
-    reply->ref = ref;
     result = apus__deliver(here, caller, reply);
     if (apus_unlikely(result))
         apus__message_free(here, reply);

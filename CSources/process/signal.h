@@ -177,18 +177,12 @@ apus_inline bool apus__find_near(struct apus__owner *here, apus_pid to, struct a
 apus_inline int apus__deliver(struct apus__owner *here, apus_pid to, apus_message *message)
 {
     struct apus_process *process;
-    if (apus_likely(message->kind <= APUS__REPLY && apus__find_near(here, to, &process))) {
-        bool is_result = message->kind == APUS__REPLY;
-        if (!is_result) {
-            apus__mailbox_append(process, message);
-            apus__wake(here, process);
-        }
-        if (!is_result || apus__signal_result(here, process, message->ref.id, message)) {
-            apus_bump_relaxed(&here->counters.sent_local, 1);
-            return 0;
-        }
-    }
-    return apus__deliver_otherwise(here, to, message);
+    if (apus_unlikely(message->kind > APUS__REQUEST || !apus__find_near(here, to, &process)))
+        return apus__deliver_otherwise(here, to, message);
+    apus__mailbox_append(process, message);
+    apus__wake(here, process);
+    apus_bump_relaxed(&here->counters.sent_local, 1);
+    return 0;
 }
 
 #endif
