@@ -3,11 +3,11 @@
 #include "abi/enter.h"
 #include "abi/make.h"
 
+// Makes a timer for `to` or, if that is nobody, for the name.
 static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const apus_type *type, const void *payload, size_t size,
                       apus_ref *ref)
 {
     int result;
-    apus_message *message;
     if (delay_ms > APUS__TIMER_DELAY_MAX)
         return -ERANGE;
     struct apus__owner *here = apus__enter(&result);
@@ -17,28 +17,22 @@ static int timer_make(uint64_t delay_ms, apus_pid to, const char *name, const ap
         apus__leave(here);
         return -ESHUTDOWN;
     }
-    // A name is kept behind the payload, so that the timer itself stays one cache line.
-    size_t name_size = name ? strlen(name) + 1 : 0;
+    struct apus__timer_goal goal = {to, type, NULL};
     result = apus__message_check(type ? type : &apus_type_timeout, payload, size);
-    if (apus_unlikely(result)) {
-        apus__leave(here);
-        return result;
+    if (apus_likely(!result) && (size || name || (type && type->drop))) {
+        // The name is kept behind the payload, so that the timer itself stays one cache line.
+        size_t name_size = name ? strlen(name) + 1 : 0;
+        goal.message = apus__timer_message(here, type, size, name_size);
+        result = goal.message ? 0 : -ENOMEM;
+        if (goal.message && size)
+            memcpy(apus_message_payload(goal.message), payload, size);
+        if (goal.message && name)
+            memcpy((char *)apus_message_payload(goal.message) + size, name, name_size);
     }
-    message = apus__message_alloc(here, size + name_size, type ? APUS__MESSAGE : APUS__SYSTEM);
-    result = message ? 0 : -ENOMEM;
-    if (apus_likely(message != NULL)) {
-        message->type = type ? type : &apus_type_timeout;
-        message->from = APUS_NOBODY;
-        message->size = (uint32_t)size;
-        message->flags = APUS__EXEMPT;
-        if (size)
-            memcpy(apus_message_payload(message), payload, size);
-        if (name)
-            memcpy((char *)apus_message_payload(message) + size, name, name_size);
-        result = apus__timer_start(here, delay_ms, to, name, message, ref);
-        if (apus_unlikely(result))
-            apus__message_free(here, message);
-    }
+    if (apus_likely(!result))
+        result = apus__timer_start(here, delay_ms, &goal, ref);
+    if (apus_unlikely(result && goal.message))
+        apus__message_free(here, goal.message);
     apus__leave(here);
     return result;
 }

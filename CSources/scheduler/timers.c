@@ -2,14 +2,26 @@
 
 #include "scheduler/slot.h"
 
-// Beside the kind of deadline, a timer's word says which slot has it, and whether a plain thread made it.
-enum { KIND_MASK = 0x7f, TIMER_SHARED = 0x80, OWNER_SHIFT = 8 };
+// Beside the kind of deadline, a timer's word says which slot has it, whether a plain thread made it, and whether it has no message yet.
+enum { KIND_MASK = 0x3f, TIMER_EMPTY = 0x40, TIMER_SHARED = 0x80, OWNER_SHIFT = 8 };
 
 uint64_t apus__due(uint64_t delay_ms)
 {
     if (delay_ms > APUS__TIMER_DELAY_MAX)
         delay_ms = APUS__TIMER_DELAY_MAX;
     return (apus__now_ns() + 999999) / 1000000 + delay_ms;
+}
+
+apus_message *apus__timer_message(struct apus__owner *here, const apus_type *type, size_t size, size_t behind)
+{
+    apus_message *message = apus__message_alloc(here, size + behind, type ? APUS__MESSAGE : APUS__SYSTEM);
+    if (apus_unlikely(!message))
+        return NULL;
+    message->type = type ? type : &apus_type_timeout;
+    message->from = APUS_NOBODY;
+    message->size = (uint32_t)size;
+    message->flags = APUS__EXEMPT;
+    return message;
 }
 
 static struct apus__timer *timer_at(uint32_t index)
@@ -32,7 +44,12 @@ static uint64_t timer_word(uint64_t generation, enum apus__timer_state state)
     return generation << 3 | state;
 }
 
-// Frees a timer whose state word is ours. `message` has been delivered, or is dropped by the caller.
+static apus_ref timer_ref(const struct apus__timer *timer, uint64_t generation)
+{
+    return (apus_ref){APUS__TIMER_REF | (generation & 0x7fffffff) << 32 | timer->deadline.cell};
+}
+
+// Frees a timer whose state word is ours. Its message has been delivered, or is dropped by the caller.
 static void timer_free(struct apus__owner *here, struct apus__timer *timer, uint32_t index)
 {
     uint64_t generation = (apus_load_relaxed(&timer->state) >> 3) + 1;
@@ -63,7 +80,7 @@ static uint32_t timer_alloc(struct apus__owner *here)
     return apus__table_alloc(&apus__world.timer_table, &here->timer_cells, here->node);
 }
 
-int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, const char *name, apus_message *message, apus_ref *ref)
+int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct apus__timer_goal *goal, apus_ref *ref)
 {
     uint32_t index = timer_alloc(here);
     if (!index)
@@ -72,13 +89,18 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, 
     struct apus__owner *owner = here->is_foreign ? apus__world.owners[index % apus__world.owner_count] : here;
     uint64_t generation = apus_load_relaxed(&timer->state) >> 3;
     apus__wheel_entry_init(&timer->deadline.entry);
-    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << OWNER_SHIFT | (here->is_foreign ? TIMER_SHARED : 0u);
+    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << OWNER_SHIFT | (here->is_foreign ? TIMER_SHARED : 0u) |
+                           (goal->message ? 0u : TIMER_EMPTY);
     timer->deadline.cell = index;
     timer->deadline.entry.due = apus__due(delay_ms);
-    timer->to = name ? APUS_NOBODY : to;
-    timer->message = message;
-    apus_ref made = {APUS__TIMER_REF | (generation & 0x7fffffff) << 32 | index};
-    message->ref = made;
+    timer->to = goal->to;
+    apus_ref made = timer_ref(timer, generation);
+    if (goal->message) {
+        timer->message = goal->message;
+        timer->message->ref = made;
+    } else {
+        timer->type = goal->type;
+    }
     if (ref)
         *ref = made;
     apus_bump_relaxed(&here->counters.timers_made, 1);
@@ -94,22 +116,40 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, 
     return 0;
 }
 
-static const char *timer_name(const struct apus__timer *timer)
+// The message of a timer that has one; NULL for one that is empty.
+static apus_message *timer_held(const struct apus__timer *timer)
 {
-    const apus_message *message = timer->message;
-    return timer->to.id == 0 ? (const char *)apus_message_payload(message) + message->size : NULL;
+    return timer->deadline.kind & TIMER_EMPTY ? NULL : timer->message;
+}
+
+// The message to deliver: the timer's own, or one for a timer that is empty. NULL if there is no memory.
+static apus_message *timer_message(struct apus__owner *here, const struct apus__timer *timer)
+{
+    if (timer_held(timer))
+        return timer->message;
+    apus_message *message = apus__timer_message(here, timer->type, 0, 0);
+    if (message)
+        message->ref = timer_ref(timer, apus_load_relaxed(&timer->state) >> 3);
+    return message;
 }
 
 static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
 {
     struct apus__owner *here = &slot->owner;
-    if (!timer_move(timer, (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE, APUS__TIMER_FIRED))
+    apus_message *message = timer_message(here, timer);
+    if (apus_unlikely(!message)) { // tries again at the next tick: late, but not lost
+        timer->deadline.entry.due = here->now_ms + 1;
+        apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
+        return;
+    }
+    if (!timer_move(timer, (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE, APUS__TIMER_FIRED)) {
+        if (!timer_held(timer))
+            apus__message_free(here, message);
         return; // cancelled by another thread, which sends it here
+    }
     apus_pid to = timer->to;
-    const char *name = timer_name(timer);
-    apus_message *message = timer->message;
-    if (name)
-        apus__name_whereis(name, &to);
+    if (to.id == 0)
+        apus__name_whereis((const char *)apus_message_payload(message) + message->size, &to);
     timer_free(here, timer, timer->deadline.cell);
     if (apus__deliver(here, to, message) != 0)
         apus__message_drop(here, message);
@@ -129,9 +169,10 @@ void apus__timers_run(struct apus__slot *slot, uint64_t now_ms)
 
 static void timer_discard(struct apus__owner *here, struct apus__timer *timer)
 {
-    apus_message *message = timer->message;
+    apus_message *message = timer_held(timer);
     timer_free(here, timer, timer->deadline.cell);
-    apus__message_drop(here, message);
+    if (message)
+        apus__message_drop(here, message);
 }
 
 void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
@@ -160,9 +201,7 @@ void apus__timers_drop(struct apus__slot *slot)
             struct apus__timer *timer = apus_container_of(deadline, struct apus__timer, deadline);
             apus_check((deadline->kind & KIND_MASK) == APUS__DEADLINE_TIMER);
             apus__wheel_remove(&slot->wheel, entry);
-            apus_message *message = timer->message;
-            timer_free(&slot->owner, timer, deadline->cell);
-            apus__message_drop(&slot->owner, message);
+            timer_discard(&slot->owner, timer);
         }
     }
 }

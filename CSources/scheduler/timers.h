@@ -1,8 +1,8 @@
 // scheduler/timers.h - timers: messages that a slot's wheel delivers when their time has come.
 //
 // Idea:       a timer is a 64-byte cell of a table, so that a reference (bit 63, 31 bits of generation, 32 of index) can be checked by
-//             anybody at any time; its message is made when the timer is. Exactly one of expiry and cancel wins, by a
-//             compare-and-swap on the cell's state word.
+//             anybody at any time; its message is made when the timer is, or at expiry if that takes no more than its type.
+//             Exactly one of expiry and cancel wins, by a compare-and-swap on the cell's state word.
 // States:     state = generation << 3 | one of
 //                 FREE -> MADE (by its maker) -> ACTIVE (in the wheel of `slot`, by that slot) -> FREE, generation + 1
 //                 MADE -> CANCELLING -> CANCELLED: by another thread, before the slot has taken it from its inbox: the slot frees it
@@ -36,8 +36,11 @@ struct apus__timer {
         struct apus__inbox_link inbox;
         apus__table_link link; // the table's while the cell is free
     };
-    apus_pid to; // or a name, which then lies behind the message's payload
-    apus_message *message;
+    apus_pid to; // or nobody: then a name lies behind the message's payload
+    union {
+        apus_message *message;
+        const apus_type *type; // of a message without a payload, not made yet; NULL: a timeout
+    };
 };
 
 _Static_assert(sizeof(struct apus__timer) == 64, "a timer is one cache line");
@@ -48,8 +51,19 @@ _Static_assert(sizeof(struct apus__timer) == 64, "a timer is one cache line");
 // The tick at which something due in `delay_ms` from now is due: never early.
 uint64_t apus__due(uint64_t delay_ms);
 
-// Makes a timer that delivers `message` to `to`, or to the name, and takes the message. Errors: -EAGAIN, -ENOMEM.
-int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, apus_pid to, const char *name, apus_message *message, apus_ref *ref);
+// What a timer delivers, and to whom.
+struct apus__timer_goal {
+    apus_pid to;           // or nobody: to the name behind the payload of the message
+    const apus_type *type; // NULL: a timeout
+    apus_message *message; // NULL: one without a payload, whose type owns nothing
+};
+
+// A message of a timer with room for `size` bytes of payload and `behind` bytes after it, to be filled in but for that. NULL if there is
+// no memory.
+apus_message *apus__timer_message(struct apus__owner *here, const apus_type *type, size_t size, size_t behind);
+
+// Makes a timer, and takes the message. Errors: -EAGAIN, -ENOMEM.
+int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct apus__timer_goal *goal, apus_ref *ref);
 
 // Begins the time anew of a timer of the owner's. -ENOENT if it is not active; -EPERM if it is another's, and has been cancelled.
 int apus__timer_rearm(struct apus__owner *here, apus_ref ref, uint64_t delay_ms);

@@ -416,6 +416,32 @@ TEST(messages, "sending, making, keeping and receiving without memory fail and c
     TRY_ALL(operations);
 }
 
+// Waiting takes no block: what it needs is there from the first time.
+static void expiry_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_sleep(self, 1), 0);
+    CHECK_EQ(apus_send_after(5, apus_pid_of(self), &type_note, NULL, 0, &timer), 0);
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(1u << APUS__INJECT_HEAP, 1);
+    apus_message *message = apus_receive(self, is_note, NULL, APUS_INFINITY);
+    apus__inject_arm(0, 0);
+    CHECK_EQ(apus__inject_hits(), hits + 1);
+    CHECK(message && apus_ref_equal(apus_message_ref(message), timer));
+    apus_message_release(message);
+    was_attempted = true;
+}
+
+TEST(expiry, "a timer without a payload that finds no memory when it is due comes a little later")
+{
+    begin();
+    was_attempted = false;
+    CHECK_EQ(apus_spawn_blocking(expiry_body, NULL, 0, NULL, NULL), 0);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    CHECK(was_attempted);
+    end();
+}
+
 // --- Requests, links, monitors, names --------------------------------------------------------------------------------------------
 
 static apus_ref ref;

@@ -60,7 +60,7 @@ TEST(R15_waits, "R15: a sleep and a receive's time-out are never short")
 
 static void timer_message(apus_process *self, const scene_t *scene)
 {
-    static const size_t sizes[] = {0, 1, 16, 17, 64, 1000, 100000};
+    static const size_t sizes[] = {0, 0, 1, 16, 17, 64, 1000, 100000};
     char *payload = malloc(100000);
     (void)scene;
     CHECK(payload != NULL);
