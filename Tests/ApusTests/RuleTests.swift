@@ -396,6 +396,15 @@ extension AllTests { @Suite("rules") struct RuleTests {
                 let got = me.receive(timeout: .seconds(20))
                 #expect(got == wanted)
             }
+
+            let killed = try spawn(Stepping(log: me.pid)), monitor = try me.monitor(killed)
+            for wanted in ["step first", "step second", "queued"] {
+                let got = me.receive(timeout: .seconds(20))
+                #expect(got == wanted)
+            }
+            killed.exit(.kill)
+            _ = end(of: monitor, in: me)
+            #expect(try Runtime.info().timers == 0)
         } }
     }
 

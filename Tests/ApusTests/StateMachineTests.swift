@@ -93,6 +93,20 @@ extension AllTests { @Suite struct StateMachineTests {
         }
     } }
 
+    @Test("time-outs that run are cancelled with the machine, also if it is killed")
+    func timeoutsEnd() async throws { try await withRuntime {
+        try await inProcess { me in
+            let machine = try spawn(Scripted())
+            _ = try me.monitor(machine)
+            machine.send(.act("start") { _ in .keep(.stateTimeout(.seconds(3600)), .timeout("mine", .seconds(3600))) })
+            _ = try log(of: machine, count: 2, me)
+            #expect(try Runtime.info().timers == 2)
+            machine.exit(.kill)
+            guard case .down? = me.receiveInfo(timeout: .seconds(20)) else { Issue.record("no down message"); return }
+            #expect(try Runtime.info().timers == 0)
+        }
+    } }
+
     @Test("the time-out of a state is cancelled when the state changes, and only then")
     func stateTimeout() async throws { try await withRuntime {
         try await inProcess { me in

@@ -76,7 +76,11 @@ func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> Handl
 
 @inlinable
 func cleanupClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> CleanupClosure {
-    CleanupClosure { _, state in ServerRecord<Server>.at(state).deinitialize(count: 1) }
+    CleanupClosure { _, state in
+        let record = ServerRecord<Server>.at(state)
+        record.pointee.pending?.cancelTimer()
+        record.deinitialize(count: 1)
+    }
 }
 
 @usableFromInline @inline(never)
@@ -206,7 +210,7 @@ func follow<Server: GenServer & ~Copyable>(
 
 extension NextDetail {
     /// Ends a timeout that runs.
-    fileprivate func cancelTimer() {
+    @usableFromInline func cancelTimer() {
         if case .timer(let id) = kind { apus_cancel(apus_ref(id: id), nil) }
     }
 

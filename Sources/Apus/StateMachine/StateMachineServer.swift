@@ -182,23 +182,34 @@ struct StateTimers {
         case unknown
     }
 
-    private var running: [(timeout: StateTimeout, reference: Reference)] = []
+    /// Those that run are cancelled with the machine, however that ends.
+    private final class Running {
+        var timers: [(timeout: StateTimeout, reference: Reference)] = []
+        deinit { for timer in timers { cancelTimer(timer.reference) } }
+    }
+
+    /// nil until one is started: a machine that is a child's template is copied.
+    private var running: Running?
     private var stale: [Reference] = []
 
     mutating func start(_ timeout: StateTimeout, _ reference: Reference) {
-        running.append((timeout, reference))
+        let running = running ?? Running()
+        running.timers.append((timeout, reference))
+        self.running = running
     }
 
     mutating func cancel(_ timeout: StateTimeout) {
-        guard let index = running.firstIndex(where: { $0.timeout == timeout }) else { return }
-        let reference = running.remove(at: index).reference
+        guard let running, let index = running.timers.firstIndex(where: { $0.timeout == timeout }) else { return }
+        let reference = running.timers.remove(at: index).reference
         if cancelTimer(reference) == nil { stale.append(reference) }
     }
 
     /// What the timer with this reference was, now that it has expired.
     mutating func expired(_ reference: Reference?) -> Expired {
         guard let reference else { return .unknown }
-        if let index = running.firstIndex(where: { $0.reference == reference }) { return .running(running.remove(at: index).timeout) }
+        if let running, let index = running.timers.firstIndex(where: { $0.reference == reference }) {
+            return .running(running.timers.remove(at: index).timeout)
+        }
         guard let index = stale.firstIndex(of: reference) else { return .unknown }
         stale.remove(at: index)
         return .stale
