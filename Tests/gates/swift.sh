@@ -28,8 +28,8 @@ while read -r peer workload count limit; do
         "allocations per message or call of $workload, $peer"
 done <<'END'
 apus-swift       pingpong 40000 390
-apus-swift       call     10000 1260
+apus-swift       call     10000 1100
 apus-swift-async pingpong 40000 780
-apus-swift-async call     10000 1340
+apus-swift-async call     10000 1170
 END
 closing
