@@ -5,6 +5,8 @@
 //             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
 // What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
+//             Many short-lived ones that one process spawns stay with it; the branches of a tree are given, the largest first. One
+//             that waits for an answer goes with who is to give it.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells. To one
 //             that sleeps, or, if turns are long, that somebody else has just woken.
 // Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
@@ -60,9 +62,11 @@ struct share_gift {
     struct apus__slot *to;
     bool is_claimed; // the wake-up of the receiver, which is the giver's to do
     bool is_near;
+    bool takes_new; // that have not begun
     uintptr_t newest;
     struct apus__inbox_link *oldest;
     uint32_t count;
+    uint32_t partners; // of them, that do not wait for a turn
 };
 
 // Claims the slot's wake-up if it sleeps. If somebody else is waking it, there is nothing to claim, and it may be given long turns all
@@ -91,12 +95,28 @@ static bool share_find_taker(struct apus__slot *slot, struct share_gift *gift)
     return false;
 }
 
-// While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved.
-static bool share_may_move(const struct apus__slot *slot, const struct apus_process *process, bool is_near)
+// Whether those that have not begun are branches of a tree, as the parents tell: those of one who spawns are all siblings.
+static bool share_is_tree(const struct apus__owner *here)
 {
-    if (process->flags & APUS__STARTING && slot->owner.turns_are_short && slot->owner.run.count + slot->owner.fresh_count > FEW)
+    const struct apus__run_link *link = here->fresh;
+    for (int i = 0; link && i < FEW; i++)
+        link = link->next;
+    return link && !apus_pid_equal(apus_container_of(link, struct apus_process, run)->parent,
+                                   apus_container_of(here->fresh, struct apus_process, run)->parent);
+}
+
+// While turns are short and many processes wait, one that has never run is likely to be done sooner here than moved, unless it is the
+// root of a tree.
+static bool share_takes_new(const struct apus__owner *here)
+{
+    return !here->turns_are_short || here->run.count + here->fresh_count <= FEW || share_is_tree(here);
+}
+
+static bool share_may_move(const struct share_gift *gift, const struct apus_process *process)
+{
+    if (process->flags & APUS__STARTING && !gift->takes_new)
         return false;
-    return apus__may_move(process) && (is_near || !(process->flags & APUS__NODE_BOUND));
+    return apus__may_move(process) && (gift->is_near || !(process->flags & APUS__NODE_BOUND));
 }
 
 static void share_add(struct share_gift *gift, struct apus_process *process)
@@ -122,10 +142,31 @@ static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, u
     while (link && gift->count < GIFT_MAX) {
         struct apus_process *process = apus_container_of(link, struct apus_process, run);
         link = link->next;
-        if (share_may_move(slot, process, gift->is_near)) {
+        if (share_may_move(gift, process)) {
             apus__fresh_remove(here, process);
             share_add(gift, process);
         }
+    }
+}
+
+// Whether two may be in a conversation. One that has handled much more than the other has it with many.
+static bool share_are_equals(const struct apus_process *process, const struct apus_process *partner)
+{
+    enum { MARGIN = 2 };
+    return apus__reductions(partner) <= 2 * apus__reductions(process) + MARGIN;
+}
+
+// Adds who has sent what `process` is to handle next, if that one does nothing: while turns are short it most likely waits for the
+// answer, and the two would talk from one scheduler to the other until one follows (signal_follow). It has an empty turn there.
+static void share_add_partner(struct apus__slot *slot, struct share_gift *gift, const struct apus_process *process)
+{
+    apus_pid from = process->first ? process->first->from : APUS_NOBODY;
+    struct apus_process *partner = apus__find(from);
+    if (partner && slot->owner.turns_are_short && apus__is_local(&slot->owner, partner, from) &&
+        !(partner->flags & (APUS__SCHEDULED | APUS__SLOW)) && share_may_move(gift, partner) && share_are_equals(process, partner)) {
+        partner->flags |= APUS__SCHEDULED;
+        share_add(gift, partner);
+        gift->partners++;
     }
 }
 
@@ -134,29 +175,30 @@ static void share_take(struct apus__slot *slot, unsigned priority, struct share_
 {
     struct apus__run_queue *run = &slot->owner.run;
     uint32_t looked = 0;
-    while (gift->count < wanted && looked++ < wanted + LOOKS && run->mask & (1u << priority)) {
+    while (gift->count - gift->partners < wanted && looked++ < wanted + LOOKS && run->mask & (1u << priority)) {
         struct apus_process *process =
             apus_container_of(apus__run_queue_pop_list(run, priority), struct apus_process, run);
-        if (!share_may_move(slot, process, gift->is_near)) {
+        if (!share_may_move(gift, process)) {
             apus__run_queue_push(run, &process->run, priority);
             continue;
         }
         share_add(gift, process);
+        share_add_partner(slot, gift, process);
     }
 }
 
 // Whether one of the first that wait may be given to somebody near.
-static bool share_has_any(const struct apus__slot *slot)
+static bool share_has_any(const struct apus__slot *slot, const struct share_gift *gift)
 {
     const struct apus__run_queue *run = &slot->owner.run;
     for (unsigned priority = 0; priority < APUS__PRIORITIES; priority++) {
         const struct apus__run_link *link = run->mask & (1u << priority) ? run->lists[priority].first : NULL;
         for (int looked = 0; link && looked < LOOKS; looked++, link = link->next)
-            if (share_may_move(slot, apus_container_of(link, struct apus_process, run), true))
+            if (share_may_move(gift, apus_container_of(link, struct apus_process, run)))
                 return true;
     }
     return slot->owner.fresh_count > 1 &&
-           share_may_move(slot, apus_container_of(slot->owner.fresh, struct apus_process, run), true);
+           share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
 static void share_begin_pause(struct apus__slot *slot)
@@ -198,7 +240,7 @@ static bool share_is_early(struct apus__slot *slot)
 static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
 {
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
-    for (unsigned i = 0; i < APUS__PRIORITIES && gift->count < wanted; i++) {
+    for (unsigned i = 0; i < APUS__PRIORITIES && gift->count - gift->partners < wanted; i++) {
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
         share_take(slot, order[i], gift, wanted);
     }
@@ -216,13 +258,14 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
 
 apus_cold void apus__share(struct apus__slot *slot)
 {
-    struct share_gift gift = {0};
+    struct share_gift gift = {.is_near = true};
     struct apus__owner *here = &slot->owner;
     if (share_pauses(slot))
         return;
-    // Many that have not begun: what could be given is who spawns them, and they are born here.
-    bool spawns_many = here->turns_are_short && here->fresh_count > FEW;
-    if (share_is_early(slot) || here->in_bulk || spawns_many || !share_has_any(slot) ||
+    gift.takes_new = share_takes_new(here);
+    // Many that have not begun and stay: what could be given is who spawns them, and they are born here.
+    bool spawns_many = !gift.takes_new && here->fresh_count > FEW;
+    if (share_is_early(slot) || here->in_bulk || spawns_many || !share_has_any(slot, &gift) ||
         !share_find_taker(slot, &gift) ||
         !share_give(slot, &gift, (here->run.count + (here->next != NULL)) / 2, (here->fresh_count + 1) / 2))
         share_begin_pause(slot);
@@ -230,12 +273,12 @@ apus_cold void apus__share(struct apus__slot *slot)
 
 apus_cold void apus__share_all(struct apus__slot *slot)
 {
-    struct share_gift gift = {0};
+    struct share_gift gift = {.is_near = true, .takes_new = true};
     struct apus__owner *here = &slot->owner;
     here->turns_are_short = false;
     if (here->next)
         apus__run_queue_push(&here->run, &here->next->run, here->next->priority);
     here->next = NULL;
-    if (share_has_any(slot) && share_find_taker(slot, &gift))
+    if (share_has_any(slot, &gift) && share_find_taker(slot, &gift))
         share_give(slot, &gift, GIFT_MAX, 0);
 }

@@ -94,22 +94,96 @@ TEST(awake, "one that is awake is given nothing")
     CHECK_EQ(taken(), 0);
 }
 
-TEST(many_unbegun, "of very many that have not begun, those behind the newest few are given: the oldest are not looked for")
+// Instead of those that wait, `count` that have not begun, each `siblings` of them born of one.
+enum { UNBEGUN_MAX = 2000 };
+static struct apus_process unbegun[1 + UNBEGUN_MAX]; // the first is nobody's
+static void begin_unbegun(int count, int siblings)
 {
-    enum { UNBEGUN = 2000 };
-    static struct apus_process cells[1 + UNBEGUN]; // the first is nobody's
-    struct apus_process *newest = &cells[UNBEGUN];
     begin();
     giver.owner.run = (struct apus__run_queue){0};
-    apus__world.cell_table.base = (char *)cells;
-    for (int i = 1; i <= UNBEGUN; i++)
-        apus__fresh_push(&giver.owner, &cells[i]);
+    memset(unbegun, 0, sizeof unbegun);
+    apus__world.cell_table.base = (char *)unbegun;
+    for (int i = 1; i <= count; i++) {
+        unbegun[i].flags = APUS__STARTING;
+        unbegun[i].parent.id = 1 + (uint64_t)(i - 1) / (uint64_t)siblings;
+        apus__fresh_push(&giver.owner, &unbegun[i]);
+    }
     fall_asleep();
+}
+
+TEST(many_unbegun, "of very many that have not begun, those behind the newest few are given: the oldest are not looked for")
+{
+    struct apus_process *newest = &unbegun[UNBEGUN_MAX];
+    begin_unbegun(UNBEGUN_MAX, UNBEGUN_MAX);
     apus__share(&giver);
     CHECK_EQ(apus_load_relaxed(&newest[1 - GIFT].owner), 0);
     CHECK_EQ(apus_load_relaxed(&newest[-GIFT].owner), 1);
     CHECK_EQ(apus_load_relaxed(&newest[1 - 2 * GIFT].owner), 1);
     CHECK_EQ(taken(), GIFT);
+}
+
+TEST(siblings, "while turns are short, many that have not begun stay with the one that spawns them")
+{
+    begin_unbegun(40, 40);
+    giver.owner.turns_are_short = true;
+    apus__share(&giver);
+    CHECK_EQ(taken(), 0);
+}
+
+TEST(branches, "if they are the branches of a tree, the older half is given")
+{
+    begin_unbegun(40, 10);
+    giver.owner.turns_are_short = true;
+    apus__share(&giver);
+    CHECK_EQ(apus_load_relaxed(&unbegun[20].owner), 1);
+    CHECK_EQ(apus_load_relaxed(&unbegun[21].owner), 0);
+    CHECK_EQ(taken(), 20);
+}
+
+// Instead of those that wait, PROCESSES pairs: of each, one waits to handle what the other, who does nothing and has handled so many,
+// has sent. Their turns are short.
+static void begin_pairs(uint64_t handled)
+{
+    static apus_message messages[PROCESSES];
+    begin_unbegun(0, 1);
+    giver.owner.turns_are_short = true;
+    apus_store_relaxed(&apus__world.cell_table.limit, 1 + UNBEGUN_MAX);
+    for (uint32_t i = 0; i < PROCESSES; i++) {
+        struct apus_process *waits = &unbegun[2 * i + 1], *idles = &unbegun[2 * i + 2];
+        apus_store_relaxed(&waits->pid, 2 * i + 1);
+        apus_store_relaxed(&idles->pid, 2 * i + 2);
+        idles->tally += handled << APUS__TALLY_REDUCTIONS;
+        messages[i].from = apus__pid(idles);
+        waits->first = &messages[i];
+        waits->flags = APUS__SCHEDULED;
+        apus__run_queue_push(&giver.owner.run, &waits->run, APUS__RUN_NORMAL);
+    }
+}
+
+TEST(partners, "while turns are short, half of those that wait are given with who waits for their answers")
+{
+    begin_pairs(1);
+    apus__share(&giver);
+    for (int i = 1; i <= 2 * PROCESSES; i++)
+        CHECK_EQ(apus_load_relaxed(&unbegun[i].owner), i <= PROCESSES);
+    CHECK(unbegun[2].flags & APUS__SCHEDULED);
+    CHECK_EQ(taken(), PROCESSES);
+}
+
+TEST(partners_stay, "one that talks with many, one that has a turn to come, and in long turns everyone, stays where it is")
+{
+    begin_pairs(100);
+    apus__share(&giver);
+    CHECK_EQ(taken(), PROCESSES / 2);
+    begin_pairs(1);
+    unbegun[2].flags = APUS__SCHEDULED;
+    apus__share(&giver);
+    CHECK_EQ(apus_load_relaxed(&unbegun[2].owner), 0);
+    CHECK_EQ(taken(), PROCESSES - 1);
+    begin_pairs(1);
+    giver.owner.turns_are_short = false;
+    apus__share(&giver);
+    CHECK_EQ(taken(), PROCESSES / 2);
 }
 
 static void check_not_hungry(apus_process *self, void *argument)
