@@ -44,7 +44,7 @@ def parser():
     for name, text in (
         ("quick", "a quick honest comparison: at most ten minutes on two cores"),
         ("full", "longer runs, for figures to be quoted"),
-        ("scaling", "1 to N cores: how each peer scales"),
+        ("scaling", "1 to N cores: how each peer scales, beside as many runs on one core each"),
         ("smoke", "Apus alone, in C and in Swift, tiny: does every workload pass its own check?"),
         ("before-after", "the library as it is against another commit, in one interleaved run"),
     ):
@@ -106,7 +106,7 @@ def parser():
 DEFAULTS = {  # peers, rounds, budget, limit
     "quick": (QUICK_PEERS, 3, 540, 60),
     "full": (FULL_PEERS, 5, 1e9, 180),
-    "scaling": (SCALING_PEERS, 5, 1e9, 60),
+    "scaling": (SCALING_PEERS, 3, 1e9, 60),
     "smoke": ("apus-c apus-swift apus-swift-async", 1, 1e9, 30),
     "before-after": ("apus-c", 10, 1e9, 60),
 }

@@ -45,6 +45,7 @@ class Results:
         self.peers = list(data["peers"])
         self.ours = next((p for p in self.peers if peers.is_ours(p)), None)
         self.values = samples(data)
+        self.side_by_side = samples(data, "side_by_side")
         self.why = {(m["peer"], m["workload"], m["cores"]): m["why"] for m in data["missing"]}
         self.limits = {}
         for _, name, cores, value, _ in data["limits"]:
@@ -93,6 +94,13 @@ class Results:
             if values and not math.isinf(stats.median(values)):
                 found[cores] = stats.times_better(stats.median(values), stats.median(one), workload.more_is_better)
         return found
+
+    def of_side_by_side(self, peer, workload, cores):
+        """How the run on all these cores compares with as many runs at once on one core each; None if those were not measured."""
+        values, ideal = self.of(peer, workload.name, cores), self.side_by_side.get((peer, workload.name, cores), ("", []))[1]
+        if not values or not ideal:
+            return None
+        return stats.times_better(stats.median(values), stats.median(ideal), workload.more_is_better)
 
 
 def conditions(document, data):
@@ -220,6 +228,13 @@ def comparison(document, results):
             comparison_table(document, results, cores, group)
 
 
+def efficiency(results, peer, workload, cores, speed_up):
+    if speed_up is None:
+        return ""
+    ideal = results.of_side_by_side(peer, workload, cores)
+    return f"{speed_up:.2f} ({100 * speed_up / cores:.0f} %" + (f"; {100 * ideal:.0f} %)" if ideal else ")")
+
+
 def scaling(document, results):
     data = results.data
     cores = data["cores"]
@@ -230,18 +245,13 @@ def scaling(document, results):
         if workload.scales and any(len(curve) > 1 for curve in curves.values()):
             panels.append((name, curves))
             most = max(cores)
-            rows.append(
-                [name]
-                + [
-                    f"{curves[p][most]:.2f} ({100 * curves[p][most] / most:.0f} %)" if most in curves[p] else ""
-                    for p in results.peers
-                ]
-            )
+            rows.append([name] + [efficiency(results, p, workload, most, curves[p].get(most)) for p in results.peers])
     if not panels or max(cores) == 1:
         return
     document.heading("Scaling")
     document.paragraph(
-        f"How many times better than the same peer on one core; in brackets the efficiency, the share of the ideal {max(cores)}x. "
+        f"How many times better than the same peer on one core; in brackets the efficiency, the share of {max(cores)}x; and the share "
+        f"of what {max(cores)} runs at once, on one core each, come to together: the ideal of this machine at that moment. "
         "A peer that is slow on one core scales easily: read this beside the comparison."
     )
     nodes = data.get("nodes_used", [])

@@ -4,15 +4,17 @@ Rounds go outermost and peers innermost, so all peers share a moment's noise; ea
 round more or less changes only how often something was measured. Every peer gets the same scale.
 """
 
+import concurrent.futures
 import csv
 import datetime
 import json
+import math
 import os
 import sys
 import time
 from dataclasses import dataclass, field
 
-from . import limits, machine, peers
+from . import limits, machine, peers, stats
 from .workloads import BY_NAME
 
 
@@ -34,7 +36,7 @@ class Plan:
 
     def scale_of(self, name):
         workload = BY_NAME[name]
-        own = {"quick": workload.quick, "full": workload.full, "smoke": workload.smoke, "scaling": workload.quick}[self.mode]
+        own = {"quick": workload.quick, "full": workload.full, "smoke": workload.smoke, "scaling": workload.scaling_scale}[self.mode]
         return float(os.environ.get(f"SCALE_{name}", own)) * self.scale
 
     def runs_on(self, name, cores):
@@ -173,20 +175,32 @@ class Run:
                 self.one_run(number, cores, workload, peer, f"[{self.done}/{total}, {time.monotonic() - begin:.0f} s]")
         return True
 
+    def once(self, peer, workload, scale, cpus):
+        return peers.run(
+            peer,
+            self.plan.build_root,
+            workload,
+            len(cpus),
+            scale,
+            cpus,
+            self.plan.limit_s,
+            {"BENCH_ECHO_CLIENT": os.path.abspath(f"{self.plan.build_root}/limits/echo_client")},
+        )
+
+    def side_by_side(self, outcome, peer, workload, scale, cpus):
+        """What a run would come to whose cores did not have to share anything: as many runs at once, on one core each. The cores of
+        a machine are seldom equally fast, and seldom as fast together as alone. Added to the outcome as a metric."""
+        with concurrent.futures.ThreadPoolExecutor(len(cpus)) as pool:
+            values = [run.value for run in pool.map(lambda cpu: self.once(peer, workload, scale, [cpu]), cpus)]
+        if all(value and not math.isinf(value) for value in values):
+            together = stats.together(values, BY_NAME[workload].more_is_better)
+            outcome.metrics.append(["side_by_side", together, outcome.unit])
+
     def one_run(self, number, cores, workload, peer, place):
         scale = self.plan.scale_of(workload)
         load = machine.load()[0]
         self.log.write(f"# round {number}: {peer} {workload} cores {cores} scale {scale:g}\n")
-        outcome = peers.run(
-            peer,
-            self.plan.build_root,
-            workload,
-            cores,
-            scale,
-            self.cpus[:cores],
-            self.plan.limit_s,
-            {"BENCH_ECHO_CLIENT": os.path.abspath(f"{self.plan.build_root}/limits/echo_client")},
-        )
+        outcome = self.once(peer, workload, scale, self.cpus[:cores])
         self.log.write(outcome.text)
         self.log.flush()
         if outcome.value is not None and outcome.unit != BY_NAME[workload].unit:
@@ -200,6 +214,8 @@ class Run:
             self.log.write(f"# failed: {outcome.complaint}\n")
             self.say(f"bench: {place} {peer} {workload} on {cores} FAILED: {outcome.complaint}")
             return
+        if self.plan.mode == "scaling" and cores > 1:
+            self.side_by_side(outcome, peer, workload, scale, self.cpus[:cores])
         self.say(f"bench: {place} {peer},{workload},{cores},{outcome.value:.10g},{outcome.unit}")
         for metric, value, unit in [["", outcome.value, outcome.unit]] + outcome.metrics:
             row = [number, peer, workload, metric, cores, scale, value, unit, outcome.wall_s, load]

@@ -92,3 +92,8 @@ def spread(values):
     """(most - least) / median, the width of the noise; 0 for one value."""
     middle = median(values)
     return (max(values) - min(values)) / middle if middle and not math.isinf(middle) else 0.0
+
+
+def together(values, more_is_better):
+    """What several that work side by side come to: the sum of what they do in a second, or the time in which they together do one."""
+    return sum(values) if more_is_better else 1 / sum(1 / value for value in values)

@@ -67,6 +67,19 @@ class Report(unittest.TestCase):
         for name in ("pairs", "skynet"):
             self.assertAlmostEqual(results.speed_up("go", workloads.BY_NAME[name])[2], 2, delta=0.3)
 
+    def test_efficiency_is_also_that_against_runs_side_by_side(self):
+        data = made.data(names=["pairs", "skynet"])
+        for row in list(data["results"]):
+            if row["cores"] == 2 and row["peer"] == "go":
+                better = 1.25 if row["workload"] == "pairs" else 0.8
+                data["results"].append(dict(row, metric="side_by_side", value=row["value"] * better))
+        results = report.Results(data)
+        for name in ("pairs", "skynet"):
+            self.assertAlmostEqual(results.of_side_by_side("go", workloads.BY_NAME[name], 2), 0.8)
+            self.assertIsNone(results.of_side_by_side("erlang", workloads.BY_NAME[name], 2))
+        self.assertEqual(report.efficiency(results, "go", workloads.BY_NAME["pairs"], 2, 1.5), "1.50 (75 %; 80 %)")
+        self.assertEqual(report.efficiency(results, "erlang", workloads.BY_NAME["pairs"], 2, 1.5), "1.50 (75 %)")
+
     def test_a_changed_build_gets_a_report_of_its_own(self):
         data = made.data(peers=("apus-c@main", "apus-c"), rounds=6)
         document = report.comparison_of_builds(compare.builds(data, "apus-c@main", "apus-c"), "before and after", ["about"])

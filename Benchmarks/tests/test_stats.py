@@ -17,6 +17,11 @@ class Stats(unittest.TestCase):
         self.assertEqual(stats.times_better(50, 100, more_is_better=False), 2)
         self.assertEqual(stats.times_better(50, 100, more_is_better=True), 0.5)
 
+    def test_side_by_side_throughputs_add_up_and_times_as_what_is_done_in_them(self):
+        self.assertEqual(stats.together([3, 5], more_is_better=True), 8)
+        self.assertEqual(stats.together([2, 2], more_is_better=False), 1)
+        self.assertAlmostEqual(stats.together([3, 6], more_is_better=False), 2)
+
     def test_never_is_infinitely_worse(self):
         self.assertEqual(stats.times_better(5, math.inf, more_is_better=False), math.inf)
         self.assertEqual(stats.times_better(math.inf, 5, more_is_better=False), 0)
