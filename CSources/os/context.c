@@ -9,7 +9,7 @@
 //
 // To start it again takes no registers: what lies from the root on is never written again, and that is where the stack pointer goes.
 //
-// Without a sanitizer the assembly itself is apus__context_switch(), _start() and _abandon(). With one it is apus__context_swap(), and C
+// Without a sanitizer the assembly itself is apus__context_switch() and apus__context_start(). With one it is apus__context_swap(), and C
 // functions around it tell the sanitizer; context_sanitizer.h has what is told.
 #define _GNU_SOURCE 1
 #include "os/context.h"
@@ -21,8 +21,11 @@
 
 // What apus__context_run() is given.
 struct context_start {
-    void (*entry)(void *argument);
+    struct apus__context *(*entry)(void *argument);
     void *argument;
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+    _Alignas(16) struct apus__context *context;
+#endif
 };
 
 // The uppermost bytes of a stack. Walkers that look for a return address beyond the root find zero.
@@ -34,7 +37,7 @@ struct context_root {
 _Static_assert(offsetof(struct apus__context, sp) == 0 && offsetof(struct apus__context, root) == 8, "for the assembly");
 _Static_assert(offsetof(struct context_root, start) == 16, "for the assembly");
 
-void apus__context_run(struct context_start *start) __attribute__((visibility("hidden")));
+struct apus__context *apus__context_run(struct context_start *start) __attribute__((visibility("hidden")));
 
 #if defined(__x86_64__)
 #include "os/context_x86_64.h"
@@ -50,7 +53,6 @@ void apus__context_swap(struct apus__context *from, struct apus__context *to) __
 #else
 __asm__(CONTEXT_SWITCH("apus__context_switch", CONTEXT_TO_CONTINUE));
 __asm__(CONTEXT_SWITCH("apus__context_start", CONTEXT_TO_START));
-__asm__(CONTEXT_ABANDON("apus__context_abandon"));
 #endif
 
 #include "os/context_sanitizer.h"
@@ -59,22 +61,31 @@ enum { CONTEXT_ALIGNMENT = 16 }; // of the stack pointer at a call, for both pro
 
 _Static_assert(sizeof(struct context_root) % CONTEXT_ALIGNMENT == 0, "keeps the stack pointer aligned");
 
-void apus__context_run(struct context_start *start)
+// Returns the context to continue, at the root of this one's stack. Sanitizers know stacks that are left, not those that begin anew: for
+// them the switch is made here, and what starts the context again goes on behind it.
+struct apus__context *apus__context_run(struct context_start *start)
 {
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
     context_entered();
-    start->entry(start->argument);
-    apus_check(!"the entry function of a context has returned");
+    for (;;)
+        apus__context_switch(start->context, start->entry(start->argument));
+#else
+    return start->entry(start->argument);
+#endif
 }
 
 // Lays the stack out as described above.
-void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
-                        void *argument)
+void apus__context_make(struct apus__context *context, const struct apus__stack *stack,
+                        struct apus__context *(*entry)(void *argument), void *argument)
 {
     // Once the frame is popped, the stack pointer is at the root, which is aligned as a call wants it.
     uintptr_t top = ((uintptr_t)stack->low + stack->size) & -(uintptr_t)CONTEXT_ALIGNMENT;
     struct context_root *root = (struct context_root *)top - 1;
     struct context_frame *frame = (struct context_frame *)root - 1;
     *root = (struct context_root){.start = {.entry = entry, .argument = argument}};
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+    root->start.context = context;
+#endif
     context_lay_out(frame);
     memset(context, 0, sizeof *context);
     context->sp = frame;
@@ -86,13 +97,6 @@ void apus__context_adopt(struct apus__context *native)
 {
     memset(native, 0, sizeof *native);
     context_adopted(native);
-}
-
-_Noreturn void apus__context_leave(struct apus__context *from, struct apus__context *to)
-{
-    context_switch_last(from, to);
-    apus_check(!"a context was continued after it had left");
-    __builtin_unreachable();
 }
 
 void apus__context_destroy(struct apus__context *context)

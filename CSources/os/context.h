@@ -6,15 +6,16 @@
 //             a new stack. Each is destroyed while it is not running (or, an adopted one, by its own thread).
 // Invariants: I1 one thread at a time runs a context. I2 a context is switched to only after the switch away from it has returned
 //             into another one: whoever publishes a context for another thread does so from the other side of the switch.
-//             I3 `entry` never returns; its last act is a switch away for good.
+//             I3 the context that `entry` returns is not running.
 // Threads:    a context may be continued by another thread than the one it stopped on. Code on it must not keep addresses of
 //             thread-local variables over a switch, and compilers do keep them: call a noinline function to find them again.
 // Ordering:   none. The hand-over between threads (I2) needs a release and an acquire of its own.
-// Kept:       the callee-saved registers, and the floating point control words (x86-64: mxcsr, x87 control; aarch64: fpcr). A new
-//             context starts with the control words that a new program has.
+// Kept:       the callee-saved registers, and the floating point control words (x86-64: mxcsr, x87 control; aarch64: fpcr). A context
+//             starts, each time, with the control words that a new program has.
 //             Not kept: the signal mask, thread-local storage, the C++ exception state of the thread.
-// Sanitizers: ThreadSanitizer and AddressSanitizer are told of each switch; the fields for that exist in those builds only.
-// Unwinding:  debuggers and unwinders go up to `entry` and two frames of ours above it, and stop there.
+// Sanitizers: ThreadSanitizer and AddressSanitizer are told of each switch; the fields for that exist in those builds only. There a context
+//             that is started again has the control words that its entry has left.
+// Unwinding:  debuggers and unwinders go up to `entry` and the root above it, and stop there.
 #ifndef APUS_OS_CONTEXT_H
 #define APUS_OS_CONTEXT_H
 
@@ -57,9 +58,10 @@ struct apus__context {
 // The code at the root of each stack that was made here; an address only.
 extern const char apus__context_begin[] __attribute__((visibility("hidden")));
 
-// Makes `context` start with entry(argument) on `stack` at the first switch to it. The stack stays the caller's, and outlives it.
-void apus__context_make(struct apus__context *context, const struct apus__stack *stack, void (*entry)(void *argument),
-                        void *argument);
+// Makes `context` start with entry(argument) on `stack` at the first switch to it. The stack stays the caller's, and outlives it. What
+// `entry` returns is continued then; `context` itself may be started again.
+void apus__context_make(struct apus__context *context, const struct apus__stack *stack,
+                        struct apus__context *(*entry)(void *argument), void *argument);
 
 // Makes `native` stand for the stack that the calling thread was started with and runs on now, to be switched away from.
 void apus__context_adopt(struct apus__context *native);
@@ -67,17 +69,11 @@ void apus__context_adopt(struct apus__context *native);
 // Stops the caller here as `from`, and continues `to`. Returns when someone switches to `from`.
 void apus__context_switch(struct apus__context *from, struct apus__context *to);
 
-// Stops the caller here as `from`, and lets `to`, made by apus__context_make(), begin as it was made: it has never run, or was abandoned.
+// Stops the caller here as `from`, and starts `to`, which was made and has not run since, or whose entry has returned. If the entry then
+// returns `from`, and has started nothing itself that has not come back so, the processor foresees that the call here returns, and where
+// its caller returns: it keeps a stack of return addresses, which is as this call has left it once all calls on the other stack have
+// returned. By a switch from somewhere in between, each would be foreseen wrongly, for 8 ns.
 void apus__context_start(struct apus__context *from, struct apus__context *to);
-
-// Continues `to`, and leaves `from` to be started again; what it was doing is forgotten. No place to go on is saved or loaded: what
-// called this would return on another stack than it was called on, and processors foresee each such return wrongly, for 8 ns. Sanitizers
-// know stacks that are left, not those that begin anew in their own midst; with them `from` goes on here when it is started, so that the
-// caller must not mind which it is.
-void apus__context_abandon(struct apus__context *from, struct apus__context *to);
-
-// As apus__context_switch(), for the last switch of `from`, which must never be continued: lets the sanitizers free what they keep.
-_Noreturn void apus__context_leave(struct apus__context *from, struct apus__context *to);
 
 // Ends a context that is not running; its stack may be unmapped or used for another context. `context` may be made again.
 void apus__context_destroy(struct apus__context *context);

@@ -130,45 +130,6 @@ _Static_assert(sizeof(struct context_frame) == 176, "the offsets in the assembly
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
 
-// The second half by itself, under the name given; void name(struct apus__context *from, struct apus__context *to).
-#define CONTEXT_ABANDON(name)                                                                            \
-    ".text\n"                                                                                            \
-    ".p2align 4\n"                                                                                       \
-    ".globl " name "\n"                                                                                  \
-    ".hidden " name "\n"                                                                                 \
-    ".type " name ", %function\n"                                                                        \
-    name ":\n"                                                                                           \
-    "    .cfi_startproc\n"                                                                               \
-    CONTEXT_LANDING                                                                                      \
-    "    mrs x9, fpcr\n"                                                                                 \
-    "    ldr x10, [x1]\n"                                                                                \
-    "    mov sp, x10\n"                                                                                  \
-    "    .cfi_def_cfa_offset 176\n"                                                                      \
-    "    .cfi_offset x19, -176\n"                                                                        \
-    "    .cfi_offset x20, -168\n"                                                                        \
-    "    .cfi_offset x21, -160\n"                                                                        \
-    "    .cfi_offset x22, -152\n"                                                                        \
-    "    .cfi_offset x23, -144\n"                                                                        \
-    "    .cfi_offset x24, -136\n"                                                                        \
-    "    .cfi_offset x25, -128\n"                                                                        \
-    "    .cfi_offset x26, -120\n"                                                                        \
-    "    .cfi_offset x27, -112\n"                                                                        \
-    "    .cfi_offset x28, -104\n"                                                                        \
-    "    .cfi_offset x29, -96\n"                                                                         \
-    "    .cfi_offset x30, -88\n"                                                                         \
-    "    .cfi_offset d8, -80\n"                                                                          \
-    "    .cfi_offset d9, -72\n"                                                                          \
-    "    .cfi_offset d10, -64\n"                                                                         \
-    "    .cfi_offset d11, -56\n"                                                                         \
-    "    .cfi_offset d12, -48\n"                                                                         \
-    "    .cfi_offset d13, -40\n"                                                                         \
-    "    .cfi_offset d14, -32\n"                                                                         \
-    "    .cfi_offset d15, -24\n"                                                                         \
-    CONTEXT_CONTINUE                                                                                     \
-    "    .cfi_endproc\n"                                                                                 \
-    ".size " name ", . - " name "\n"
-
-
 __asm__(
     ".text\n"
     ".p2align 4\n"
@@ -181,7 +142,31 @@ __asm__(
     CONTEXT_LANDING
     "    add x0, sp, #16\n"
     "    bl apus__context_run\n"
-    "    brk #0\n"
+    "    mrs x9, fpcr\n"
+    "    ldr x10, [x0]\n"
+    "    mov sp, x10\n"
+    "    .cfi_def_cfa_offset 176\n"
+    "    .cfi_offset x19, -176\n"
+    "    .cfi_offset x20, -168\n"
+    "    .cfi_offset x21, -160\n"
+    "    .cfi_offset x22, -152\n"
+    "    .cfi_offset x23, -144\n"
+    "    .cfi_offset x24, -136\n"
+    "    .cfi_offset x25, -128\n"
+    "    .cfi_offset x26, -120\n"
+    "    .cfi_offset x27, -112\n"
+    "    .cfi_offset x28, -104\n"
+    "    .cfi_offset x29, -96\n"
+    "    .cfi_offset x30, -88\n"
+    "    .cfi_offset d8, -80\n"
+    "    .cfi_offset d9, -72\n"
+    "    .cfi_offset d10, -64\n"
+    "    .cfi_offset d11, -56\n"
+    "    .cfi_offset d12, -48\n"
+    "    .cfi_offset d13, -40\n"
+    "    .cfi_offset d14, -32\n"
+    "    .cfi_offset d15, -24\n"
+    CONTEXT_CONTINUE
     "    .cfi_endproc\n"
     ".size apus__context_begin, . - apus__context_begin\n");
 

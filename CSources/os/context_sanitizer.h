@@ -1,10 +1,9 @@
 // os/context_sanitizer.h - what the sanitizers are told of stacks; a part of os/context.c, which includes it once.
 //
-// The five hooks, all empty without a sanitizer:
+// The four hooks, all empty without a sanitizer:
 //
 //     context_made          a new context on `stack`             context_adopted       a thread's own stack
 //     context_entered       first thing on a new stack           context_destroyed     it will not run again
-//     context_switch_last   a switch that does not come back
 //
 // ThreadSanitizer gives each context a fiber, with a clock of its own; a switch orders the fiber left before the one continued, as
 // the thread that runs both does. AddressSanitizer must know the bounds of the stack in use, and marks frames in shadow memory.
@@ -42,11 +41,6 @@ __attribute__((noinline, no_sanitize("thread"))) void apus__context_switch(struc
 {
     __tsan_switch_to_fiber(to->fiber, 0);
     apus__context_swap(from, to);
-}
-
-static void context_switch_last(struct apus__context *from, struct apus__context *to)
-{
-    apus__context_switch(from, to);
 }
 
 #elif defined(APUS_CONTEXT_ASAN)
@@ -92,14 +86,6 @@ __attribute__((noinline, no_sanitize("address"))) void apus__context_switch(stru
     __sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
 }
 
-// Without a place to keep the heap frames of `from`, they are freed.
-__attribute__((noinline, no_sanitize("address"))) static void context_switch_last(struct apus__context *from,
-                                                                                  struct apus__context *to)
-{
-    __sanitizer_start_switch_fiber(NULL, to->low, to->size);
-    apus__context_swap(from, to);
-}
-
 #else
 
 static void context_made(struct apus__context *context, const struct apus__stack *stack)
@@ -113,18 +99,9 @@ static void context_adopted(struct apus__context *native)
     (void)native;
 }
 
-static void context_entered(void)
-{
-}
-
 static void context_destroyed(struct apus__context *context)
 {
     (void)context;
-}
-
-static void context_switch_last(struct apus__context *from, struct apus__context *to)
-{
-    apus__context_switch(from, to);
 }
 
 #endif
@@ -132,11 +109,6 @@ static void context_switch_last(struct apus__context *from, struct apus__context
 #if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
 
 void apus__context_start(struct apus__context *from, struct apus__context *to)
-{
-    apus__context_switch(from, to);
-}
-
-void apus__context_abandon(struct apus__context *from, struct apus__context *to)
 {
     apus__context_switch(from, to);
 }

@@ -13,9 +13,10 @@
 //     return by jump, control words compared before loading    13.5 - 15.7
 //     return by jump, control words left alone                  5.2 - 15.6                2.5 -  4.4
 //
-// A `ret` on another stack than the call's is always foreseen wrongly. A jump is foreseen by where it went last, which needs a jump
-// for each direction: apus__context_start() always goes to the same place, and apus__context_abandon() comes back. The control words cost
-// 2 to 3 ns, and keeping them is what the calling convention asks for.
+// A `ret` on another stack than the call's is foreseen wrongly; a jump is foreseen by where it went last. But what starts a context, and is
+// continued when that one's entry returns, is called and returned to in the order in which the processor keeps return addresses, though on
+// two stacks: there a `ret` is foreseen, and so is the next one of its caller. The control words cost 2 to 3 ns, and keeping them is what
+// the calling convention asks for.
 #ifndef APUS_OS_CONTEXT_X86_64_H
 #define APUS_OS_CONTEXT_X86_64_H
 
@@ -36,8 +37,8 @@ struct context_frame {
     uintptr_t return_address;
 };
 
-// The second half of a switch: continues the context whose stack pointer has been loaded.
-#define CONTEXT_CONTINUE                                                                                 \
+// Loads the registers of the context whose stack pointer has been loaded, up to the return address.
+#define CONTEXT_LOAD                                                                                     \
     "    ldmxcsr (%rsp)\n"                                                                               \
     "    fldcw 4(%rsp)\n"                                                                                \
     "    addq $8, %rsp\n"                                                                                \
@@ -59,17 +60,17 @@ struct context_frame {
     "    .cfi_restore %rbx\n"                                                                            \
     "    popq %rbp\n"                                                                                    \
     "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_restore %rbp\n"                                                                            \
-    "    popq %rdx\n"                                                                                    \
-    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
-    "    .cfi_register %rip, %rdx\n"                                                                     \
-    CONTEXT_JUMP " *%rdx\n"
+    "    .cfi_restore %rbp\n"
 
 // The two second halves of a switch from one context to another.
 #define CONTEXT_TO_CONTINUE                                                                              \
     /* From here on the frame is the other context's, of the same shape: the table above still holds. */ \
     "    movq (%rsi), %rsp\n"                                                                            \
-    CONTEXT_CONTINUE
+    CONTEXT_LOAD                                                                                         \
+    "    popq %rdx\n"                                                                                    \
+    "    .cfi_adjust_cfa_offset -8\n"                                                                    \
+    "    .cfi_register %rip, %rdx\n"                                                                     \
+    CONTEXT_JUMP " *%rdx\n"
 #define CONTEXT_TO_START                                                                                 \
     "    movq 8(%rsi), %rsp\n"                                                                           \
     "    .cfi_undefined %rip\n"                                                                          \
@@ -115,28 +116,6 @@ struct context_frame {
     "    .cfi_endproc\n"                                                                                 \
     ".size " name ", . - " name "\n"
 
-// The second half by itself, under the name given; void name(struct apus__context *from, struct apus__context *to).
-#define CONTEXT_ABANDON(name)                                                                            \
-    ".text\n"                                                                                            \
-    ".p2align 4\n"                                                                                       \
-    ".globl " name "\n"                                                                                  \
-    ".hidden " name "\n"                                                                                 \
-    ".type " name ", @function\n"                                                                        \
-    name ":\n"                                                                                           \
-    "    .cfi_startproc\n"                                                                               \
-    CONTEXT_LANDING                                                                                      \
-    "    movq (%rsi), %rsp\n"                                                                            \
-    "    .cfi_def_cfa_offset 64\n"                                                                       \
-    "    .cfi_offset %rbp, -16\n"                                                                        \
-    "    .cfi_offset %rbx, -24\n"                                                                        \
-    "    .cfi_offset %r12, -32\n"                                                                        \
-    "    .cfi_offset %r13, -40\n"                                                                        \
-    "    .cfi_offset %r14, -48\n"                                                                        \
-    "    .cfi_offset %r15, -56\n"                                                                        \
-    CONTEXT_CONTINUE                                                                                     \
-    "    .cfi_endproc\n"                                                                                 \
-    ".size " name ", . - " name "\n"
-
 __asm__(
     ".section .rodata\n"
     ".p2align 3\n"
@@ -152,7 +131,17 @@ __asm__(
     CONTEXT_LANDING
     "    leaq 16(%rsp), %rdi\n"
     "    callq apus__context_run\n"
-    "    ud2\n"
+    "    movq (%rax), %rsp\n"
+    "    .cfi_def_cfa_offset 64\n"
+    "    .cfi_offset %rip, -8\n"
+    "    .cfi_offset %rbp, -16\n"
+    "    .cfi_offset %rbx, -24\n"
+    "    .cfi_offset %r12, -32\n"
+    "    .cfi_offset %r13, -40\n"
+    "    .cfi_offset %r14, -48\n"
+    "    .cfi_offset %r15, -56\n"
+    CONTEXT_LOAD
+    "    ret\n"
     "    .cfi_endproc\n"
     ".size apus__context_begin, . - apus__context_begin\n");
 

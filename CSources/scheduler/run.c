@@ -239,37 +239,6 @@ void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_
 
 // --- The turn -------------------------------------------------------------------------------------------------------------------
 
-// The turn of a process that is not simply handling messages. True if it is now.
-apus_cold static bool run_slow(struct apus__slot *slot, struct apus_process *process)
-{
-    if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
-        process->flags &= ~(uint32_t)APUS__FOLLOWS;
-        if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
-            apus__give(slot, process, apus__machine.slots[apus__tally_middle(process)]);
-            return false;
-        }
-        if (!(process->flags & APUS__SLOW))
-            return true;
-    }
-    if (process->flags & APUS__EXITING) {
-        if (process->flags & APUS__WAITING && process->extra->wait->is_detached)
-            run_depart(slot, process);
-        else if (run_may_unwind(process))
-            apus__slot_resume(slot, process);
-        else
-            run_end_by_signal(slot, process);
-        return false;
-    }
-    if (process->flags & APUS__WAITING) {
-        if (run_wait_is_over(process))
-            apus__slot_resume(slot, process);
-        else
-            process->flags &= ~(uint32_t)APUS__SCHEDULED;
-        return false;
-    }
-    return run_start(slot, process);
-}
-
 // R36: a process that traps exits ends all the same when its parent, or the stop of the runtime, tells it to.
 static bool run_is_parents_exit(const struct apus_process *process, const apus_message *message)
 {
@@ -304,8 +273,8 @@ apus_inline void run_look_ahead(const struct apus_process *process, const apus_m
     }
 }
 
-// Handles what lies in the mailbox, as far as the turn reaches.
-static __attribute__((noinline, hot)) bool run_messages(struct apus__slot *slot, struct apus_process *process)
+// Handles what lies in the mailbox, as far as the turn reaches. Returns NULL: no other stack is to go on.
+static __attribute__((noinline, hot)) struct apus__context *run_messages(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
     here->current = process;
@@ -314,7 +283,7 @@ static __attribute__((noinline, hot)) bool run_messages(struct apus__slot *slot,
         apus_message *message = apus__mailbox_pop(process);
         run_look_ahead(process, message);
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
-            return true;
+            return NULL;
         here->handling = message;
         apus__record(here, message->from.id, apus__pid(process).id, message->type);
         int result = APUS_OK;
@@ -336,7 +305,7 @@ static __attribute__((noinline, hot)) bool run_messages(struct apus__slot *slot,
                 break; // to move first
             run_end_by_result(slot, process, result);
             apus_bump_relaxed(&here->counters.handled, handled);
-            return true;
+            return NULL;
         }
         if (apus_unlikely(--here->budget == 0) && !apus__turn_goes_on(slot))
             break;
@@ -350,15 +319,40 @@ static __attribute__((noinline, hot)) bool run_messages(struct apus__slot *slot,
         apus__run_queue_push(&here->run, &process->run, process->priority);
     else
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
-    return true;
+    return NULL;
 }
 
-apus_cold static bool run_otherwise(struct apus__slot *slot, struct apus_process *process)
+// The turn of a process that is not simply handling messages.
+apus_cold static struct apus__context *run_slow(struct apus__slot *slot, struct apus_process *process)
 {
-    return !run_slow(slot, process) || run_messages(slot, process);
+    if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
+        process->flags &= ~(uint32_t)APUS__FOLLOWS;
+        if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
+            apus__give(slot, process, apus__machine.slots[apus__tally_middle(process)]);
+            return NULL;
+        }
+        if (!(process->flags & APUS__SLOW))
+            return run_messages(slot, process);
+    }
+    if (process->flags & APUS__EXITING) {
+        if (process->flags & APUS__WAITING && process->extra->wait->is_detached)
+            run_depart(slot, process);
+        else if (run_may_unwind(process))
+            return apus__slot_resume(slot, process);
+        else
+            run_end_by_signal(slot, process);
+        return NULL;
+    }
+    if (process->flags & APUS__WAITING) {
+        if (run_wait_is_over(process))
+            return apus__slot_resume(slot, process);
+        process->flags &= ~(uint32_t)APUS__SCHEDULED;
+        return NULL;
+    }
+    return run_start(slot, process) ? run_messages(slot, process) : NULL;
 }
 
-apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
+apus_hot struct apus__context *apus__run(struct apus__slot *slot, struct apus_process *process)
 {
     enum { HAS_OUTCOME = APUS__WAITING | APUS__READY };
     apus_bump_relaxed(&slot->owner.counters.slices, 1);
@@ -366,7 +360,6 @@ apus_hot bool apus__run(struct apus__slot *slot, struct apus_process *process)
     if (apus_likely(!(process->flags & APUS__SLOW)))
         return run_messages(slot, process);
     if (apus_unlikely((process->flags & (HAS_OUTCOME | APUS__EXITING)) != HAS_OUTCOME))
-        return run_otherwise(slot, process);
-    apus__slot_resume(slot, process);
-    return true;
+        return run_slow(slot, process);
+    return apus__slot_resume(slot, process);
 }

@@ -26,7 +26,7 @@ enum {
 
 // --- Fibers ---------------------------------------------------------------------------------------------------------------------
 
-static void slot_loop(void *argument);
+static struct apus__context *slot_loop(void *argument);
 
 struct apus__fiber *apus__fiber_new(struct apus__slot *slot)
 {
@@ -66,14 +66,14 @@ static void fibers_trim(struct apus__slot *slot)
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
-void apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
+struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__fiber *mine = slot->fiber;
     struct apus__fiber *other = process->extra->wait->fiber;
     apus__fiber_give(slot, mine);
     slot->fiber = other;
     // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
-    apus__context_abandon(&mine->context, apus_unlikely(other->keeper != NULL) ? slot->native : &other->context);
+    return apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
 }
 
 // Makes a stack a free one, whatever is on it. A thread that waits to go on with it waits no more.
@@ -311,8 +311,8 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }
 
-// One turn: everything that has arrived, timers that are due, one process. False if there was nothing to do.
-apus_inline bool slot_turn(struct apus__slot *slot)
+// The beginning of a turn: everything that has arrived, timers that are due. Returns whose turn it is; NULL if there is nothing to do.
+apus_inline struct apus_process *slot_next(struct apus__slot *slot)
 {
     struct apus__owner *here = &slot->owner;
     if (apus_unlikely(!apus__inbox_is_empty(&here->inbox)))
@@ -325,8 +325,7 @@ apus_inline bool slot_turn(struct apus__slot *slot)
     if (apus_unlikely(waiting > 0 && (waiting > 1 || (here->next && !here->turns_are_short)) &&
                       apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
-    struct apus_process *process = slot_choose(here);
-    return process && apus__run(slot, process);
+    return slot_choose(here);
 }
 
 // Several descriptors are ready: somebody else who sleeps is to wait for the next, lest they wait until these have been seen to.
@@ -416,23 +415,26 @@ static void slot_idle(struct apus__slot *slot)
     slot_sleep(slot);
 }
 
-static void slot_leave(struct apus__slot *slot)
+static struct apus__context *slot_leave(struct apus__slot *slot)
 {
-    struct apus__fiber *mine = slot->fiber;
-    apus__fiber_give(slot, mine);
+    apus__fiber_give(slot, slot->fiber);
     slot->fiber = NULL;
-    apus__context_abandon(&mine->context, slot->native);
+    return slot->native;
 }
 
-static void slot_loop(void *argument)
+// Turn after turn, until another stack is to go on: a process's, or the thread's own.
+static struct apus__context *slot_loop(void *argument)
 {
     struct apus__slot *slot = argument;
     for (;;) {
-        bool busy = slot_turn(slot);
+        struct apus_process *process = slot_next(slot);
+        struct apus__context *other = apus_likely(process != NULL) ? apus__run(slot, process) : NULL;
+        if (apus_unlikely(other != NULL))
+            return other;
         // acquire: see slot_idle().
         if (apus_unlikely(apus_load_acquire(&slot->events)))
-            slot_leave(slot);
-        else if (apus_unlikely(!busy))
+            return slot_leave(slot);
+        if (apus_unlikely(!process))
             slot_idle(slot);
     }
 }

@@ -11,7 +11,7 @@
 //                                                   | a parked process is ready: this fiber becomes free, that one goes on
 //
 // Invariants: I1 `fiber` is the stack the slot's carrier is on; while the slot is between two carriers, the one that the next goes on
-//             with, or NULL: a free one.  I2 a free fiber was abandoned by the loop, or has never run: it is started.
+//             with, or NULL: a free one.  I2 the loop on a free fiber has returned, or has never run: it is started.
 //             I3 a process whose stack is set aside stays on its slot: it is not given away (apus__may_move).
 // Who:        everything here belongs to the thread that carries the slot, but for `events` and the owner's inbox.
 // Threads:    a stack may go on on another thread only after its slot has changed carriers; the thread-local variables that compiled
@@ -132,11 +132,11 @@ void apus__slot_receive(struct apus__slot *slot);
 // Sets an event and wakes the slot to it. Any thread.
 void apus__slot_tell(struct apus__slot *slot, uint32_t events);
 
-// Gives a process its turn (run.c). True: a turn was had.
-bool apus__run(struct apus__slot *slot, struct apus_process *process);
+// Gives a process its turn (run.c). NULL: it has had it; else it is had on another stack, which is to be continued.
+struct apus__context *apus__run(struct apus__slot *slot, struct apus_process *process);
 
-// Goes on with a process whose wait is over. The loop on the calling fiber goes on by a return from here, or from its beginning.
-void apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
+// Goes on with a process whose wait is over: the calling fiber is free, and the loop on it returns this for the one to be continued.
+struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
 
 // Forgets the stack of a waiting process that must end.
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process);
