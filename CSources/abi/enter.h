@@ -43,20 +43,20 @@ int apus__options_check(const apus_options *options);
 
 // Something a process does for a plain thread: the head of a block that holds all it needs (errand.c).
 struct apus__errand {
+    int result;                   // -ESHUTDOWN if the process was ended before it was done
+    _Atomic uint32_t word;        // futex
+    struct apus__command command; // in the inbox of the scheduler that is to do it
     void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`
     void (*dispose)(struct apus__errand *errand);                  // frees it, with what it holds
-    int result;            // -ESHUTDOWN if the process was ended before it was done
-    _Atomic uint32_t word; // futex
-    _Atomic uint32_t bed;  // 1 + the CPU on which the thread has gone to sleep; 0: it has not
+    uint32_t asked;               // schedulers that had no cell for it
 };
 
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
 struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
-int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
-                            size_t size, apus_pid *pid);
-// Runs the errand and sleeps until it is done, at most about timeout_ms. *is_mine: the errand is the caller's again; if not, time was
-// up, and it is disposed of later. Errors: what the errand gave; -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
-int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine);
+// Runs the errand, beside the process `to` or, if that is dead or nobody, anywhere, and sleeps until it is done, at most about
+// timeout_ms. *is_mine: the errand is the caller's again; if not, time was up, and it is disposed of later. Errors: what the errand gave;
+// -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
+int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine);
 
 // Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
 void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struct apus__errand *errand));

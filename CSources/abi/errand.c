@@ -1,15 +1,19 @@
 // abi/errand.c - what a plain thread cannot do itself, a process does for it: waiting for a reply, a monitor, space in a mailbox.
 //
-// Idea:       the thread allocates the errand with all it needs (nothing points back to the thread), hands it to a new process, and
-//             sleeps on its futex word. When the process ends, having done the errand or because the runtime is being stopped, the core
-//             calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by then nobody finds the process any more.
-// Ownership:  the word is OPEN. Whoever moves it first says who frees the errand: DONE (by the process's end): the thread, which reads
-//             the result first. ABANDONED (by the thread, when its own time is up because the process's scheduler is stuck in a
-//             callback): the process's end.
-// Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps. Where they share one, each
-//             makes room at once: the thread sees where the errand's scheduler is bound, and the scheduler by `bed` where the thread
-//             fell asleep.
-// Ordering:   acq_rel on the word: DONE publishes the result to errand_wait(), ABANDONED gives the whole errand to the other side.
+// Idea:       the thread allocates the errand with all it needs (nothing points back to the thread), pushes it on the inbox of a
+//             scheduler, which makes a process for it, and waits on the errand's word. When the process ends, having done the errand or
+//             because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by
+//             then nobody finds the process any more.
+// Where:      a call is done on the scheduler of the process it is for, so that nothing crosses cores but the errand, there and back: the
+//             cell, the request, and the reply stay with that scheduler.
+// Ownership:  the word is OPEN, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
+//             end): the thread, which reads the result first. ABANDONED (by the thread, when its own time is up because the process's
+//             scheduler is stuck in a callback): the process's end.
+// Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps; only one that sleeps is
+//             woken. Where they share one, each makes room at once: the thread sees where the errand's scheduler is bound, and the
+//             scheduler where the thread fell asleep.
+// Ordering:   the inbox publishes the errand to errand_begin(). acq_rel on the word: DONE publishes the result to errand_wait(), ABANDONED
+//             gives the whole errand to the other side; ASLEEP publishes nothing.
 #include "abi/enter.h"
 #include "os/clock.h"
 #include "os/futex.h"
@@ -17,57 +21,74 @@
 
 #include <stdlib.h>
 
-enum { ERRAND_OPEN = 0, ERRAND_DONE = 1, ERRAND_ABANDONED = 2, ERRAND_SPINS = 200 };
+enum {
+    ERRAND_OPEN = 0,
+    ERRAND_DONE = 1,
+    ERRAND_ABANDONED = 2,
+    ERRAND_ASLEEP = 3, // above these two bits: 1 + the CPU on which the thread has gone to sleep, 0: unknown
+    ERRAND_STATE = 3,
+    ERRAND_CPU = 2, // shift
+    ERRAND_SPINS = 200
+};
 
 // How much longer than asked a thread waits for the process, whose own time limit comes first unless its scheduler is stuck.
 enum { ERRAND_SLACK_MS = 20 };
 
-static bool errand_move(struct apus__errand *errand, uint32_t to)
-{
-    uint32_t open = ERRAND_OPEN;
-    return apus_cas_strong_acq_rel(&errand->word, &open, to);
-}
+// --- The scheduler's side -------------------------------------------------------------------------------------------------------
 
-static struct apus__errand **errand_place(apus_process *process)
+static void errand_done(struct apus__owner *here, struct apus__errand *errand)
 {
-    return (struct apus__errand **)(void *)(process->small + sizeof(void *));
-}
-
-static void errand_body(apus_process *self, void *argument)
-{
-    struct apus__errand *errand = *(struct apus__errand **)argument;
-    int error;
-    struct apus__owner *here = apus__enter_self(self, &error);
-    *errand_place(self) = errand;
-    errand->body(here, errand);
-    apus__depart();
+    uint32_t word = apus_exchange_acq_rel(&errand->word, ERRAND_DONE);
+    if (word == ERRAND_ABANDONED) {
+        errand->dispose(errand);
+    } else if (word != ERRAND_OPEN) {
+        // The errand is the thread's now; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
+        apus__futex_wake(&errand->word, 1);
+        if ((int)(word >> ERRAND_CPU) - 1 == apus__thread_cpu())
+            apus__slot_of(here)->is_in_the_way = true;
+    }
 }
 
 void apus__errand_ended(struct apus__owner *here, struct apus_process *process)
 {
-    // A process that was ended before its body began has its errand in its first message still.
-    struct apus__errand *errand = *errand_place(process);
-    if (!errand && process->first && process->first->kind == APUS__SPAWN)
-        errand = *(struct apus__errand **)apus__spawn_argument(process->first);
-    if (!errand)
+    errand_done(here, *apus__errand_of(process));
+}
+
+static void errand_body(apus_process *self, void *argument)
+{
+    struct apus__errand *errand = *apus__errand_of(self);
+    int error;
+    struct apus__owner *here = apus__enter_self(self, &error);
+    (void)argument;
+    errand->body(here, errand);
+    apus__depart();
+}
+
+// The errand has arrived. One for which there is no cell here goes on to the next scheduler, and ends when all have been asked.
+static void errand_begin(struct apus__owner *here, struct apus__command *command)
+{
+    struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
+    if (apus_likely(apus__spawn_errand(here, errand_body, errand) == 0))
         return;
-    uint32_t bed = apus_load_relaxed(&errand->bed); // relaxed: a hint
-    // After DONE the errand is the thread's; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
-    if (!errand_move(errand, ERRAND_DONE)) {
-        errand->dispose(errand);
+    if (++errand->asked < apus__world.owner_count) {
+        struct apus__owner *next = apus__world.owners[(here->id + 1) % apus__world.owner_count];
+        if (apus__inbox_push(&next->inbox, &command->link, APUS__INBOX_COMMAND))
+            apus__owner_wake(next, here);
         return;
     }
-    apus__futex_wake(&errand->word, 1);
-    if (bed && (int)bed - 1 == apus__thread_cpu())
-        apus__slot_of(here)->is_in_the_way = true;
+    errand->result = -EAGAIN;
+    errand_done(here, errand);
+    apus__errand_refused(here);
 }
+
+// --- The thread's side ----------------------------------------------------------------------------------------------------------
 
 // Until the errand is done: a short spin, since most are by then, unless their scheduler needs this very core for it; then asleep. False
 // if time is up and the errand has been abandoned.
 static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms, bool spins)
 {
     for (int i = 0; spins && i < ERRAND_SPINS; i++) {
-        // acquire: the result. Pairs with errand_move() by the process's end.
+        // acquire: the result. Pairs with the exchange in errand_done().
         if (apus_load_acquire(&errand->word) == ERRAND_DONE)
             return true;
         apus__cpu_relax();
@@ -75,12 +96,15 @@ static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms, bool s
     uint64_t now = apus__clock_ns(), deadline = UINT64_MAX;
     if (timeout_ms < (UINT64_MAX - now) / 1000000 - ERRAND_SLACK_MS)
         deadline = now + (timeout_ms + ERRAND_SLACK_MS) * 1000000;
-    apus_store_relaxed(&errand->bed, (uint32_t)(apus__thread_cpu() + 1)); // relaxed: a hint
+    uint32_t word = ERRAND_OPEN, asleep = (uint32_t)(apus__thread_cpu() + 1) << ERRAND_CPU | ERRAND_ASLEEP;
+    if (!apus_cas_strong_acq_rel(&errand->word, &word, asleep))
+        return true;
     while (apus_load_acquire(&errand->word) != ERRAND_DONE) {
         now = deadline == UINT64_MAX ? 0 : apus__clock_ns();
+        word = asleep;
         if (now >= deadline)
-            return !errand_move(errand, ERRAND_ABANDONED);
-        apus__futex_wait(&errand->word, ERRAND_OPEN, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
+            return !apus_cas_strong_acq_rel(&errand->word, &word, ERRAND_ABANDONED);
+        apus__futex_wait(&errand->word, asleep, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
     }
     return true;
 }
@@ -101,32 +125,37 @@ void apus__errand_dispose(struct apus__errand *errand)
 }
 
 // *spins: the thread and the errand's scheduler do not want the same core.
-static int errand_send(struct apus__owner *here, struct apus__errand *errand, bool *spins)
+static void errand_send(struct apus__owner *here, struct apus__errand *errand, apus_pid to, bool *spins)
 {
-    apus_pid pid;
+    struct apus_process *process = apus__find(to);
+    // relaxed: if it is given away meanwhile, the request follows it.
+    uint32_t id = process ? apus_load_relaxed(&process->owner) : apus__spawn_anywhere(here)->id;
+    struct apus__owner *there = apus__world.owners[id];
     int core = apus__thread_cpu();
-    struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = errand_body};
-    struct apus__owner *there = apus__spawn_anywhere(here);
-    *spins = core < 0 || apus__slot_core(apus__slot_of(there)) != core;
-    return apus__spawn_from_thread(here, there, &birth, &errand, sizeof errand, &pid);
+    *spins = core < 0 || apus__slot_core(id) != core;
+    errand->command.run = errand_begin;
+    apus_bump_relaxed(&here->counters.errands, 1);
+    if (apus__inbox_push(&there->inbox, &errand->command.link, APUS__INBOX_COMMAND))
+        apus__owner_wake(there, here);
 }
 
-int apus__run_errand(struct apus__errand *errand, uint64_t timeout_ms, bool *is_mine)
+int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine)
 {
     int result;
     *is_mine = true;
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
+    result = 0;
     errand->result = -ESHUTDOWN; // unless the body says otherwise
     apus_store_relaxed(&errand->word, ERRAND_OPEN);
     bool spins = false;
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         result = -ESHUTDOWN;
-    else if (apus__world.owners[0]->is_simulated)
+    else if (apus__world.is_simulated)
         result = -EDEADLK; // the driver would wait for turns that it alone can give
     else
-        result = errand_send(here, errand, &spins);
+        errand_send(here, errand, to, &spins);
     apus__leave(here);
     if (result)
         return result;

@@ -128,8 +128,8 @@ struct apus__owner *apus__spawn_anywhere(struct apus__owner *here)
 }
 
 // A plain thread that finds no cell with one owner asks the others.
-int apus__spawn_from_thread(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
-                            size_t size, apus_pid *pid)
+static int spawn_from_thread(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
+                             size_t size, apus_pid *pid)
 {
     int result = apus__spawn_there(here, there, birth, argument, size, pid);
     for (uint32_t i = 1; i < apus__world.owner_count && result == -EAGAIN; i++)
@@ -142,7 +142,7 @@ static int spawn_at(struct apus__owner *here, const struct apus__birth *birth, c
 {
     struct apus__owner *there = spawn_place(here, options);
     if (here->is_foreign)
-        return apus__spawn_from_thread(here, there, birth, argument, size, pid);
+        return spawn_from_thread(here, there, birth, argument, size, pid);
     if (there != here) {
         int result = apus__spawn_there(here, there, birth, argument, size, pid);
         if (result != -EAGAIN)
@@ -415,7 +415,7 @@ int apus_blocking_begin(apus_process *self)
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
         return error;
-    bool may = !here->is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
+    bool may = !apus__world.is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
     if (may && !apus__rescue_oneself(apus__slot_of(here)))
         apus__monitor_want_spares();
     apus__depart();
@@ -490,7 +490,7 @@ int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
     join->pid = pid;
     join->timeout_ms = timeout_ms;
     bool is_mine;
-    int result = apus__run_errand(&join->errand, timeout_ms, &is_mine);
+    int result = apus__run_errand(&join->errand, APUS_NOBODY, timeout_ms, &is_mine);
     if (!result && reason)
         *reason = join->reason;
     if (is_mine)

@@ -124,29 +124,45 @@ apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_me
     return apus_likely(result == 0) ? call_result(here, outcome, reply) : call_not_sent(here, to, request, timeout_ms, reply, result);
 }
 
-// A call of a plain thread, with its own copy of the payload.
+enum { CALL_ROOM = 64 }; // bytes of payload
+
+// A call of a plain thread, with its own copy of the payload. A small reply comes in the same block, which is the thread's in the end.
 struct call_errand {
+    apus_message room; // first: to be freed as a message is
+    char room_payload[CALL_ROOM];
     struct apus__errand errand;
+    apus_message *reply;
     apus_pid to;
     const apus_type *type;
     size_t size;
     uint64_t timeout_ms;
-    apus_message *reply;
     bool is_begun; // the payload has gone into a request
     _Alignas(16) char payload[];
 };
 
-static void call_errand_dispose(struct apus__errand *errand)
+// Gives the reply away, to nobody if `reply` is NULL, and the rest back.
+static void call_errand_end(struct call_errand *call, apus_message **reply)
 {
-    struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
-    if (!call->is_begun && call->type->drop && !call_has_changed_nothing(errand->result))
+    apus_message *outcome = call->reply;
+    bool is_in_room = outcome == &call->room;
+    if (!call->is_begun && call->type->drop && !call_has_changed_nothing(call->errand.result))
         call->type->drop(call->payload, call->size, call->type);
-    apus_message_release(call->reply);
-    free(errand);
+    if (reply)
+        *reply = outcome;
+    else
+        apus_message_release(outcome);
+    if (!is_in_room)
+        free(call);
 }
 
-// A copy of the message that does not need the runtime. The message's payload has moved there. NULL if there is no memory.
-static apus_message *call_copy_out(struct apus__owner *here, apus_message *message)
+static void call_errand_dispose(struct apus__errand *errand)
+{
+    call_errand_end(apus_container_of(errand, struct call_errand, errand), NULL);
+}
+
+// A copy of the message that does not need the runtime, in the errand if it has room. The message's payload has moved there. NULL if
+// there is no memory.
+static apus_message *call_copy_out(struct apus__owner *here, struct call_errand *call, apus_message *message)
 {
     // A down message's text lies behind its payload.
     size_t text = 0;
@@ -155,7 +171,9 @@ static apus_message *call_copy_out(struct apus__owner *here, apus_message *messa
         down = apus_message_payload(message);
         text = apus__reason_text_size(&down->reason);
     }
-    apus_message *copy = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *copy + message->size + text);
+    apus_message *copy = &call->room;
+    if (message->size + text > CALL_ROOM)
+        copy = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *copy + message->size + text);
     if (copy) {
         memcpy(copy, message, sizeof *copy + message->size);
         copy->block = APUS__BLOCK_MALLOC;
@@ -179,7 +197,7 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
     if (!result)
         result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
     if (reply) {
-        call->reply = call_copy_out(here, reply);
+        call->reply = call_copy_out(here, call, reply);
         result = call->reply ? result : -ENOBUFS;
     }
     errand->result = result;
@@ -191,10 +209,12 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     int error = apus__message_check(type, payload, size);
     if (error)
         return error;
-    struct call_errand *call = apus__errand_new(sizeof *call + size, call_errand_run);
+    struct call_errand *call = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *call + size);
     if (!call)
         return -ENOMEM;
-    call->errand.dispose = call_errand_dispose;
+    call->errand = (struct apus__errand){.body = call_errand_run, .dispose = call_errand_dispose};
+    call->reply = NULL;
+    call->is_begun = false;
     call->to = to;
     call->type = type;
     call->size = size;
@@ -202,14 +222,10 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     if (size)
         memcpy(call->payload, payload, size);
     bool is_mine;
-    int result = apus__run_errand(&call->errand, timeout_ms, &is_mine);
-    if (is_mine && reply) {
-        *reply = call->reply;
-        call->reply = NULL;
-    }
+    int result = apus__run_errand(&call->errand, to, timeout_ms, &is_mine);
     if (is_mine) {
         call->errand.result = result;
-        call_errand_dispose(&call->errand);
+        call_errand_end(call, reply);
     }
     return result;
 }

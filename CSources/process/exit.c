@@ -199,7 +199,7 @@ static void exit_leave_root(struct apus_process *process)
 apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
 {
     exit_leave_root(process);
-    if (process->behaviour == &apus__errand_behaviour)
+    if (process->flags & APUS__ERRAND)
         apus__world.on_errand_end(here, process);
     if (process->extra)
         exit_release_extra(here, process, pid, reason);
@@ -218,15 +218,30 @@ static void exit_empty_mailbox(struct apus__owner *here, struct apus_process *pr
     }
 }
 
+apus_inline void exit_count(_Atomic uint64_t *ended)
+{
+    // release: that it was spawned. Pairs with runtime_add_ends().
+    apus_store_release(ended, apus_load_relaxed(ended) + 1);
+}
+
+apus_inline void exit_tell_world(void)
+{
+    if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
+        apus__world.on_end();
+}
+
+void apus__errand_refused(struct apus__owner *here)
+{
+    exit_count(&here->counters.errands_ended);
+    exit_tell_world();
+}
+
 apus_inline void exit_give_cell(struct apus__owner *here, struct apus_process *process)
 {
     process->flags = 0;
-    _Atomic uint64_t *ended = process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended;
-    // release: that it was spawned. Pairs with runtime_add_ends().
-    apus_store_release(ended, apus_load_relaxed(ended) + 1);
+    exit_count(process->behaviour == &apus__errand_behaviour ? &here->counters.errands_ended : &here->counters.ended);
     cell_free(here, process);
-    if (apus_unlikely(apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING))
-        apus__world.on_end();
+    exit_tell_world();
 }
 
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
@@ -234,7 +249,7 @@ void apus__process_end(struct apus__owner *here, struct apus_process *process, c
     apus_pid pid = apus__pid(process);
     exit_hide(process, pid);
     exit_free_state(here, process);
-    if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT) || process->relations || process->extra))
+    if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT | APUS__ERRAND) || process->relations || process->extra))
         exit_slow(here, process, pid, reason);
     if (process->first)
         exit_empty_mailbox(here, process, pid, reason);

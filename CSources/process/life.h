@@ -61,8 +61,19 @@ static inline void (**apus__body(struct apus_process *process))(apus_process *se
 
 extern const apus_behaviour apus__blocking_behaviour;
 
-// A process that does something for a plain thread; the layer above hears of its end by `apus__world.on_errand_end` (abi/errand.c).
+// A process that does something for a plain thread; the layer above hears of its end by `apus__world.on_errand_end` (abi/errand.c), and
+// has counted it in `errands` when it was sent. Made on `here`, with what it is for; -EAGAIN: there is no cell.
 extern const apus_behaviour apus__errand_behaviour;
+int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self, void *argument), void *errand);
+
+// Counts an errand that no process was made for as ended.
+void apus__errand_refused(struct apus__owner *here);
+
+// What it is for.
+static inline void **apus__errand_of(struct apus_process *process)
+{
+    return (void **)(void *)(process->small + sizeof(void *));
+}
 
 // Ends the process, whose stack is no longer in use, for `reason`, which the process itself does not own.
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason);

@@ -79,7 +79,6 @@ struct apus__owner {
     apus_cache_aligned uint32_t id; // of the scheduler; APUS__FOREIGN for a plain thread
     uint32_t node;
     bool is_foreign;
-    bool is_simulated; // by the one thread that acts for everybody (scheduler/simulate.h): it must not wait for another
     struct apus_process *current; // the process whose callback runs, or NULL
     apus_message *handling;       // what that callback was given, unless the process has kept it
     uint32_t budget;              // messages it may still take before the scheduler looks whether its turn is over
@@ -139,6 +138,7 @@ struct apus__world {
     uint32_t reductions;
     uint32_t generation; // of cells that are new in this run: higher than any of the runs before
     size_t stack_size; // of a process that waits
+    bool is_simulated; // one thread acts for everybody (scheduler/simulate.h): it must not wait for another
     // Installed by the layers above. A process has ended while the world is being stopped; a descriptor's watch must go; a process
     // that ran an errand for a plain thread has ended.
     void (*on_end)(void);

@@ -31,7 +31,7 @@ enum apus__flags {
     APUS__BLOCKING = 1u << 9,      // one straight-line body
     APUS__ENDING = 1u << 10,       // of its own accord: terminate is running, or has run
     APUS__UNBORN = 1u << 11,       // in a nursery, or its spawn signal is under way
-    APUS__ROOT = 1u << 12,         // spawned by a plain thread: counted in the world's roots
+    APUS__ROOT = 1u << 12,         // spawned by a plain thread, not as an errand: counted in the world's roots
     APUS__NODE_BOUND = 1u << 13,   // spawned for one NUMA node: stays there
     APUS__FOLLOWS = 1u << 14,      // at its next turn, moves to the owner its messages come from
     APUS__FRESH = 1u << 15,        // has not begun, and waits for that in its owner's list of fresh processes
@@ -42,6 +42,7 @@ enum apus__flags {
     APUS__LONG = 1u << 20,         // the subscriber of system events has been told of its long mailbox
     APUS__KEEPS_THREAD = 1u << 21, // a callback ends on the thread it began on (scheduler/rescue.h)
     APUS__PILES_UP = 1u << 22,     // has sent to a mailbox that is full of messages: gives way to others
+    APUS__ERRAND = 1u << 23,       // does something for a plain thread, which waits for its end
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };

@@ -71,7 +71,7 @@ static int cell_set_bound(struct apus__owner *here, struct apus_process *process
     return 0;
 }
 
-// Note that `small` of a blocking process holds its body, and of an errand what it is for: both begin as zeros.
+// Note that `small` of a blocking process holds its body, and of an errand what it is for.
 apus_inline int cell_set_state(struct apus__owner *here, struct apus_process *process)
 {
     size_t size = process->behaviour->state_size;
@@ -371,12 +371,11 @@ static struct apus_process *nursery_wait(struct apus__owner *here, struct apus__
 }
 
 // A cell of the other owner. Waits if there is none, unless we are a scheduler, which must not wait.
-static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner, bool is_errand)
+static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner)
 {
-    // The last cells are kept for errands, so that a full table does not keep a plain thread from waiting for a process to end.
-    int32_t kept = is_errand ? 0 : APUS__NURSERY_FOR_ERRANDS;
+    const int32_t kept = APUS__NURSERY_FOR_ERRANDS;
     struct apus_process *process = nursery_try(owner, kept);
-    if (!process && here->is_foreign && owner->is_simulated) {
+    if (!process && here->is_foreign && apus__world.is_simulated) {
         apus__nursery_fill(owner);
         return nursery_try(owner, kept);
     }
@@ -390,7 +389,7 @@ static struct apus_process *nursery_take(struct apus__owner *here, struct apus__
 int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
                       size_t size, apus_pid *pid)
 {
-    struct apus_process *process = nursery_take(here, there, birth->behaviour == &apus__errand_behaviour);
+    struct apus_process *process = nursery_take(here, there);
     if (!process)
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);
@@ -405,7 +404,7 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const
     }
     if (name)
         apus__name_install(process, name);
-    apus_bump_relaxed(birth->behaviour == &apus__errand_behaviour ? &here->counters.errands : &here->counters.spawned, 1);
+    apus_bump_relaxed(&here->counters.spawned, 1);
     if (birth->parent.id == 0)
         apus_add_relaxed(&apus__world.roots, 1);
     // release: see apus__spawn_here(). The cell is ours alone until now; nobody knows the pid before the signal is pushed.
@@ -413,6 +412,27 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const
     *pid = child;
     result = apus__deliver(here, child, message);
     apus_check(result == 0);
+    return 0;
+}
+
+int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self, void *argument), void *errand)
+{
+    // The last cells of the nursery are kept for errands, so that a full table does not keep a plain thread from waiting for a process
+    // to end.
+    struct apus_process *process = cell_alloc(here);
+    if (apus_unlikely(!process) && !(process = nursery_try(here, 0)))
+        return -EAGAIN;
+    apus_pid child = cell_new_pid(process);
+    struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = body};
+    process->flags = 0;
+    cell_fill(here, process, &birth); // neither this nor the next can fail: no wishes, and the state has its place
+    if (apus_unlikely(apus_load_relaxed(&process->bound) != NULL))
+        cell_announce(here, process, NULL, child, NULL);
+    process->flags |= APUS__ERRAND;
+    *apus__errand_of(process) = errand;
+    // release: see apus__spawn_here().
+    apus_store_release(&process->pid, child.id);
+    apus__schedule(here, process);
     return 0;
 }
 

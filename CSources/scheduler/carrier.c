@@ -40,22 +40,22 @@ static enum apus__carrier_word carrier_wait(struct apus__carrier *carrier)
     return (enum apus__carrier_word)word;
 }
 
-static unsigned carrier_core(const struct apus__slot *slot)
+static unsigned carrier_core(uint32_t id)
 {
     const struct apus__topology *topology = carrier_placement.topology;
-    return topology->cpus[slot->owner.id % topology->cpu_count].id;
+    return topology->cpus[id % topology->cpu_count].id;
 }
 
-int apus__slot_core(const struct apus__slot *slot)
+int apus__slot_core(uint32_t id)
 {
-    return carrier_placement.binding == APUS_BIND_CORES ? (int)carrier_core(slot) : -1;
+    return carrier_placement.binding == APUS_BIND_CORES ? (int)carrier_core(id) : -1;
 }
 
 void apus__slot_place(struct apus__slot *slot)
 {
     slot->unplaced = 0;
     if (carrier_placement.binding == APUS_BIND_CORES)
-        apus__thread_pin_cpu(0, carrier_core(slot));
+        apus__thread_pin_cpu(0, carrier_core(slot->owner.id));
     else if (carrier_placement.binding == APUS_BIND_NODES)
         apus__thread_pin_node(carrier_placement.topology, slot->owner.node);
 }
@@ -95,7 +95,7 @@ void apus__carrier_assign(struct apus__carrier *spare, struct apus__slot *slot)
     // relaxed: a thread that has not begun moves to its core by itself.
     uint32_t id = apus_load_relaxed(&spare->thread_id);
     if (slot->fault && id && carrier_placement.binding == APUS_BIND_CORES)
-        apus__thread_pin_cpu(id, carrier_core(slot));
+        apus__thread_pin_cpu(id, carrier_core(slot->owner.id));
     spare->slot = slot;
     apus_bump_relaxed(&slot->owner.counters.handoffs, 1);
     // release: the carrier's fields. Pairs with apus__rescue().

@@ -301,6 +301,7 @@ int apus__world_make(const apus_options *options, bool is_simulated)
     if (result)
         return result;
     runtime.has_topology = true;
+    apus__world.is_simulated = is_simulated;
     apus__world.reductions = options->reductions ? options->reductions : DEFAULT_REDUCTIONS;
     apus__world.stack_size = options->stack_size ? options->stack_size : DEFAULT_STACK;
     apus__world.on_end = runtime_process_ended;

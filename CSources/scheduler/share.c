@@ -230,7 +230,7 @@ static bool share_pauses(struct apus__slot *slot)
 static bool share_is_early(struct apus__slot *slot)
 {
     uint32_t waiting = slot->owner.run.count + slot->owner.fresh_count;
-    bool may_be_early = slot->owner.turns_are_short && waiting < SEVERAL && !slot->owner.is_simulated;
+    bool may_be_early = slot->owner.turns_are_short && waiting < SEVERAL && !apus__world.is_simulated;
     slot->share_is_late = may_be_early && !slot->share_is_late;
     return slot->share_is_late;
 }

@@ -387,10 +387,8 @@ int apus__simulation_begin_with(const apus_options *options, struct apus__choice
         return result;
     }
     apus__context_adopt(&simulation.native);
-    for (uint32_t i = 0; i < apus__machine.slot_count; i++) {
-        apus__machine.slots[i]->owner.is_simulated = true;
+    for (uint32_t i = 0; i < apus__machine.slot_count; i++)
         slot_rest(apus__machine.slots[i]);
-    }
     apus__world.watch = simulation_watch;
     apus__world.unwatch = simulation_unwatch;
     apus__world.is_full = simulation_is_full;

@@ -122,9 +122,10 @@ void apus__slot_destroy(struct apus__slot *slot);
 // Runs the slot's loop on the calling thread until an event makes it leave. `native` receives the thread's own context.
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
 
-// Moves the calling carrier to where the slot belongs; the CPU to which that binds it, the kernel's number, or -1 (carrier.c).
+// Moves the calling carrier to where the slot belongs; the CPU to which that binds the slot of number `id`, the kernel's number, or -1
+// (carrier.c).
 void apus__slot_place(struct apus__slot *slot);
-int apus__slot_core(const struct apus__slot *slot);
+int apus__slot_core(uint32_t id);
 
 // Takes what has arrived in the inbox.
 void apus__slot_receive(struct apus__slot *slot);

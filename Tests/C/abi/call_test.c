@@ -5,6 +5,7 @@
 #define _GNU_SOURCE // sched_setaffinity
 #include "runtime_test.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -332,6 +333,128 @@ TEST(cores, "a plain thread has its replies whether or not its core is that of a
                 check_calls_from(cpu, pids);
         stop_runtime();
     }
+}
+
+TEST(outlives, "the reply to a plain thread, small or large, is its own, and outlives the runtime")
+{
+    static const apus_behaviour echo_behaviour = {.name = "echo", .handle = echo_handle};
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 100000};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    static char payload[100000];
+    apus_message *replies[SIZES];
+    apus_pid echo;
+    memset(payload, 'x', sizeof payload);
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&echo_behaviour, NULL, 0, NULL, &echo), 0);
+    for (size_t i = 0; i < SIZES; i++) {
+        CHECK_EQ(apus_call(echo, &type_plain, payload, sizes[i], APUS_INFINITY, &replies[i]), 0);
+        CHECK_EQ(apus_call(echo, &type_plain, payload, sizes[i], APUS_INFINITY, NULL), 0);
+    }
+    stop_runtime();
+    for (size_t i = 0; i < SIZES; i++) {
+        CHECK_EQ(apus_message_size(replies[i]), sizes[i]);
+        CHECK_EQ(memcmp(apus_message_payload(replies[i]), payload, sizes[i]), 0);
+        apus_message_release(replies[i]);
+    }
+}
+
+static atomic_bool is_stuck, may_go_on;
+
+static int stuck_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    atomic_store(&is_stuck, true);
+    while (!atomic_load(&may_go_on))
+        ;
+    return APUS_OK;
+}
+
+TEST(stuck, "a call to a scheduler that is stuck in a callback times out while it is, and drops its payload once")
+{
+    static const apus_behaviour stuck_behaviour = {.name = "stuck", .handle = stuck_handle};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .rescue_ms = APUS_RESCUE_OFF};
+    apus_pid stuck;
+    atomic_store(&drops, 0);
+    CHECK_EQ(apus_start(&options), 0);
+    CHECK_EQ(apus_spawn(&stuck_behaviour, NULL, 0, NULL, &stuck), 0);
+    CHECK_EQ(apus_send(stuck, &type_plain, NULL, 0), 0);
+    while (!atomic_load(&is_stuck))
+        sched_yield();
+    CHECK_EQ(call_owned(stuck, 1, NULL), -ETIMEDOUT);
+    CHECK_EQ(atomic_load(&drops), 0);
+    atomic_store(&may_go_on, true);
+    await_drops(NULL, 1);
+    CHECK_EQ(call_owned(stuck, 1, NULL), -ETIMEDOUT); // it does not answer
+    await_drops(NULL, 2);
+    stop_runtime();
+    CHECK_EQ(atomic_load(&drops), 2);
+}
+
+// Takes requests until it is told to answer them all.
+static int collector_handle(apus_process *self, void *state, apus_message *message)
+{
+    struct {
+        apus_message *requests[64];
+        unsigned count;
+    } *collected = state;
+    (void)self;
+    if (apus_message_is_request(message)) {
+        CHECK_EQ(apus_message_keep(message), 0);
+        collected->requests[collected->count++] = message;
+        atomic_fetch_add(&drops, 1);
+        return APUS_OK;
+    }
+    for (unsigned i = 0; i < collected->count; i++) {
+        CHECK_EQ(apus_reply(collected->requests[i], NULL, NULL, 0), 0);
+        apus_message_release(collected->requests[i]);
+    }
+    collected->count = 0;
+    return APUS_OK;
+}
+
+static void idle_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_receive(self, NULL, NULL, APUS_INFINITY);
+}
+
+static atomic_uint refused;
+
+static void *call_crowded(void *argument)
+{
+    int result = apus_call(*(apus_pid *)argument, &type_plain, NULL, 0, APUS_INFINITY, NULL);
+    CHECK(result == 0 || result == -EAGAIN);
+    if (result)
+        atomic_fetch_add(&refused, 1);
+    return NULL;
+}
+
+TEST(crowded, "calls of plain threads find a cell in a full table, and -EAGAIN when those kept for them are gone, until they are back")
+{
+    enum { CALLERS = 40 };
+    static const apus_behaviour collector_behaviour = {.name = "collector", .state_size = 65 * sizeof(void *),
+                                                       .handle = collector_handle};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .max_processes = 1024};
+    pthread_t threads[CALLERS];
+    apus_pid collector;
+    CHECK_EQ(apus_start(&options), 0);
+    CHECK_EQ(apus_spawn(&collector_behaviour, NULL, 0, NULL, &collector), 0);
+    while (apus_spawn_blocking(idle_body, NULL, 0, NULL, NULL) == 0)
+        ;
+    for (int round = 0; round < 3; round++) {
+        atomic_store(&drops, 0);
+        atomic_store(&refused, 0);
+        for (int i = 0; i < CALLERS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, call_crowded, &collector), 0);
+        while (atomic_load(&drops) + atomic_load(&refused) < CALLERS)
+            sched_yield();
+        CHECK(atomic_load(&drops) > 0);
+        CHECK(atomic_load(&refused) > 0);
+        CHECK_EQ(apus_send(collector, &type_plain, NULL, 0), 0);
+        for (int i = 0; i < CALLERS; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+    stop_runtime();
 }
 
 int main(int argc, char **argv)
