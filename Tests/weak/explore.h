@@ -277,12 +277,12 @@ static void weak_futex_wake(void *address)
 
 // --- Runs -----------------------------------------------------------------------------------------------------------------------
 
-static void weak_start(void *argument)
+static struct apus__context *weak_start(void *argument)
 {
     int index = (int)(intptr_t)argument;
     weak.threads[index].body();
     weak.threads[index].is_done = true;
-    apus__context_switch(&weak.threads[index].context, &weak.main);
+    return &weak.main;
 }
 
 static void weak_run(void (*const *bodies)(void), int count)
