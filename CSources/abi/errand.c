@@ -5,10 +5,10 @@
 //             because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by
 //             then nobody finds the process any more.
 // Where:      a call is done on the scheduler of the process it is for, so that nothing crosses cores but the errand, there and back: the
-//             cell, the request, and the reply stay with that scheduler.
+//             cell, the request, and the reply stay with that scheduler, as long as it has a cell.
 // Ownership:  the word is OPEN, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
-//             end): the thread, which reads the result first. ABANDONED (by the thread, when its own time is up because the process's
-//             scheduler is stuck in a callback): the process's end.
+//             end): the thread, which reads the result first. ABANDONED (by the thread, when its own time is up, because the process's
+//             scheduler is stuck in a callback, or has much to do): the process's end.
 // Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps; only one that sleeps is
 //             woken. Where they share one, each makes room at once: the thread sees where the errand's scheduler is bound, and the
 //             scheduler where the thread fell asleep.
@@ -26,7 +26,6 @@ enum {
     ERRAND_DONE = 1,
     ERRAND_ABANDONED = 2,
     ERRAND_ASLEEP = 3, // above these two bits: 1 + the CPU on which the thread has gone to sleep, 0: unknown
-    ERRAND_STATE = 3,
     ERRAND_CPU = 2, // shift
     ERRAND_SPINS = 200
 };

@@ -57,12 +57,12 @@ static void send_errand_run(struct apus__owner *here, struct apus__errand *erran
 }
 
 // Delivers for any caller to a mailbox that was full. Takes the message when it returns 0; on error *message is the caller's, or NULL
-// if it is gone.
-apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid to, apus_message **message)
+// if it is gone. *here becomes NULL, and is not to be left, if the runtime has been stopped meanwhile.
+apus_cold static int message_deliver_waiting(struct apus__owner **here, apus_pid to, apus_message **message)
 {
     int result;
-    if (!here->is_foreign)
-        return apus__deliver_or_wait(here, to, *message);
+    if (!(*here)->is_foreign)
+        return apus__deliver_or_wait(*here, to, *message);
     struct send_errand *send = apus__errand_new(sizeof *send, send_errand_run);
     if (!send)
         return -ENOMEM;
@@ -74,10 +74,19 @@ apus_cold static int message_deliver_waiting(struct apus__owner *here, apus_pid 
     *message = send->message;
     apus__errand_dispose(&send->errand);
     int error;
-    // The runtime may have been stopped meanwhile; then the message, if it is still ours, is lost with the pools.
-    if (!apus__foreign_enter(&error))
-        *message = NULL;
+    *here = apus__foreign_enter(&error);
+    if (!*here)
+        *message = NULL; // if it was still ours, it is lost with the pools
     return result;
+}
+
+// As apus__leave(), after message_deliver_waiting().
+apus_inline void message_leave(struct apus__owner *here)
+{
+    if (apus_likely(here != NULL))
+        apus__leave(here);
+    else
+        apus__depart();
 }
 
 // Any send, by any thread; with `flags` of its own in the envelope.
@@ -93,11 +102,11 @@ apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *
         message->flags |= flags;
         result = apus__deliver(here, to, message);
         if (apus_unlikely(result == -EAGAIN))
-            result = message_deliver_waiting(here, to, &message);
+            result = message_deliver_waiting(&here, to, &message);
         if (apus_unlikely(result && message))
             apus__message_free(here, message);
     }
-    apus__leave(here);
+    message_leave(here);
     return result;
 }
 
@@ -257,7 +266,7 @@ int apus_send_message(apus_pid to, apus_message *message)
     message->from = apus__sender(here);
     result = apus__deliver(here, to, message);
     if (result == -EAGAIN)
-        result = message_deliver_waiting(here, to, &message);
+        result = message_deliver_waiting(&here, to, &message);
     if (result && message) {
         message->kind = kind;
         message->from = from;
@@ -267,7 +276,7 @@ int apus_send_message(apus_pid to, apus_message *message)
         else if (flags & APUS__HELD)
             apus__hold(here->current, message);
     }
-    apus__leave(here);
+    message_leave(here);
     return result;
 }
 

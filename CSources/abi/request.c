@@ -124,7 +124,10 @@ apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_me
     return apus_likely(result == 0) ? call_result(here, outcome, reply) : call_not_sent(here, to, request, timeout_ms, reply, result);
 }
 
-enum { CALL_ROOM = 64 }; // bytes of payload
+enum {
+    CALL_ROOM = 64,   // bytes of a reply that comes in the errand itself
+    CALL_KEPT = 1024, // bytes of a request whose memory may stay as long as such a reply
+};
 
 // A call of a plain thread, with its own copy of the payload. A small reply comes in the same block, which is the thread's in the end.
 struct call_errand {
@@ -147,17 +150,23 @@ static void call_errand_end(struct call_errand *call, apus_message **reply)
     bool is_in_room = outcome == &call->room;
     if (!call->is_begun && call->type->drop && !call_has_changed_nothing(call->errand.result))
         call->type->drop(call->payload, call->size, call->type);
-    if (reply)
+    if (reply) {
         *reply = outcome;
-    else
-        apus_message_release(outcome);
+    } else if (outcome) {
+        apus__payload_drop(outcome);
+        free(outcome);
+    }
     if (!is_in_room)
         free(call);
 }
 
+// The thread has been told that its time is up. On a scheduler, in the core, which what is dropped here may call.
 static void call_errand_dispose(struct apus__errand *errand)
 {
+    uint32_t inside = apus__pin();
+    errand->result = -ETIMEDOUT;
     call_errand_end(apus_container_of(errand, struct call_errand, errand), NULL);
+    apus__unpin(inside);
 }
 
 // A copy of the message that does not need the runtime, in the errand if it has room. The message's payload has moved there. NULL if
@@ -172,7 +181,7 @@ static apus_message *call_copy_out(struct apus__owner *here, struct call_errand 
         text = apus__reason_text_size(&down->reason);
     }
     apus_message *copy = &call->room;
-    if (message->size + text > CALL_ROOM)
+    if (message->size + text > CALL_ROOM || call->size > CALL_KEPT)
         copy = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *copy + message->size + text);
     if (copy) {
         memcpy(copy, message, sizeof *copy + message->size);

@@ -189,18 +189,19 @@ static void exit_tell_all(struct apus__owner *here, struct apus_process *process
     }
 }
 
-static void exit_leave_root(struct apus_process *process)
+// What plain threads know of the process.
+static void exit_tell_threads(struct apus__owner *here, struct apus_process *process)
 {
     if (process->flags & APUS__ROOT)
         apus_sub_relaxed(&apus__world.roots, 1);
+    if (process->flags & APUS__ERRAND)
+        apus__world.on_errand_end(here, process);
 }
 
 // The seldom parts: what most processes do not have.
 apus_cold static void exit_slow(struct apus__owner *here, struct apus_process *process, apus_pid pid, const apus_reason *reason)
 {
-    exit_leave_root(process);
-    if (process->flags & APUS__ERRAND)
-        apus__world.on_errand_end(here, process);
+    exit_tell_threads(here, process);
     if (process->extra)
         exit_release_extra(here, process, pid, reason);
     exit_tell_all(here, process, pid, reason);
@@ -278,7 +279,7 @@ void apus__process_depart(struct apus__owner *here, struct apus_process *process
 {
     apus_pid pid = apus__pid(process);
     exit_hide(process, pid);
-    exit_leave_root(process);
+    exit_tell_threads(here, process);
     exit_fail_open_request(here, pid, handling, reason);
     for (const apus_message *held = process->extra->held; held; held = apus__message_next(held))
         if (held != handling)

@@ -45,7 +45,7 @@ struct apus__command {
 // One writer each, so that counting costs no locked instruction.
 struct apus__counters {
     _Atomic uint64_t spawned, ended;
-    _Atomic uint64_t errands, errands_ended; // processes that run errands for plain threads are counted apart
+    _Atomic uint64_t errands, errands_ended; // sent by plain threads; the processes that run them are not counted above
     _Atomic uint64_t sent_local, sent_remote;
     _Atomic uint64_t handled, slices;
     _Atomic uint64_t shared, shared_far;
@@ -80,7 +80,7 @@ struct apus__owner {
     uint32_t node;
     bool is_foreign;
     struct apus_process *current; // the process whose callback runs, or NULL
-    apus_message *handling;       // what that callback was given, unless the process has kept it
+    apus_message *handling;       // what that callback was given; no meaning without `current`
     uint32_t budget;              // messages it may still take before the scheduler looks whether its turn is over
     struct apus_process *next;    // woken by the one that runs, and to run after it: its message is still in the cache
     uint32_t next_turns;          // how many turns in a row went that way

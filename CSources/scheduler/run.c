@@ -31,6 +31,7 @@ static void run_clean_up(struct apus__slot *slot, struct apus_process *process)
         return;
     process->flags |= APUS__CLEANING;
     here->current = process;
+    here->handling = NULL; // it may be that of a process whose wait came before
     run_go_out();
     process->behaviour->cleanup(process, process->state);
     run_come_back(slot);

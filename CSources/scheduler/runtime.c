@@ -61,7 +61,7 @@ struct runtime_sum {
 static void runtime_add_ends(const struct apus__counters *counters, void *context)
 {
     struct runtime_sum *sum = context;
-    // acquire: the beginnings of what has ended. Pairs with the release in apus__process_end().
+    // acquire: the beginnings of what has ended. Pairs with the release in exit_count() (process/exit.c).
     sum->ended += apus_load_acquire(&counters->ended);
     sum->errands_ended += apus_load_acquire(&counters->errands_ended);
     sum->timers_gone += apus_load_acquire(&counters->timers_gone);

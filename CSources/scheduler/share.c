@@ -156,18 +156,16 @@ static bool share_are_equals(const struct apus_process *process, const struct ap
     return apus__reductions(partner) <= 2 * apus__reductions(process) + MARGIN;
 }
 
-// Adds who has sent what `process` is to handle next, if that one does nothing: while turns are short it most likely waits for the
-// answer, and the two would talk from one scheduler to the other until one follows (signal_follow). It has an empty turn there.
-static void share_add_partner(struct apus__slot *slot, struct share_gift *gift, const struct apus_process *process)
+// Who has sent what `process` is to handle next, if that one does nothing, to go along: while turns are short it most likely waits for the
+// answer, and the two would talk from one scheduler to the other until one follows (signal_follow). It has an empty turn there. Or NULL.
+static struct apus_process *share_partner(struct apus__slot *slot, const struct share_gift *gift, const struct apus_process *process)
 {
     apus_pid from = process->first ? process->first->from : APUS_NOBODY;
     struct apus_process *partner = apus__find(from);
-    if (partner && slot->owner.turns_are_short && apus__is_local(&slot->owner, partner, from) &&
-        !(partner->flags & (APUS__SCHEDULED | APUS__SLOW)) && share_may_move(gift, partner) && share_are_equals(process, partner)) {
-        partner->flags |= APUS__SCHEDULED;
-        share_add(gift, partner);
-        gift->partners++;
-    }
+    bool goes_along = partner && slot->owner.turns_are_short && apus__is_local(&slot->owner, partner, from) &&
+                      !(partner->flags & (APUS__SCHEDULED | APUS__SLOW)) && share_may_move(gift, partner) &&
+                      share_are_equals(process, partner);
+    return goes_along ? partner : NULL;
 }
 
 // Takes from a list of the run queue until the gift has what is wanted.
@@ -182,8 +180,13 @@ static void share_take(struct apus__slot *slot, unsigned priority, struct share_
             apus__run_queue_push(run, &process->run, priority);
             continue;
         }
+        struct apus_process *partner = share_partner(slot, gift, process); // while the process is ours
         share_add(gift, process);
-        share_add_partner(slot, gift, process);
+        if (partner) {
+            partner->flags |= APUS__SCHEDULED;
+            share_add(gift, partner);
+            gift->partners++;
+        }
     }
 }
 

@@ -159,8 +159,7 @@ static void slot_wake_up(struct apus__slot *slot)
     apus_sub_relaxed(&apus__machine.parked, 1);
 }
 
-// Enters the slot until it has had a turn, which shows in its look at the clock: a free stack may be one that was left at the end of
-// a turn, and then only leaves.
+// Enters the slot until it has had a turn, which shows in its look at the clock.
 static void slot_enter_for_turn(struct apus__slot *slot)
 {
     uint64_t now = apus__now_ns();

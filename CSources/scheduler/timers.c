@@ -133,16 +133,32 @@ static apus_message *timer_message(struct apus__owner *here, const struct apus__
     return message;
 }
 
+static uint64_t timer_active_word(const struct apus__timer *timer)
+{
+    return (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE;
+}
+
+// Not in the wheel, due, and without memory for its message: tries again at the next tick, late, but not lost.
+static void timer_put_off(struct apus__slot *slot, struct apus__timer *timer)
+{
+    uint64_t active = timer_active_word(timer);
+    if (!timer_move(timer, active, APUS__TIMER_CANCELLED))
+        return; // cancelled by another thread, which sends it here
+    timer->deadline.entry.due = slot->owner.now_ms + 1;
+    apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
+    // release: the cell. Pairs with timer_move() of a canceller.
+    apus_store_release(&timer->state, active);
+}
+
 static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
 {
     struct apus__owner *here = &slot->owner;
     apus_message *message = timer_message(here, timer);
-    if (apus_unlikely(!message)) { // tries again at the next tick: late, but not lost
-        timer->deadline.entry.due = here->now_ms + 1;
-        apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
+    if (apus_unlikely(!message)) {
+        timer_put_off(slot, timer);
         return;
     }
-    if (!timer_move(timer, (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE, APUS__TIMER_FIRED)) {
+    if (!timer_move(timer, timer_active_word(timer), APUS__TIMER_FIRED)) {
         if (!timer_held(timer))
             apus__message_free(here, message);
         return; // cancelled by another thread, which sends it here

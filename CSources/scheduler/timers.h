@@ -62,7 +62,7 @@ struct apus__timer_goal {
 // no memory.
 apus_message *apus__timer_message(struct apus__owner *here, const apus_type *type, size_t size, size_t behind);
 
-// Makes a timer, and takes the message. Errors: -EAGAIN, -ENOMEM.
+// Makes a timer, and takes the message. Errors: -EAGAIN.
 int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct apus__timer_goal *goal, apus_ref *ref);
 
 // Begins the time anew of a timer of the owner's. -ENOENT if it is not active; -EPERM if it is another's, and has been cancelled.

@@ -99,7 +99,7 @@ apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wai
     } else {
         apus__context_start(&mine->context, &next->context);
     }
-    // A turn of the process has begun (apus__slot_resume).
+    // A turn of the process has begun (apus__run).
     here->current = process;
     here->handling = wait->handling;
     apus__hooks_enter(&hooks);
