@@ -23,18 +23,20 @@ apus_inline void run_come_back(struct apus__slot *slot)
         apus__return();
 }
 
-// Lets the state go, unless it is not made yet, or the process was in the middle of changing it.
-static void run_clean_up(struct apus__slot *slot, struct apus_process *process)
+// Lets the state go, unless it is not made yet, or the process was in the middle of changing it. `why` holds the reason, or is NULL; a
+// fault frees it.
+static void run_clean_up(struct apus__slot *slot, struct apus_process *process, apus_message *why)
 {
     struct apus__owner *here = &slot->owner;
     if (!process->behaviour->cleanup || process->flags & APUS__STARTING)
         return;
     process->flags |= APUS__CLEANING;
     here->current = process;
-    here->handling = NULL; // it may be that of a process whose wait came before
+    here->handling = why; // before, it may be that of another process, which waits
     run_go_out();
     process->behaviour->cleanup(process, process->state);
     run_come_back(slot);
+    here->handling = NULL;
     here->current = NULL;
 }
 
@@ -46,7 +48,7 @@ static void run_end_by_signal(struct apus__slot *slot, struct apus_process *proc
     if (process->flags & APUS__WAITING)
         apus__slot_drop_stack(slot, process);
     else
-        run_clean_up(slot, process);
+        run_clean_up(slot, process, why);
     apus__process_end(here, process, apus__reason_in(why));
     apus__message_free(here, why);
 }
@@ -87,7 +89,7 @@ static void run_end(struct apus__slot *slot, struct apus_process *process, apus_
     if (process->flags & APUS__EXITING) {
         run_end_by_signal(slot, process);
     } else {
-        run_clean_up(slot, process);
+        run_clean_up(slot, process, why);
         apus__process_end(here, process, reason);
     }
     if (why)
@@ -234,7 +236,7 @@ static void run_depart(struct apus__slot *slot, struct apus_process *process)
 void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned)
 {
     if (has_returned)
-        run_clean_up(slot, process);
+        run_clean_up(slot, process, NULL);
     apus__process_bury(&slot->owner, process, handling);
 }
 

@@ -478,6 +478,54 @@ TEST(arena, "a process over its arena's limit ends with killed, and its supervis
     stop_runtime();
 }
 
+static void fall(apus_process *self, void *state)
+{
+    (void)self, (void)state;
+    fault_null_pointer();
+}
+
+static const apus_behaviour falls_last = {.name = "falls last", .state_size = 8, .handle = echo, .cleanup = fall};
+
+static bool is_none(const apus_message *message, void *context)
+{
+    (void)message, (void)context;
+    return false;
+}
+
+static int kill_and_wait(apus_process *self, void *state, apus_message *message)
+{
+    (void)state;
+    apus_pid pid = *(const apus_pid *)apus_message_payload(message);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    CHECK(apus_receive(self, is_none, NULL, 20) == NULL);
+    CHECK(!apus_is_alive(pid));
+    CHECK(apus_pid_equal(pid, *(const apus_pid *)apus_message_payload(message)));
+    CHECK_EQ(apus_reply(message, NULL, NULL, 0), 0);
+    return APUS_OK;
+}
+
+static const apus_behaviour killer = {.name = "killer", .handle = kill_and_wait};
+
+static void kill_one_that_falls(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    apus_pid victim_pid, killer_pid;
+    CHECK_EQ(apus_spawn(&falls_last, NULL, 0, NULL, &victim_pid), 0);
+    CHECK_EQ(apus_call(victim_pid, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(apus_spawn(&killer, NULL, 0, NULL, &killer_pid), 0);
+    CHECK_EQ(apus_call(killer_pid, &type_number, &victim_pid, sizeof victim_pid, APUS_INFINITY, NULL), 0);
+}
+
+TEST(cleanup, "a fault in cleanup takes nothing from a process that waits in the middle of a message")
+{
+    NEEDS_CONTAINMENT();
+    start_with_faults(1);
+    run_process(kill_one_that_falls, NULL, 0);
+    await_logged(1);
+    CHECK_EQ(logged.kind, APUS_LOG_CRASH);
+    stop_runtime();
+}
+
 // --- Again and again ------------------------------------------------------------------------------------------------------------
 
 // --- Memory ---------------------------------------------------------------------------------------------------------------------
