@@ -71,8 +71,7 @@ static void errand_begin(struct apus__owner *here, struct apus__command *command
         return;
     if (++errand->asked < apus__world.owner_count) {
         struct apus__owner *next = apus__world.owners[(here->id + 1) % apus__world.owner_count];
-        if (apus__inbox_push(&next->inbox, &command->link, APUS__INBOX_COMMAND))
-            apus__owner_wake(next, here);
+        apus__owner_tell(next, here, &command->link, APUS__INBOX_COMMAND);
         return;
     }
     errand->result = -EAGAIN;
@@ -134,8 +133,7 @@ static void errand_send(struct apus__owner *here, struct apus__errand *errand, a
     *spins = core < 0 || apus__slot_core(id) != core;
     errand->command.run = errand_begin;
     apus_bump_relaxed(&here->counters.errands, 1);
-    if (apus__inbox_push(&there->inbox, &errand->command.link, APUS__INBOX_COMMAND))
-        apus__owner_wake(there, here);
+    apus__owner_tell(there, here, &errand->command.link, APUS__INBOX_COMMAND);
 }
 
 int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine)

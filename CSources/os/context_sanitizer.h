@@ -1,6 +1,6 @@
 // os/context_sanitizer.h - what the sanitizers are told of stacks; a part of os/context.c, which includes it once.
 //
-// The four hooks, all empty without a sanitizer:
+// The four hooks; without a sanitizer all are empty, and there is no context_entered:
 //
 //     context_made          a new context on `stack`             context_adopted       a thread's own stack
 //     context_entered       first thing on a new stack           context_destroyed     it will not run again

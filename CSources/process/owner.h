@@ -233,4 +233,11 @@ static inline uint64_t apus__new_ref(struct apus__owner *here)
 // Wakes the thread that acts for the owner. Call it exactly if a push on its inbox said so.
 void apus__owner_wake(struct apus__owner *owner, struct apus__owner *here);
 
+// Pushes what `link` and `tag` say (queue/inbox.h) on the owner's inbox, and wakes it if it sleeps.
+apus_inline void apus__owner_tell(struct apus__owner *owner, struct apus__owner *here, struct apus__inbox_link *link, unsigned tag)
+{
+    if (apus__inbox_push(&owner->inbox, link, tag))
+        apus__owner_wake(owner, here);
+}
+
 #endif

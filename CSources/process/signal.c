@@ -18,8 +18,7 @@ static void signal_notify(struct apus__owner *here, struct apus_process *process
 {
     // relaxed: if another owner's id is read, that owner either is still the one, or has given the cell away and passes this on.
     struct apus__owner *owner = apus__world.owners[apus_load_relaxed(&process->owner)];
-    if (apus__inbox_push(&owner->inbox, &process->inbox, APUS__INBOX_NOTIFY))
-        apus__owner_wake(owner, here);
+    apus__owner_tell(owner, here, &process->inbox, APUS__INBOX_NOTIFY);
 }
 
 static void signal_push(struct apus__owner *here, struct apus_process *process, apus_pid to, apus_message *message)

@@ -338,8 +338,7 @@ static bool nursery_ask(struct apus__owner *here, struct apus__owner *owner)
     if (apus_exchange_acq_rel(&owner->nursery_asked, REFILL_ASKED) == REFILL_ASKED)
         return false;
     owner->nursery_refill.run = nursery_refill_run;
-    if (apus__inbox_push(&owner->inbox, &owner->nursery_refill.link, APUS__INBOX_COMMAND))
-        apus__owner_wake(owner, here);
+    apus__owner_tell(owner, here, &owner->nursery_refill.link, APUS__INBOX_COMMAND);
     return true;
 }
 

@@ -31,8 +31,7 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
 {
     // release: see share_take(). The push is the last thing we do with the process.
     apus_store_release(&process->owner, to->owner.id);
-    if (apus__inbox_push(&to->owner.inbox, &process->gift, APUS__INBOX_GIFT))
-        apus__owner_wake(&to->owner, &slot->owner);
+    apus__owner_tell(&to->owner, &slot->owner, &process->gift, APUS__INBOX_GIFT);
     apus_bump_relaxed(to->owner.node == slot->owner.node ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, 1);
 }
 

@@ -110,8 +110,7 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct 
         apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_ACTIVE));
     } else {
         apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_MADE));
-        if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER))
-            apus__owner_wake(owner, here);
+        apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
     }
     return 0;
 }
@@ -245,8 +244,8 @@ static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, ui
     } else if (owner == here) {
         apus__wheel_remove(here->wheel, &timer->deadline.entry);
         timer_discard(here, timer);
-    } else if (apus__inbox_push(&owner->inbox, &timer->inbox, APUS__INBOX_TIMER)) {
-        apus__owner_wake(owner, here);
+    } else {
+        apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
     }
 }
 
