@@ -159,14 +159,14 @@ static void slot_wake_up(struct apus__slot *slot)
     apus_sub_relaxed(&apus__machine.parked, 1);
 }
 
-// Enters the slot until it has had a turn, which shows in its look at the clock.
+// Enters the slot for one turn, which shows in its look at the clock.
 static void slot_enter_for_turn(struct apus__slot *slot)
 {
     uint64_t now = apus__now_ns();
     apus_or_seqcst(&slot->events, APUS__EVENT_LEAVE);
     apus_store_relaxed(&apus__local.here, &slot->owner);
-    while (slot->looked_ns != now)
-        apus__slot_enter(slot, &simulation.native);
+    apus__slot_enter(slot, &simulation.native);
+    apus_check(slot->looked_ns == now);
     apus_store_relaxed(&apus__local.here, NULL);
 }
 
