@@ -86,12 +86,14 @@ static void run_end(struct apus__slot *slot, struct apus_process *process, apus_
     }
     here->handling = NULL;
     here->current = NULL;
-    if (process->flags & APUS__EXITING) {
+    if (process->flags & APUS__EXITING) { // killed meanwhile
+        if (why)
+            apus__message_free(here, why);
         run_end_by_signal(slot, process);
-    } else {
-        run_clean_up(slot, process, why);
-        apus__process_end(here, process, reason);
+        return;
     }
+    run_clean_up(slot, process, why);
+    apus__process_end(here, process, reason);
     if (why)
         apus__message_free(here, why);
 }

@@ -526,9 +526,40 @@ TEST(cleanup, "a fault in cleanup takes nothing from a process that waits in the
     stop_runtime();
 }
 
-// --- Again and again ------------------------------------------------------------------------------------------------------------
+static int leave(apus_process *self, void *state, apus_message *message)
+{
+    (void)state, (void)message;
+    return apus_exit(self, apus_reason_error(-EPROTO, "told to"));
+}
 
-// --- Memory ---------------------------------------------------------------------------------------------------------------------
+static void kill_oneself(apus_process *self, void *state, const apus_reason *reason)
+{
+    (void)state;
+    CHECK_EQ(reason->code, -EPROTO);
+    CHECK_EQ(apus_exit_signal(apus_pid_of(self), apus_reason_of(APUS_REASON_KILL)), 0);
+}
+
+static const apus_behaviour kills_itself = {
+    .name = "kills itself", .state_size = 8, .handle = leave, .terminate = kill_oneself, .cleanup = fall};
+
+static void call_one_that_kills_itself(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(&kills_itself, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_call(pid, &type_number, NULL, 0, APUS_INFINITY, NULL), -ECONNABORTED);
+}
+
+TEST(killed_in_terminate, "a fault in cleanup, after a kill in the middle of terminate, leaves neither reason behind")
+{
+    NEEDS_CONTAINMENT();
+    start_with_faults(1);
+    run_process(call_one_that_kills_itself, NULL, 0);
+    await_logged(1);
+    stop_runtime();
+}
+
+// --- Stacks ---------------------------------------------------------------------------------------------------------------------
 
 enum { SPENT_PAGES = 20, SPENT_BYTES = 100 << 10 };
 static _Atomic uintptr_t spent; // the first of some pages of a stack that were used once
@@ -568,6 +599,8 @@ TEST(spent, "what a process that had a fault has used of its stack before is giv
         usleep(1000);
     stop_runtime();
 }
+
+// --- Again and again ------------------------------------------------------------------------------------------------------------
 
 TEST(start_again, "after faults the runtime stops cleanly, starts again, and contains again")
 {
