@@ -49,7 +49,8 @@ apus_inline void apus__message_fill(struct apus__owner *here, apus_message *mess
     apus_bump_relaxed(&here->counters.sent_local, 1);
 }
 
-// A new message with a copy of the payload, or NULL. The small ones, for which the size of the block is known, by themselves.
+// A new message with a copy of the payload, or NULL. Those for which the size of the block is known, by themselves: the small ones, and up
+// to twice as much, which is a request that carries the way back in its payload.
 apus_inline apus_message *apus__message_copy(struct apus__owner *here, const void *payload, size_t size, enum apus__kind kind)
 {
     apus_message *message;
@@ -58,6 +59,14 @@ apus_inline apus_message *apus__message_copy(struct apus__owner *here, const voi
         if (apus_likely(message != NULL)) {
             apus__message_set_head(message, (uint32_t)size, kind, 0);
             apus__payload_copy_small(apus_message_payload(message), payload, size);
+        }
+    } else if (apus_likely(size <= 2 * APUS__LINE_PAYLOAD)) {
+        message = apus__heap_alloc(&here->heap, 1);
+        if (apus_likely(message != NULL)) {
+            apus__message_set_head(message, (uint32_t)size, kind, 1);
+            memcpy(apus_message_payload(message), payload, APUS__LINE_PAYLOAD);
+            memcpy((char *)apus_message_payload(message) + size - APUS__LINE_PAYLOAD,
+                   (const char *)payload + size - APUS__LINE_PAYLOAD, APUS__LINE_PAYLOAD);
         }
     } else {
         message = apus__message_alloc(here, size, kind);

@@ -336,14 +336,14 @@ static __attribute__((noinline)) void message_release_otherwise(apus_message *me
     apus__leave(here);
 }
 
-// The common case is a message or reply that a process has waited for, and that owns nothing.
+// The common case is a message or reply that a process has waited for, and that owns nothing, or nothing any more.
 apus_hot void apus_message_release(apus_message *message)
 {
     if (!message)
         return;
     struct apus__owner *here = apus__arrive();
-    bool is_plain = message->flags == APUS__HELD && (message->kind == APUS__MESSAGE || message->kind == APUS__REPLY);
-    if (apus_unlikely(!here || !here->current || !is_plain || message == here->handling || message->type->drop)) {
+    if (apus_unlikely(!here || !here->current || message == here->handling || !apus__message_is_received(message)) ||
+        (!(message->flags & APUS__TAKEN) && apus_unlikely(message->type->drop != NULL))) {
         message_release_otherwise(message);
         return;
     }

@@ -278,7 +278,7 @@ int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t si
     return result;
 }
 
-int apus_caller_make(apus_pid asker, apus_caller *caller)
+static __attribute__((noinline)) int caller_make_otherwise(apus_pid asker, apus_caller *caller)
 {
     int error;
     if (!caller)
@@ -292,6 +292,16 @@ int apus_caller_make(apus_pid asker, apus_caller *caller)
         *caller = (apus_caller){asker, {apus__new_ref(here)}};
     apus__leave(here);
     return asker.id ? 0 : -EPERM;
+}
+
+apus_hot int apus_caller_make(apus_pid asker, apus_caller *caller)
+{
+    struct apus__owner *here = apus__arrive();
+    if (apus_unlikely(!here || !here->current || asker.id || !caller))
+        return caller_make_otherwise(asker, caller);
+    *caller = (apus_caller){apus__pid(here->current), {apus__new_ref(here)}};
+    apus__depart();
+    return 0;
 }
 
 int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,

@@ -113,6 +113,14 @@ apus_inline bool apus__message_is_moved(const apus_message *message)
     return both == APUS__TAKEN || both == (APUS__TAKEN | APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
+// Whether the message is an ordinary one or a reply that a process holds, with no flag that asks for care; taken or not.
+apus_inline bool apus__message_is_received(const apus_message *message)
+{
+    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    _Static_assert(APUS__MESSAGE == 0 && APUS__REPLY == 2, "they differ in one bit");
+    return (both & ~(uint32_t)(APUS__TAKEN | APUS__REPLY << 16)) == APUS__HELD;
+}
+
 // The same for the argument in a SPAWN message (spawn.c).
 void apus__argument_drop(apus_message *spawn);
 

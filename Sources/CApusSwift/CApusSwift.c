@@ -177,23 +177,40 @@ apus_swift_entry apus_swift_types[APUS_SWIFT_TABLE_SIZE];
 apus_swift_entry apus_swift_programs[APUS_SWIFT_TABLE_SIZE];
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static apus_swift_entry *table_next(apus_swift_entry *entries, const apus_swift_entry *entry)
+{
+    return entries + (entry - entries + 1) % APUS_SWIFT_TABLE_SIZE;
+}
+
+void *apus_swift_find_further(const apus_swift_entry *entries, const void *metadata)
+{
+    for (const apus_swift_entry *entry = apus_swift_first_place(entries, metadata);; entry = table_next((apus_swift_entry *)entries, entry)) {
+        // acquire: the value. Pairs with the release in table_add().
+        const void *key = __atomic_load_n(&entry->key, __ATOMIC_ACQUIRE);
+        if (key == metadata)
+            return entry->value;
+        if (!key)
+            return NULL;
+    }
+}
+
 static void *table_add(apus_swift_entry *entries, const void *metadata, const void *value)
 {
     enum { FULL = APUS_SWIFT_TABLE_SIZE - APUS_SWIFT_TABLE_SIZE / 8 };
     pthread_mutex_lock(&table_lock);
     void *found = apus_swift_find_in(entries, metadata);
     if (!found) {
-        size_t index = ((uintptr_t)metadata >> 4) * (size_t)0x9e3779b97f4a7c15 >> 51, seen = 0;
-        for (; entries[index].key; index = (index + 1) % APUS_SWIFT_TABLE_SIZE) {
+        apus_swift_entry *entry = (apus_swift_entry *)apus_swift_first_place(entries, metadata);
+        for (size_t seen = 0; entry->key; entry = table_next(entries, entry)) {
             if (++seen > FULL) {
                 fputs("Apus: more than 7,000 types of messages or processes\n", stderr);
                 abort();
             }
         }
         found = (void *)(uintptr_t)value;
-        entries[index].value = found;
-        // release: the value, and what it points to. Pairs with apus_swift_find_in().
-        __atomic_store_n(&entries[index].key, metadata, __ATOMIC_RELEASE);
+        entry->value = found;
+        // release: the value, and what it points to. Pairs with apus_swift_find_in() and apus_swift_find_further().
+        __atomic_store_n(&entry->key, metadata, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&table_lock);
     return found;

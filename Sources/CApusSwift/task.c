@@ -36,7 +36,7 @@ bool apus_swift_task_begin(apus_swift_task *place)
 {
     if (!apus_swift_learn_task())
         return false;
-    const struct executor_record *record = *apus_swift_words().executor;
+    const struct executor_record *record = *apus_swift_words()->executor;
     return record && record->executor[0] == place->executor[0] && record->executor[1] == place->executor[1];
 }
 
@@ -47,13 +47,12 @@ __attribute__((swiftasynccall)) void apus_swift_task_wait(void *actor, void *wit
                                                           __attribute__((swift_async_context)) struct swift_async_context *context)
 {
     (void)actor, (void)witness;
-    void **task = apus_swift_words().task;
-    place->task = *task;
-    *task = NULL;
+    struct apus_swift_words *here = apus_swift_words();
+    place->task = *here->task;
+    *here->task = NULL;
     place->resume = (const void *)(uintptr_t)context->resume_parent;
     place->context = context;
-    place->accesses[0] = place->accesses[1] = NULL;
-    swift_task_exitThreadLocalContext((char *)place->accesses);
+    apus_swift_accesses_leave(here, place->accesses);
 }
 
 // The async function pointer of it: the function, relative, and the size of the context that a caller allocates.
@@ -71,13 +70,13 @@ void apus_swift_task_resume(apus_swift_task *place)
     resume_function resume = (resume_function)(uintptr_t)place->resume;
     place->resume = NULL;
     place->is_direct = true;
-    struct apus_swift_words here = apus_swift_words();
-    assert(!*here.executor && "a carrier is in no task outside of a process");
-    *here.executor = &record;
-    *here.task = place->task;
-    swift_task_enterThreadLocalContext((char *)place->accesses);
+    struct apus_swift_words *here = apus_swift_words();
+    assert(!*here->executor && "a carrier is in no task outside of a process");
+    *here->executor = &record;
+    *here->task = place->task;
+    apus_swift_accesses_enter(here, place->accesses);
     resume(place->context);
     // Wherever that has returned, the current task has been cleared: by a wait of its own, or by the runtime.
-    *apus_swift_words().executor = NULL;
+    *apus_swift_words()->executor = NULL;
     place->is_direct = false;
 }

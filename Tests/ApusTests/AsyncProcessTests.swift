@@ -93,6 +93,25 @@ extension AllTests { @Suite struct AsyncProcessTests {
         }
     }
 
+    @Test("an access that is under way goes along with a stack that is set aside, and with a task that waits") func accesses() async throws {
+        try await withRuntime(schedulers: 1) { try await inProcess { me in
+            let shared = Shared()
+            let blocking = try me.spawnMonitorBlocking(of: Int.self) { me in hold(&shared.first, me) }
+            let body = try me.spawnMonitor(of: Int.self) { me in await hold(&shared.second, me) }
+            // The law of exclusivity is watched on each thread: those two accesses are not found beside these.
+            _ = try me.spawnMonitorBlocking(of: Never.self) { me in
+                eventually(me) { shared.first == 1 && shared.second == 1 }
+                blocking.pid.send(1)
+                body.pid.send(1)
+            }
+            for _ in 0..<3 {
+                guard case .down(let down)? = me.receiveInfo() else { Issue.record("no down message"); return }
+                #expect(down.reason.code == .normal)
+                if down.reason.code != .normal { return }
+            }
+        } }
+    }
+
     @Test("R26: what came while an asynchronous body was elsewhere keeps its order, whatever is taken out of it") func keepsOrder() async throws {
         try await withRuntime {
             let (stream, ended) = AsyncStream.makeStream(of: [Int].self)
@@ -144,6 +163,22 @@ extension AllTests { @Suite struct AsyncProcessTests {
         silent.exit(.kill)
     } }
 } }
+
+/// Variables whose accesses are looked at for exclusivity.
+private final class Shared: @unchecked Sendable {
+    var first = 0, second = 0
+}
+
+/// Stays in its access to a variable until a message has come.
+@inline(never) private func hold(_ value: inout Int, _ me: borrowing Context<Int>) {
+    value += 1
+    _ = me.receive()
+}
+
+@inline(never) private nonisolated(nonsending) func hold(_ value: inout Int, _ me: borrowing AsyncContext<Int>) async {
+    value += 1
+    _ = await me.receive()
+}
 
 /// Keeps its scheduler's thread for long.
 private struct Slow: GenServer {

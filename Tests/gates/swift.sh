@@ -27,9 +27,9 @@ while read -r peer workload count limit; do
     at_most 0.001 "$(each "$(allocations "$peer" "$workload" 0.03)" "$(allocations "$peer" "$workload" 0.01)" "$count")" \
         "allocations per message or call of $workload, $peer"
 done <<'END'
-apus-swift       pingpong 40000 390
-apus-swift       call     10000 1100
-apus-swift-async pingpong 40000 780
-apus-swift-async call     10000 1170
+apus-swift       pingpong 40000 375
+apus-swift       call     10000 880
+apus-swift-async pingpong 40000 680
+apus-swift-async call     10000 980
 END
 closing

@@ -4,7 +4,7 @@ import CApusSwift
 
 // The C type of a Swift message type: its identity in envelopes, its name for tools, and how unread values are destroyed.
 //
-// Found by the address of the type's metadata (CApusSwift.h, "Tables"): one hash and two loads for a type that has been seen.
+// Found by the address of the type's metadata (CApusSwift.h, "Tables"): one multiplication and two loads for a type that has been seen.
 
 /// The address of a type's metadata: what identifies the type in this OS process.
 @inlinable @inline(__always)

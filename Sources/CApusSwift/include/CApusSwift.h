@@ -126,17 +126,25 @@ typedef struct apus_swift_entry {
 extern apus_swift_entry apus_swift_types[APUS_SWIFT_TABLE_SIZE];
 extern apus_swift_entry apus_swift_programs[APUS_SWIFT_TABLE_SIZE];
 
+/* Where the search for a key begins: its first place, whose offset in bytes is had without a multiplication of its own. */
+static inline const apus_swift_entry *apus_swift_first_place(const apus_swift_entry *entries, const void *metadata)
+{
+    uint32_t mixed = (uint32_t)((uintptr_t)metadata >> 4) * 0x9e3779b1u;
+    return (const apus_swift_entry *)((const char *)entries + (mixed >> 15 & (APUS_SWIFT_TABLE_SIZE - 1) * sizeof *entries));
+}
+
+/* The entry of a key that is not at its first place; NULL: there is none. */
+void *_Nullable apus_swift_find_further(const apus_swift_entry *entries, const void *metadata);
+
 static inline void *_Nullable apus_swift_find_in(const apus_swift_entry *entries, const void *metadata)
 {
-    size_t index = ((uintptr_t)metadata >> 4) * (size_t)0x9e3779b97f4a7c15 >> 51;
-    for (;; index = (index + 1) % APUS_SWIFT_TABLE_SIZE) {
-        /* acquire: the value. Pairs with the release in apus_swift_add(). */
-        const void *key = __atomic_load_n(&entries[index].key, __ATOMIC_ACQUIRE);
-        if (__builtin_expect(key == metadata, 1))
-            return entries[index].value;
-        if (!key)
-            return NULL;
-    }
+    const apus_swift_entry *first = apus_swift_first_place(entries, metadata);
+    /* acquire: the value. Pairs with the release in table_add(). */
+    if (__builtin_expect(__atomic_load_n(&first->key, __ATOMIC_ACQUIRE) != metadata, 0))
+        return apus_swift_find_further(entries, metadata);
+    if (!first->value)
+        __builtin_unreachable();
+    return first->value;
 }
 
 /* The apus_type of a Swift type; NULL until it has been added. */

@@ -300,6 +300,38 @@ static int echo_handle(apus_process *self, void *state, apus_message *message)
     return APUS_OK;
 }
 
+static void check_every_size(apus_process *self, void *argument)
+{
+    static const apus_behaviour echo_behaviour = {.name = "echo", .handle = echo_handle};
+    enum { LARGEST = 200 };
+    unsigned char payload[LARGEST];
+    apus_pid echo;
+    apus_message *message;
+    (void)argument;
+    for (size_t i = 0; i < sizeof payload; i++)
+        payload[i] = (unsigned char)(i + 1);
+    CHECK_EQ(apus_spawn(&echo_behaviour, NULL, 0, NULL, &echo), 0);
+    for (size_t size = 0; size <= sizeof payload; size++) {
+        CHECK_EQ(apus_call(echo, &type_plain, payload, size, APUS_INFINITY, &message), 0);
+        CHECK_EQ(apus_message_size(message), size);
+        CHECK_EQ(memcmp(apus_message_payload(message), payload, size), 0);
+        apus_message_release(message);
+        CHECK_EQ(apus_send(apus_pid_of(self), &type_plain, payload, size), 0);
+        message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+        CHECK_EQ(apus_message_size(message), size);
+        CHECK_EQ(memcmp(apus_message_payload(message), payload, size), 0);
+        apus_message_release(message);
+    }
+    end_server(echo);
+}
+
+TEST(every_size, "a payload of each size that is copied in a way of its own arrives whole, in a call, a reply and a send")
+{
+    start_runtime(2);
+    run_process(check_every_size, NULL, 0);
+    stop_runtime();
+}
+
 // Calls both processes from the one CPU that the thread is on.
 static void check_calls_from(int cpu, const apus_pid pids[2])
 {
