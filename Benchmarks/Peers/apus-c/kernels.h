@@ -122,10 +122,15 @@ static inline int64_t kernel_mandelbrot(int n)
         for (int column = n; column > 0; column--) {
             double x0 = (double)(column - 1) / n * 4 - 2, y0 = (double)(row - 1) / n * 4 - 2, x = x0, y = y0;
             int i = 0;
-            for (; i < 255 && x * x + y * y <= 4; i++) {
-                double next = x * x - y * y + x0;
+            // The squares by name, so that x can change last: gcc copies an x that waits in another variable, and each step waits for
+            // the copy. LLVM does without by itself in the peers that it compiles.
+            for (; i < 255; i++) {
+                double xx = x * x, yy = y * y;
+                if (xx + yy > 4) {
+                    break;
+                }
                 y = 2 * x * y + y0;
-                x = next;
+                x = xx - yy + x0;
             }
             sum += i;
         }
