@@ -45,7 +45,9 @@ counter(Count) ->
 
 fork_join(Workers, Each) ->
     Me = self(),
-    Pids = [spawn_link(fun() -> true = fork_work(Each, 0.0) > 0, Me ! 1 end) || _ <- lists:seq(1, Workers)],
+    Work = fun() -> true = fork_work(Each, 0.0) > 0, Me ! 1 end,
+    %% Off the heap, or each collection would go through all that waits.
+    Pids = [spawn_opt(Work, [link, {message_queue_data, off_heap}]) || _ <- lists:seq(1, Workers)],
     T0 = now_ns(),
     fork_send(Pids, Each),
     Workers = sum(Workers, 0),
@@ -60,15 +62,17 @@ fork_work(N, Sum) -> receive Angle -> Sine = math:sin(Angle), fork_work(N - 1, S
 fork_create(N) ->
     Me = self(),
     T0 = now_ns(),
-    fork_each(N, Me),
-    N = sum(N, 0),
+    %% Another process counts: each collection of one that spawns goes through all that waits in its mailbox.
+    Counter = spawn_link(fun() -> Me ! {done, sum(N, 0)} end),
+    fork_each(N, Counter),
+    receive {done, N} -> ok end,
     {per_second(N, T0), "spawn/s"}.
 
-fork_each(0, _Me) -> ok;
-fork_each(N, Me) ->
-    Pid = spawn(fun() -> true = fork_work(1, 0.0) > 0, Me ! 1 end),
+fork_each(0, _Counter) -> ok;
+fork_each(N, Counter) ->
+    Pid = spawn(fun() -> true = fork_work(1, 0.0) > 0, Counter ! 1 end),
     Pid ! 37.2,
-    fork_each(N - 1, Me).
+    fork_each(N - 1, Counter).
 
 %% ---------------------------------------------------------------- thread ring
 
