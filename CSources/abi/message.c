@@ -110,8 +110,32 @@ apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *
     return result;
 }
 
+// One of two to four lines that comes behind others in an unbounded mailbox of this scheduler. False if it is anything else.
+static bool message_send_wide(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    struct apus__owner *here = apus__arrive();
+    struct apus_process *process;
+    if (size <= APUS__LINE_PAYLOAD || size > APUS__WIDE_PAYLOAD || !type || !payload || !here || !here->current ||
+        !apus__find_near(here, to, &process))
+        return false;
+    apus_message *message = apus__mailbox_extend_wide(here, process, size);
+    if (!message)
+        return false;
+    message->type = type;
+    message->from = apus__pid(here->current);
+    message->ref = APUS_NO_REF;
+    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, APUS__WIDE);
+    memcpy(apus_message_payload(message), payload, size);
+    apus_bump_relaxed(&here->counters.sent_local, 1);
+    apus__wake(here, process);
+    apus__depart();
+    return true;
+}
+
 static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
+    if (message_send_wide(to, type, payload, size))
+        return 0;
     return message_send_as(to, type, payload, size, 0);
 }
 
@@ -248,7 +272,7 @@ int apus_send_message(apus_pid to, apus_message *message)
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
-    if (message->block == APUS__SEGMENT) {
+    if (apus__in_segment(message)) {
         result = message_send_moved(here, to, message);
         apus__leave(here);
         return result;

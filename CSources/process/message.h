@@ -3,7 +3,7 @@
 //     struct apus_message (48 bytes, in include/apus/message.h), then the payload
 //       reserved0  next in whatever list it is in; meaningless in the last one of a mailbox
 //       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
-//       flags      bits below      kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT
+//       flags      bits below      kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT, APUS__WIDE
 //
 // Out of memory, the policy of the whole core: a call of the user's fails with -ENOMEM and changes nothing; a signal that the
 // semantics promise (exit, down, replies to the dead ...) is taken from a reserve that each owner keeps, and if that is used up as
@@ -95,8 +95,10 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
 {
     if (message->block == APUS__SEGMENT)
         apus__segment_free(here, message);
-    else
+    else if (apus_likely(message->block != APUS__WIDE))
         apus__heap_free(&here->heap, message, message->block);
+    else
+        apus__wide_free(here, message);
 }
 
 // Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.

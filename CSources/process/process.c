@@ -28,31 +28,84 @@ struct apus__extra *apus__extra(struct apus__owner *here, struct apus_process *p
     return process->extra;
 }
 
-// Opens a new segment behind the last message.
-static apus_message *mailbox_open(struct apus__owner *here, struct apus_process *process)
+// Opens a new segment behind the last message, which lies in `full`, or, if that is NULL, somewhere else.
+static apus_message *mailbox_open(struct apus__owner *here, struct apus_process *process, unsigned class, struct apus__segment *full)
 {
-    struct apus__segment *segment = apus__heap_alloc(&here->heap, APUS__SEGMENT_CLASS);
+    struct apus__segment *segment = apus__heap_alloc(&here->heap, class);
     if (!segment)
         return NULL;
     apus_message *message = (apus_message *)((uintptr_t)segment + APUS_CACHE_LINE);
     segment->left = 0;
     segment->next = NULL;
-    if (process->flags & APUS__OPEN) {
-        apus__segment_of(process->last)->next = segment;
+    if (full) {
+        full->next = segment;
         if (here->current)
             here->current->flags |= APUS__PILES_UP;
     }
     apus__mailbox_append(process, message);
-    process->flags |= APUS__OPEN;
-    apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
     return message;
+}
+
+static apus_message *mailbox_open_narrow(struct apus__owner *here, struct apus_process *process)
+{
+    bool is_open = process->flags & APUS__OPEN;
+    apus_message *message = mailbox_open(here, process, APUS__SEGMENT_CLASS, is_open ? apus__segment_of(process->last) : NULL);
+    if (message) {
+        process->flags |= APUS__OPEN;
+        apus__message_set_next(message, (apus_message *)((uintptr_t)message + APUS_CACHE_LINE));
+    }
+    return message;
+}
+
+apus_message *apus__mailbox_extend_wide(struct apus__owner *here, struct apus_process *process, size_t size)
+{
+    unsigned lines = apus__lines(size);
+    apus_message *last = process->last, *message;
+    if (!process->first || process->first == last)
+        return NULL;
+    bool is_open = apus__mailbox_lines(process) == lines;
+    if (is_open && apus__wide_line(last) + 2 * lines <= APUS__WIDE_LINES) {
+        message = (apus_message *)((uintptr_t)last + lines * APUS_CACHE_LINE);
+        process->last = message;
+    } else {
+        message = mailbox_open(here, process, APUS__WIDE_CLASS, is_open ? apus__wide_segment_of(last) : NULL);
+        if (!message)
+            return NULL;
+        process->flags |= (lines - 1) * (APUS__OPEN_WIDE / 3);
+    }
+    char *after = (char *)message + lines * APUS_CACHE_LINE;
+    apus__message_set_next(message, (apus_message *)after);
+    for (unsigned line = 0; line < lines; line++)
+        __builtin_prefetch(after + line * APUS_CACHE_LINE, 1);
+    return message;
+}
+
+static void wide_prefetch(const apus_message *message)
+{
+    const char *next = (const char *)apus__wide_segment_of(message)->next;
+    if (!next)
+        return;
+    const char *place = next + (uintptr_t)message % APUS__WIDE_BYTES;
+    if (apus__wide_line(message) == 1)
+        __builtin_prefetch(next);
+    for (unsigned line = 0; line < apus__lines(message->size); line++)
+        __builtin_prefetch(place + line * APUS_CACHE_LINE);
+}
+
+void apus__wide_free(struct apus__owner *here, apus_message *message)
+{
+    struct apus__segment *segment = apus__wide_segment_of(message);
+    wide_prefetch(message);
+    apus__poison(message, APUS_CACHE_LINE);
+    if (--segment->left == 0)
+        apus__heap_free(&here->heap, segment, APUS__WIDE_CLASS);
 }
 
 apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_process *process, uint8_t *block)
 {
     if (process->first) {
         *block = APUS__SEGMENT;
-        return mailbox_open(here, process);
+        return mailbox_open_narrow(here, process);
     }
     apus_message *message = apus__heap_alloc(&here->heap, 0);
     *block = 0;

@@ -43,6 +43,7 @@ enum apus__flags {
     APUS__KEEPS_THREAD = 1u << 21, // a callback ends on the thread it began on (scheduler/rescue.h)
     APUS__PILES_UP = 1u << 22,     // has sent to a mailbox that is full of messages: gives way to others
     APUS__ERRAND = 1u << 23,       // does something for a plain thread, which waits for its end
+    APUS__OPEN_WIDE = 3u << 24,    // as OPEN, of a wide segment: how many lines each of its messages takes, less one
     // Any of these takes a turn out of the fast path.
     APUS__SLOW = APUS__STARTING | APUS__WAITING | APUS__EXITING | APUS__FOLLOWS
 };
@@ -288,13 +289,27 @@ static inline apus_message *apus__mailbox_next(const struct apus_process *proces
     return message == process->last ? NULL : apus__message_next(message);
 }
 
+// The lines that each message takes in the wide segment that is open, or 1.
+static inline unsigned apus__mailbox_lines(const struct apus_process *process)
+{
+    return (process->flags & APUS__OPEN_WIDE) / (APUS__OPEN_WIDE / 3) + 1;
+}
+
+static inline void apus__mailbox_close_segment(struct apus_process *process)
+{
+    const apus_message *last = process->last;
+    if (process->flags & APUS__OPEN)
+        apus__segment_of(last)->left += (int32_t)apus__segment_line(last);
+    else
+        apus__wide_segment_of(last)->left += (int32_t)((apus__wide_line(last) - 1) / apus__mailbox_lines(process) + 1);
+    process->flags &= ~(uint32_t)(APUS__OPEN | APUS__OPEN_WIDE);
+}
+
 // The last message is about to be the last no more, but by one in the next line: its segment gives out no more lines.
 apus_inline void apus__mailbox_close(struct apus_process *process)
 {
-    if (apus_unlikely(process->flags & APUS__OPEN)) {
-        process->flags &= ~(uint32_t)APUS__OPEN;
-        apus__segment_of(process->last)->left += (int32_t)apus__segment_line(process->last);
-    }
+    if (apus_unlikely(process->flags & (APUS__OPEN | APUS__OPEN_WIDE)))
+        apus__mailbox_close_segment(process);
 }
 
 // Appends to the mailbox; does not schedule.
@@ -330,6 +345,10 @@ apus_inline apus_message *apus__mailbox_pop(struct apus_process *process)
     }
     return message;
 }
+
+// Appends lines for a message with more than APUS__LINE_PAYLOAD and at most APUS__WIDE_PAYLOAD bytes of payload; as the next, but NULL
+// also if fewer than two messages wait.
+apus_message *apus__mailbox_extend_wide(struct apus__owner *here, struct apus_process *process, size_t size);
 
 // Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, to be filled in but for its link; does not schedule.
 // *block is for apus__message_set_head(). NULL if that takes more than a look: then apus__mailbox_extend_slow does it, which returns

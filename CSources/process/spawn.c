@@ -146,7 +146,7 @@ apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process
     process->priority = APUS_PRIORITY_NORMAL;
     process->parent = birth->parent;
     process->tally = 0;
-    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN)) | APUS__STARTING;
+    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN | APUS__OPEN_WIDE)) | APUS__STARTING;
     int result = cell_set_state(here, process);
     if (apus_unlikely(birth->wishes != NULL) && !result)
         result = cell_fulfil(here, process, birth->parent, birth->wishes);

@@ -23,11 +23,15 @@ static bool is_number(const apus_message *message, void *wanted)
 
 static void pile_send(apus_process *self)
 {
-    static const size_t sizes[] = {8, 8, 8, 16, 24, 200};
-    int64_t payload[25] = {++last_number, ~last_number};
+    static const size_t sizes[] = {8, 8, 8, 16, 24, 80, 100, 104, 144, 200, 208, 216};
+    static size_t size; // mostly as the last time, so that segments become full
+    int64_t payload[27] = {++last_number, ~last_number};
     if (piled == PILE_MAX)
         return;
-    CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, sizes[apus__random_below(&dice, 6)]), 0);
+    if (size == 0 || apus__random_below(&dice, 8) == 0)
+        size = sizes[apus__random_below(&dice, sizeof sizes / sizeof sizes[0])];
+    payload[size / 8 - 1] = size == 8 ? last_number : ~last_number;
+    CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, size), 0);
     pile[piled++] = last_number;
 }
 
@@ -39,7 +43,8 @@ static void pile_take(apus_process *self, unsigned at)
     CHECK(message != NULL);
     const int64_t *payload = apus_message_payload(message);
     CHECK_EQ(payload[0], wanted);
-    CHECK(apus_message_size(message) == 8 || payload[1] == ~wanted);
+    size_t words = apus_message_size(message) / 8;
+    CHECK(words == 1 || (payload[1] == ~wanted && payload[words - 1] == ~wanted));
     CHECK(apus_pid_equal(apus_message_from(message), apus_pid_of(self)));
     memmove(&pile[at], &pile[at + 1], (--piled - at) * sizeof pile[0]);
     if (held_count < HELD_MAX)
@@ -110,6 +115,37 @@ TEST(segments, "the first message has a block of its own, those that pile up beh
 {
     start_runtime(1);
     run_process(segments_body, NULL, 0);
+    stop_runtime();
+}
+
+static void wide_body(apus_process *self, void *argument)
+{
+    apus_message *messages[20];
+    (void)argument;
+    for (int lines = 2; lines <= 4; lines++) {
+        char payload[APUS__WIDE_PAYLOAD] = {0};
+        size_t size = (size_t)lines * APUS_CACHE_LINE - sizeof(apus_message);
+        unsigned fit = (APUS__WIDE_LINES - 1) / lines;
+        for (int i = 0; i < 20; i++)
+            CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, size), 0);
+        for (int i = 0; i < 20; i++)
+            messages[i] = apus_receive(self, NULL, NULL, 0);
+        CHECK(messages[0]->block < APUS__SEGMENT && messages[1]->block < APUS__SEGMENT);
+        for (unsigned i = 2; i < 20; i++) {
+            CHECK_EQ(messages[i]->block, APUS__WIDE);
+            CHECK_EQ(apus__wide_line(messages[i]), 1 + (i - 2) % fit * lines);
+        }
+        CHECK(apus__wide_segment_of(messages[2])->next == apus__wide_segment_of(messages[2 + fit]));
+        CHECK(!(self->flags & APUS__OPEN_WIDE));
+        for (int i = 0; i < 20; i++)
+            apus_message_release(messages[i]);
+    }
+}
+
+TEST(wide, "messages of two to four lines lie side by side from the third on, in segments of their own")
+{
+    start_runtime(1);
+    run_process(wide_body, NULL, 0);
     stop_runtime();
 }
 
