@@ -8,11 +8,13 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+from . import stats
 from .machine import read
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(HERE)
 
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 NO_FORM = "-"
 FAILED = "FAIL"
 
@@ -177,4 +179,13 @@ def parse(name, workload, cores, status, out):
             outcome.status, outcome.complaint = 1, f"a line that is not of the contract: {line[:120]}"
     if outcome.value is None and not outcome.complaint:
         outcome.status, outcome.complaint = 1, "no result line"
+    if workload == "latency" and outcome.histogram:
+        weigh_by_time(outcome)
     return outcome
+
+
+def weigh_by_time(outcome):
+    """Takes the percentiles of how long one waits who asks at any moment, not those of the round trips that were made."""
+    percentiles = {name: stats.wait_percentile(outcome.histogram, share) / 1000 for name, share in PERCENTILES.items()}
+    outcome.value = percentiles["p99"]
+    outcome.metrics = [[name, percentiles.get(name, value), unit] for name, value, unit in outcome.metrics]

@@ -270,17 +270,13 @@ def scaling(document, results):
 
 
 def curve_of(histograms):
-    """[(share, microseconds)] of the summed histograms: the share of values that were at most that."""
+    """[(share, microseconds)] of the summed histograms: from so many moments an answer took at most that long."""
     counts = {}
     for histogram in histograms:
         for upper, count in histogram:
             counts[upper] = counts.get(upper, 0) + count
-    total, seen, curve = sum(counts.values()), 0, []
-    for upper, count in sorted(counts.items()):
-        curve.append((seen / total, upper / 1000))
-        seen += count
-        curve.append((min(seen / total, 1 - 0.5 / total), upper / 1000))
-    return curve
+    last = 1 - 0.5 / sum(counts.values())
+    return [(0, 0)] + [(min(share, last), upper / 1000) for upper, share in stats.waits(counts.items())]
 
 
 def latency(document, results):
@@ -305,9 +301,8 @@ def latency(document, results):
         document.figure(
             "latency",
             charts.percentiles(title, curves, results.peers),
-            f"{title}, all rounds together. The load is 64 pairs that keep all cores busy. The next message is sent when the "
-            f"answer is there, so "
-            "a long stall counts once: read the maximum too.",
+            f"{title}, all rounds together. The load is 64 pairs that keep all cores busy. Round trips follow each other "
+            "without a break; shown is how long one waits who asks at any moment, so that a stall counts as long as it is.",
         )
         rows = []
         for peer in curves:

@@ -20,6 +20,34 @@ def times_better(ours, theirs, more_is_better):
     return math.inf if bad == 0 or math.isinf(good) else good / bad
 
 
+def waits(histogram):
+    """[(t, share)] in the order of t: the share of moments from which it takes at most t until what is going on then is done.
+
+    `histogram` has [duration, count] of things done one after the other without a break. Counting durations would tell of a stall
+    of a second, in which a million short ones had no chance, as of one in a million (Gil Tene's "coordinated omission"). A moment
+    falls into a stall as often as the stall is long, and has any part of it still before it.
+    """
+    ordered = sorted(histogram)
+    total = sum(duration * count for duration, count in ordered)
+    count = sum(count for _, count in ordered)
+    left, shares = total, []
+    for duration, times in ordered:
+        shares.append((duration, 1 - (left - duration * count) / total))
+        left -= duration * times
+        count -= times
+    return shares
+
+
+def wait_percentile(histogram, share):
+    """The t of `waits` for a share, on the straight lines between its points."""
+    before, below = 0, 0.0
+    for t, reached in waits(histogram):
+        if reached >= share:
+            return before + (t - before) * (share - below) / (reached - below)
+        before, below = t, reached
+    return before
+
+
 def mann_whitney_p(a, b):
     """Two-sided probability of ranks as uneven as these if both samples were of one distribution.
 

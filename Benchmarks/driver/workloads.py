@@ -127,7 +127,8 @@ ALL = [
     Workload("idle_cpu", OWN, "us of CPU in a second", "what does doing nothing cost?", "10,000 processes wait for *2* s", 0.25, 2, 0.02,
              alone=True),
     Workload("latency", OWN, "us", "how long does a message take when all cores are busy?",
-             "64 pairs keep the cores busy, two others exchange an integer for *1* s; 99th percentile of the round trip", 0.3, 3),
+             "64 pairs keep the cores busy, two others exchange an integer for *1* s; 99th percentile of the wait of "
+             "one who asks at any moment, from the histogram of round trips", 0.3, 3),
     Workload("million", OWN, "msg/s", "when nothing is in the cache", "*1,000,000* processes pass on a token each, 4 times", 0.1, 1, alone=True),
 ]
 

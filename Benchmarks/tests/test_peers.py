@@ -12,9 +12,16 @@ from driver.runner import Plan, Run
 class Contract(unittest.TestCase):
     def test_a_result_further_metrics_and_a_histogram_are_read(self):
         outcome = peers.parse("go", "latency", 2, 0, "go,latency,2,5.5,us\ngo,latency.p50,2,1.25,us\nhistogram,100:3 200:1\n")
-        self.assertEqual((outcome.status, outcome.value, outcome.unit), (0, 5.5, "us"))
-        self.assertEqual(outcome.metrics, [["p50", 1.25, "us"]])
+        self.assertEqual((outcome.status, outcome.unit), (0, "us"))
         self.assertEqual(outcome.histogram, [[100, 3], [200, 1]])
+
+    def test_latency_is_that_of_any_moment_and_not_of_the_round_trips_that_were_made(self):
+        text = "go,latency,1,0.1,us\ngo,latency.p50,1,0.1,us\ngo,latency.max,1,1000,us\nhistogram,100:9999 1000000:1\n"
+        outcome = peers.parse("go", "latency", 1, 0, text)  # half of the time is one stall of a millisecond
+        self.assertAlmostEqual(outcome.value, 980, delta=0.1)
+        self.assertEqual([name for name, *_ in outcome.metrics], ["p50", "max"])
+        self.assertAlmostEqual(outcome.metrics[0][1], 0.1, delta=0.1)
+        self.assertEqual(outcome.metrics[1][1], 1000)
 
     def test_status_3_is_no_form_and_no_failure(self):
         self.assertEqual(peers.parse("go", "storm", 1, 3, "").complaint, "")

@@ -74,6 +74,13 @@ class Stats(unittest.TestCase):
         for got, expected in zip(corrected, [0.04, 0.16 / 3, 0.16 / 3, 0.5]):
             self.assertAlmostEqual(got, expected)
 
+    def test_the_wait_from_any_moment_is_uniform_within_a_duration_and_as_likely_as_that_is_long(self):
+        self.assertAlmostEqual(stats.wait_percentile([[100, 5]], 0.25), 25)
+        (_, first), (_, last) = stats.waits([[300, 1], [100, 3]])
+        self.assertAlmostEqual(first, 2 / 3)
+        self.assertAlmostEqual(last, 1)
+        self.assertAlmostEqual(stats.wait_percentile([[100, 3], [300, 1]], 0.9), 240)
+
     def test_spread_is_relative_to_the_median(self):
         self.assertAlmostEqual(stats.spread([9, 10, 12]), 0.3)
         self.assertEqual(stats.spread([7]), 0)
