@@ -115,8 +115,7 @@ static bool message_send_wide(apus_pid to, const apus_type *type, const void *pa
 {
     struct apus__owner *here = apus__arrive();
     struct apus_process *process;
-    if (size <= APUS__LINE_PAYLOAD || size > APUS__WIDE_PAYLOAD || !type || !payload || !here || !here->current ||
-        !apus__find_near(here, to, &process))
+    if (!type || !payload || !here || !here->current || !apus__find_near(here, to, &process))
         return false;
     apus_message *message = apus__mailbox_extend_wide(here, process, size);
     if (!message)
@@ -134,7 +133,7 @@ static bool message_send_wide(apus_pid to, const apus_type *type, const void *pa
 
 static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
-    if (message_send_wide(to, type, payload, size))
+    if (size > APUS__LINE_PAYLOAD && size <= APUS__WIDE_PAYLOAD && message_send_wide(to, type, payload, size))
         return 0;
     return message_send_as(to, type, payload, size, 0);
 }
