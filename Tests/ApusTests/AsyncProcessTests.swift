@@ -143,6 +143,29 @@ extension AllTests { @Suite struct AsyncProcessTests {
         }
     }
 
+    @Test("a body that awaits elsewhere when its process ends comes to its end, and lets go of what it has") func outlives() async throws {
+        try await withRuntime {
+            let (stream, ended) = AsyncStream.makeStream(of: Bool.self)
+            let (gates, gate) = AsyncStream.makeStream(of: CheckedContinuation<Void, Never>.self)
+            for _ in 0..<100 {
+                let farewell = Farewell { ended.yield(true) }
+                let body = try spawn(of: Int.self) { me in
+                    await withCheckedContinuation { gate.yield($0) }
+                    withExtendedLifetime(farewell) {}
+                    #expect(Task.isCancelled)
+                    #expect(await me.receive() == nil)
+                }
+                var iterator = gates.makeAsyncIterator()
+                let continuation = await iterator.next()
+                body.exit(.kill)
+                _ = try body.join()
+                continuation?.resume()
+            }
+            var iterator = stream.makeAsyncIterator()
+            for _ in 0..<100 { _ = await iterator.next() }
+        }
+    }
+
     @Test("an asynchronous body that is ended in a call unwinds") func unwindsCall() async throws { try await withRuntime {
         let (stream, ended) = AsyncStream.makeStream(of: ApusError.Code?.self)
         let silent = try spawnBlocking(of: Slow.Message.self) { me in while me.receive(String.self) != nil {} }
@@ -163,6 +186,13 @@ extension AllTests { @Suite struct AsyncProcessTests {
         silent.exit(.kill)
     } }
 } }
+
+/// Says so when the last who has it has let go.
+private final class Farewell: Sendable {
+    let say: @Sendable () -> Void
+    init(_ say: @escaping @Sendable () -> Void) { self.say = say }
+    deinit { say() }
+}
 
 /// Variables whose accesses are looked at for exclusivity.
 private final class Shared: @unchecked Sendable {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests/gates/swift.sh BUILD - instructions and allocations per message and per call of the Swift package, in a release build, by the
-# workloads of Benchmarks/Peers/apus-swift on one scheduler. The core in it is the one that SwiftPM compiles.
+# Tests/gates/swift.sh BUILD - instructions and allocations per message and per call of the Swift package, and resident bytes of an idle
+# process, in a release build, by the workloads of Benchmarks/Peers/apus-swift on one scheduler. The core in it is the one that SwiftPM
+# compiles.
 . "$(dirname "$0")/gate.bash"
 command -v swift >/dev/null || {
     echo "no Swift toolchain on this machine, left out"
@@ -31,5 +32,11 @@ apus-swift       pingpong 40000 375
 apus-swift       call     10000 880
 apus-swift-async pingpong 40000 680
 apus-swift-async call     10000 980
+END
+while read -r peer limit; do
+    at_most "$limit" "$("$OUT/swift-bench/bare" "$peer" idle_mem 1 0.3 | cut -d, -f4)" "bytes per idle process, $peer"
+done <<'END'
+apus-swift       256
+apus-swift-async 1400
 END
 closing

@@ -15,7 +15,8 @@ import CApusSwift
 // Ending:     when the process ends while the task lives, the task is cancelled and every wait returns at once with nothing. What it
 //             awaits elsewhere then comes back to a process that is no more: such jobs run on the global pool, and look at nothing
 //             here (I1).
-// State:      behind a pointer, since what several functions of a class touch is looked at for exclusivity at every touch.
+// State:      behind a pointer, since what several functions of a class touch is looked at for exclusivity at every touch. It lies behind the
+//             task in one block of memory, which is there until the process and the task have both ended.
 // Dropped:    the runtime's suspension, continuations, a task executor: docs/decisions/0016.
 @usableFromInline
 actor ProcessActor: SerialExecutor {
@@ -23,17 +24,12 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline nonisolated(unsafe) let process: OpaquePointer
     @usableFromInline nonisolated(unsafe) let state: UnsafeMutablePointer<AsyncState>
 
-    init(_ process: OpaquePointer) {
+    init(_ process: OpaquePointer, _ body: AsyncBody) {
         self.process = process
         pid = apus_pid_of(process)
-        state = .allocate(capacity: 1)
-        state.initialize(to: AsyncState())
+        state = apus_swift_task_allocate(MemoryLayout<AsyncState>.size).bindMemory(to: AsyncState.self, capacity: 1)
+        state.initialize(to: AsyncState(body))
         state.pointee.task.executor = unsafeBitCast(unownedExecutor, to: (UnsafeRawPointer?, UnsafeRawPointer?).self)
-    }
-
-    deinit {
-        state.deinitialize(count: 1)
-        state.deallocate()
     }
 
     // --- The executor -----------------------------------------------------------------------------------------------------------
@@ -41,12 +37,7 @@ actor ProcessActor: SerialExecutor {
     @usableFromInline nonisolated var unownedExecutor: UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
     @usableFromInline nonisolated func enqueue(_ job: consuming ExecutorJob) {
-        // While the task is launched nobody else knows this executor.
-        if state.pointee.isLaunching {
-            state.pointee.firstJob = UnownedJob(job)
-        } else {
-            enqueueJob(UnownedJob(job), in: pid, executor: self)
-        }
+        enqueueJob(UnownedJob(job), in: pid, executor: self)
     }
 
     @usableFromInline nonisolated func checkIsolated() {
@@ -57,27 +48,21 @@ actor ProcessActor: SerialExecutor {
 
     // --- The task's beginning and its end ---------------------------------------------------------------------------------------
 
-    /// Begins the task. In the process's init, which is over before the body begins; that is when the first message comes, at the latest
+    /// Makes the task. In the process's init, which is over before the body begins; that is when the first message comes, at the latest
     /// the one that is sent here.
-    nonisolated func launch(_ body: nonisolated(nonsending) @escaping @Sendable (ProcessActor) async throws -> Void) -> Int32 {
-        state.pointee.isLaunching = true
-        assumeIsolated { actor in
-            actor.state.pointee.body = Task {
-                await actor.run(body)
-            }
-        }
-        state.pointee.isLaunching = false
+    nonisolated func launch() -> Int32 {
+        guard apus_swift_task_make(&state.pointee.task) else { return exitThrowing(unknownRuntime, process) }
         return apus_send_exempt(pid, ProcessTurn.type, nil, 0)
     }
 
-    private func run(_ body: nonisolated(nonsending) (ProcessActor) async throws -> Void) async {
+    /// What the task runs: CApusSwift/task.c makes it of this symbol.
+    @usableFromInline @_silgen_name("apus_swift_task_body")
+    func run() async {
         var failure: (any Error)?
         do {
-            guard apus_swift_task_begin(&state.pointee.task) else {
-                throw ExitReason.error("asynchronous processes do not know this version of the Swift runtime")
-            }
+            guard apus_swift_task_begin(&state.pointee.task) else { throw unknownRuntime }
             // One that was ended before it began is only taken down.
-            if !state.pointee.isEnding { try await body(self) }
+            if let body = state.pointee.body.take(), !state.pointee.isEnding { try await body.run(AsyncContext(self)) }
         } catch {
             failure = error
         }
@@ -89,15 +74,16 @@ actor ProcessActor: SerialExecutor {
 
     /// The process ends. In its cleanup.
     nonisolated func end() {
-        if !state.pointee.hasEnded {
+        if state.pointee.task.task != nil, !state.pointee.hasEnded {
             state.pointee.isEnding = true
-            state.pointee.body?.cancel()
+            apus_swift_task_cancel(&state.pointee.task)
             state.pointee.stopTimer()
-            AsyncState.runFirstJob(state)
+            AsyncState.begin(state)
             while state.pointee.task.resume != nil { apus_swift_task_resume(&state.pointee.task) }
         }
         state.pointee.aside.releaseAll()
-        state.pointee.body = nil
+        state.deinitialize(count: 1)
+        UnsafeMutableRawPointer(state).withMemoryRebound(to: apus_swift_task.self, capacity: 1) { apus_swift_task_let_go($0) }
     }
 
     // --- The task's side --------------------------------------------------------------------------------------------------------
@@ -162,6 +148,8 @@ actor ProcessActor: SerialExecutor {
     }
 }
 
+private let unknownRuntime = ExitReason.error("asynchronous processes do not know this version of the Swift runtime")
+
 private func asyncWanted(in context: UnsafeMutableRawPointer) -> UnsafePointer<Wanted> {
     UnsafePointer(context.assumingMemoryBound(to: Wanted.self))
 }
@@ -176,18 +164,17 @@ struct AsyncState {
     @usableFromInline var isEnding = false
     /// It waits for nothing but to be run on by the handler.
     var isTurning = false
+    var hasBegun = false
     var hasEnded = false
     /// What the body has thrown.
     var failure: (any Error)?
     /// The time limit of the wait; 0: none.
     var timer: UInt64 = 0
     @usableFromInline var aside = Aside()
-    /// Between the launch and the first message: the job that begins the body.
-    var firstJob: UnownedJob?
-    var isLaunching = false
-    var body: Task<Void, Never>?
+    /// Until the task has begun.
+    var body: AsyncBody?
 
-    init() {}
+    init(_ body: AsyncBody) { self.body = body }
 
     // --- The task's side --------------------------------------------------------------------------------------------------------
 
@@ -223,8 +210,8 @@ struct AsyncState {
     @inline(never)
     private static func giveOther(_ state: UnsafeMutablePointer<AsyncState>, _ message: UnsafeMutablePointer<apus_message>) {
         let type = apus_message_type(message)
-        if state.pointee.firstJob != nil {
-            runFirstJob(state)
+        if !state.pointee.hasBegun {
+            begin(state)
             turnDirect(state)
             if !state.pointee.hasEnded { give(state, message) }
         } else if type == ProcessJob.type {
@@ -249,9 +236,10 @@ struct AsyncState {
         apus_swift_task_resume(&state.pointee.task)
     }
 
-    static func runFirstJob(_ state: UnsafeMutablePointer<AsyncState>) {
-        let executor = unsafeBitCast(state.pointee.task.executor, to: UnownedSerialExecutor.self)
-        state.pointee.firstJob.take()?.runSynchronously(on: executor)
+    static func begin(_ state: UnsafeMutablePointer<AsyncState>) {
+        guard !state.pointee.hasBegun else { return }
+        state.pointee.hasBegun = true
+        apus_swift_task_start(&state.pointee.task)
     }
 
     mutating func stopTimer() {

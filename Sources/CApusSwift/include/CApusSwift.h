@@ -94,13 +94,30 @@ bool apus_swift_learn_task(void);
 typedef struct apus_swift_task {
     const void *_Nullable resume;           /* where it goes on; NULL: it does not wait in apus_swift_task_wait() */
     void *_Nullable context;
-    void *_Nullable task;
+    void *_Nullable task;                   /* NULL: there is none */
     const void *_Nullable executor[2];      /* of the process, as an unowned reference lies in memory */
     void *_Nullable accesses[2];
     bool is_direct;                         /* it has been run on by apus_swift_task_resume(), which has not returned */
 } apus_swift_task;
 
-/* In the first job of a task: whether this Swift runtime is known, so that the task may wait at `place`. */
+/* Memory for a task, and behind it `bytes`, at least an apus_swift_task, aligned to 16, for what its process and it know of each other: these
+ * are returned. Ends the program if there is no memory, as Swift does. */
+void *apus_swift_task_allocate(size_t bytes);
+
+/* Makes a task in that memory whose body is `run()` of the process's actor, which is its executor and is retained until the task ends. False:
+ * this Swift runtime is not known, and nothing has been made. */
+bool apus_swift_task_make(apus_swift_task *place);
+
+/* The process is done with the memory. It is freed as soon as the task has ended, too. */
+void apus_swift_task_let_go(apus_swift_task *place);
+
+/* Runs the first job of the task, in its process. */
+void apus_swift_task_start(apus_swift_task *place);
+
+/* Cancels the task, as Swift's Task does. It must not have ended. */
+void apus_swift_task_cancel(apus_swift_task *place);
+
+/* In the first job: whether this Swift runtime is known, so that the task may wait at `place`. */
 bool apus_swift_task_begin(apus_swift_task *place);
 
 /* Runs the waiting task on, until it waits again, awaits something else, or ends. In its process only, outside of any task. */
