@@ -11,8 +11,9 @@ from driver.runner import Plan, Run
 
 class Contract(unittest.TestCase):
     def test_a_result_further_metrics_and_a_histogram_are_read(self):
-        outcome = peers.parse("go", "latency", 2, 0, "go,latency,2,5.5,us\ngo,latency.p50,2,1.25,us\nhistogram,100:3 200:1\n")
-        self.assertEqual((outcome.status, outcome.unit), (0, "us"))
+        outcome = peers.parse("go", "echo", 2, 0, "go,echo,2,5.5,us\ngo,echo.p50,2,1.25,us\nhistogram,100:3 200:1\n")
+        self.assertEqual((outcome.status, outcome.value, outcome.unit), (0, 5.5, "us"))
+        self.assertEqual(outcome.metrics, [["p50", 1.25, "us"]])
         self.assertEqual(outcome.histogram, [[100, 3], [200, 1]])
 
     def test_latency_is_that_of_any_moment_and_not_of_the_round_trips_that_were_made(self):

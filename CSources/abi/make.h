@@ -37,16 +37,23 @@ apus_inline void apus__payload_copy_small(char *to, const char *from, size_t siz
     }
 }
 
-// Fills in a small message of the current process to one on this scheduler.
-apus_inline void apus__message_fill(struct apus__owner *here, apus_message *message, enum apus__kind kind, uint8_t block, apus_ref ref,
-                                    const apus_type *type, const void *payload, size_t size)
+// Fills in all but the payload of a message of the current process to one on this scheduler.
+apus_inline void apus__message_fill_envelope(struct apus__owner *here, apus_message *message, enum apus__kind kind, uint8_t block,
+                                             apus_ref ref, const apus_type *type, size_t size)
 {
     message->type = type;
     message->from = apus__pid(here->current);
     message->ref = ref;
     apus__message_set_head(message, (uint32_t)size, kind, block);
-    apus__payload_copy_small(apus_message_payload(message), payload, size);
     apus_bump_relaxed(&here->counters.sent_local, 1);
+}
+
+// The same for a small message, with its payload.
+apus_inline void apus__message_fill(struct apus__owner *here, apus_message *message, enum apus__kind kind, uint8_t block, apus_ref ref,
+                                    const apus_type *type, const void *payload, size_t size)
+{
+    apus__message_fill_envelope(here, message, kind, block, ref, type, size);
+    apus__payload_copy_small(apus_message_payload(message), payload, size);
 }
 
 // A new message with a copy of the payload, or NULL. Those for which the size of the block is known, by themselves: the small ones, and up

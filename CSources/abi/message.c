@@ -120,12 +120,8 @@ static bool message_send_wide(apus_pid to, const apus_type *type, const void *pa
     apus_message *message = apus__mailbox_extend_wide(here, process, size);
     if (!message)
         return false;
-    message->type = type;
-    message->from = apus__pid(here->current);
-    message->ref = APUS_NO_REF;
-    apus__message_set_head(message, (uint32_t)size, APUS__MESSAGE, APUS__WIDE);
+    apus__message_fill_envelope(here, message, APUS__MESSAGE, APUS__WIDE, APUS_NO_REF, type, size);
     memcpy(apus_message_payload(message), payload, size);
-    apus_bump_relaxed(&here->counters.sent_local, 1);
     apus__wake(here, process);
     apus__depart();
     return true;

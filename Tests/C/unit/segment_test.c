@@ -92,23 +92,36 @@ TEST(piling, "a mailbox keeps order and content, whatever is taken out of its mi
     stop_runtime();
 }
 
+enum { PASSED = 20 };
+
+// Sends itself so many messages, and then takes them all.
+static void pass(apus_process *self, const void *payload, size_t size, apus_message *messages[PASSED])
+{
+    for (int i = 0; i < PASSED; i++)
+        CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, size), 0);
+    for (int i = 0; i < PASSED; i++)
+        messages[i] = apus_receive(self, NULL, NULL, 0);
+}
+
+static void release_all(apus_message *messages[PASSED])
+{
+    for (int i = 0; i < PASSED; i++)
+        apus_message_release(messages[i]);
+}
+
 static void segments_body(apus_process *self, void *argument)
 {
-    apus_message *messages[20];
+    apus_message *messages[PASSED];
     (void)argument;
-    for (int64_t i = 0; i < 20; i++)
-        CHECK_EQ(apus_send(apus_pid_of(self), &type_number, &i, sizeof i), 0);
-    for (int i = 0; i < 20; i++)
-        messages[i] = apus_receive(self, NULL, NULL, 0);
+    pass(self, &last_number, sizeof last_number, messages);
     CHECK(messages[0]->block != APUS__SEGMENT);
-    for (int i = 1; i < 20; i++) {
+    for (int i = 1; i < PASSED; i++) {
         CHECK_EQ(messages[i]->block, APUS__SEGMENT);
         CHECK_EQ(apus__segment_line(messages[i]), 1 + (i - 1) % 7);
     }
     CHECK(apus__segment_of(messages[1])->next == apus__segment_of(messages[8]));
     CHECK(!(self->flags & APUS__OPEN));
-    for (int i = 0; i < 20; i++)
-        apus_message_release(messages[i]);
+    release_all(messages);
 }
 
 TEST(segments, "the first message has a block of its own, those that pile up behind it lie side by side")
@@ -120,25 +133,21 @@ TEST(segments, "the first message has a block of its own, those that pile up beh
 
 static void wide_body(apus_process *self, void *argument)
 {
-    apus_message *messages[20];
+    apus_message *messages[PASSED];
     (void)argument;
     for (int lines = 2; lines <= 4; lines++) {
         char payload[APUS__WIDE_PAYLOAD] = {0};
         size_t size = (size_t)lines * APUS_CACHE_LINE - sizeof(apus_message);
         unsigned fit = (APUS__WIDE_LINES - 1) / lines;
-        for (int i = 0; i < 20; i++)
-            CHECK_EQ(apus_send(apus_pid_of(self), &type_number, payload, size), 0);
-        for (int i = 0; i < 20; i++)
-            messages[i] = apus_receive(self, NULL, NULL, 0);
+        pass(self, payload, size, messages);
         CHECK(messages[0]->block < APUS__SEGMENT && messages[1]->block < APUS__SEGMENT);
-        for (unsigned i = 2; i < 20; i++) {
+        for (unsigned i = 2; i < PASSED; i++) {
             CHECK_EQ(messages[i]->block, APUS__WIDE);
             CHECK_EQ(apus__wide_line(messages[i]), 1 + (i - 2) % fit * lines);
         }
         CHECK(apus__wide_segment_of(messages[2])->next == apus__wide_segment_of(messages[2 + fit]));
         CHECK(!(self->flags & APUS__OPEN_WIDE));
-        for (int i = 0; i < 20; i++)
-            apus_message_release(messages[i]);
+        release_all(messages);
     }
 }
 
