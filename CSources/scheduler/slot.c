@@ -15,8 +15,6 @@
 struct apus__machine apus__machine;
 
 enum {
-    FIBERS_KEPT = 64,          // free stacks a slot keeps; more are unmapped
-    STACK_GUARD = 1 << 20,     // faults.md: a 400 KB frame jumped a 68 KB guard
     TURNS_FAST = 32,           // turns between two looks at the clock while turns are short ...
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
     TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
@@ -24,53 +22,13 @@ enum {
     SPINS = 400                // pauses before a slot sleeps: a few microseconds
 };
 
-// --- Fibers ---------------------------------------------------------------------------------------------------------------------
-
-static struct apus__context *slot_loop(void *argument);
-
-struct apus__fiber *apus__fiber_new(struct apus__slot *slot)
-{
-    struct apus__stack stack;
-    if (apus__inject_fail(APUS__INJECT_STACK) ||
-        apus__stack_map(&stack, apus__world.stack_size, STACK_GUARD, (int)slot->owner.node))
-        return NULL;
-    size_t head = (sizeof(struct apus__fiber) + 63) & ~(size_t)63;
-    struct apus__fiber *fiber = (struct apus__fiber *)(void *)((char *)stack.low + stack.size - head);
-    fiber->stack = stack;
-    fiber->usable = stack;
-    fiber->usable.size = stack.size - head;
-    fiber->next = NULL;
-    apus_add_relaxed(&apus__machine.stack_bytes, stack.size + stack.guard);
-    if (!stack.guarded)
-        apus_add_relaxed(&apus__machine.stacks_unguarded, 1);
-    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    return fiber;
-}
-
-static void fiber_free(struct apus__fiber *fiber)
-{
-    struct apus__stack stack = fiber->stack;
-    apus__context_destroy(&fiber->context);
-    apus_sub_relaxed(&apus__machine.stack_bytes, stack.size + stack.guard);
-    if (!stack.guarded)
-        apus_sub_relaxed(&apus__machine.stacks_unguarded, 1);
-    apus__stack_unmap(&stack);
-}
-
-// Unmaps free stacks beyond what a slot keeps. Called by the loop, whose own stack is not among them.
-static void fibers_trim(struct apus__slot *slot)
-{
-    while (slot->free_count > FIBERS_KEPT)
-        fiber_free(apus__fiber_take(slot));
-}
-
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
 struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__fiber *mine = slot->fiber;
     struct apus__fiber *other = process->extra->wait->fiber;
-    apus__fiber_give(slot, mine);
+    apus__fiber_give(&slot->fibers, mine);
     slot->fiber = other;
     // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
     return apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
@@ -83,8 +41,8 @@ static void fiber_clear(struct apus__slot *slot, struct apus__fiber *fiber)
         apus__carrier_dismiss(fiber->keeper);
     fiber->keeper = NULL;
     apus__context_destroy(&fiber->context);
-    apus__context_make(&fiber->context, &fiber->usable, slot_loop, slot);
-    apus__fiber_give(slot, fiber);
+    apus__context_make(&fiber->context, &fiber->usable, apus__slot_loop, slot);
+    apus__fiber_give(&slot->fibers, fiber);
 }
 
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process)
@@ -129,7 +87,7 @@ int apus__slot_detach(struct apus__slot *slot)
     int result = apus__wait_prepare(slot, wait);
     if (result)
         return result;
-    apus__fiber_give(slot, wait->fiber); // for the next carrier to enter by
+    apus__fiber_give(&slot->fibers, wait->fiber); // for the next carrier to enter by
     wait->fiber = mine;
     wait->is_detached = true;
     mine->slot = slot;
@@ -171,10 +129,10 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
 
 void apus__slot_need_fiber(struct apus__slot *slot)
 {
-    while (!slot->free_fibers) {
-        struct apus__fiber *fiber = apus__fiber_new(slot);
+    while (!slot->fibers.free) {
+        struct apus__fiber *fiber = apus__fiber_new(&slot->fibers);
         if (fiber)
-            apus__fiber_give(slot, fiber);
+            apus__fiber_give(&slot->fibers, fiber);
         else
             usleep(1000);
     }
@@ -251,11 +209,10 @@ apus_cold static void slot_look_at_clock(struct apus__slot *slot)
     slot->owner.now_ms = now / 1000000;
     if (slot->wheel.count)
         apus__timers_run(slot, slot->owner.now_ms);
-    if (apus_unlikely(slot->free_count > FIBERS_KEPT))
-        fibers_trim(slot);
+    apus__fibers_trim(&slot->fibers, now);
     if (apus_unlikely(slot->unplaced > 0) && --slot->unplaced == 0) {
         apus__slot_place(slot);
-        if (!slot->free_fibers) // for after the next fault: mapping a stack takes longer than all else then
+        if (!slot->fibers.free) // for after the next fault: mapping a stack takes longer than all else then
             apus__slot_need_fiber(slot);
     }
     if (apus__poller_is_used() && now - slot->polled_ns > POLLER_LOOK_NS) {
@@ -350,7 +307,7 @@ static void slot_sleep(struct apus__slot *slot)
         return;
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);
-    uint64_t next = apus__wheel_next(&slot->wheel), timeout = UINT64_MAX;
+    uint64_t next = apus__wheel_next(&slot->wheel), trim_ns = apus__fibers_due(&slot->fibers), timeout = UINT64_MAX;
     uint32_t parked;
     struct apus__poll poll = {0};
     if (next != UINT64_MAX) {
@@ -358,6 +315,10 @@ static void slot_sleep(struct apus__slot *slot)
             return;
         timeout = next * 1000000 - slot->looked_ns;
     }
+    if (trim_ns <= slot->looked_ns)
+        return;
+    if (trim_ns - slot->looked_ns < timeout)
+        timeout = trim_ns - slot->looked_ns;
     if (slot->was_given)
         apus__share_judge(slot);
     bool has_io = apus__poller_is_used(), others_wait = false, polls = has_io && apus__poller_begin_wait(&others_wait);
@@ -417,13 +378,12 @@ static void slot_idle(struct apus__slot *slot)
 
 static struct apus__context *slot_leave(struct apus__slot *slot)
 {
-    apus__fiber_give(slot, slot->fiber);
+    apus__fiber_give(&slot->fibers, slot->fiber);
     slot->fiber = NULL;
     return slot->native;
 }
 
-// Turn after turn, until another stack is to go on: a process's, or the thread's own.
-static struct apus__context *slot_loop(void *argument)
+struct apus__context *apus__slot_loop(void *argument)
 {
     struct apus__slot *slot = argument;
     for (;;) {
@@ -458,7 +418,7 @@ void apus__slot_enter(struct apus__slot *slot, struct apus__context *native)
         return;
     }
     // There is a free one: made with the slot, or left behind by slot_leave().
-    slot->fiber = apus__fiber_take(slot);
+    slot->fiber = apus__fiber_take(&slot->fibers);
     apus__context_start(native, &slot->fiber->context);
 }
 
@@ -481,19 +441,18 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     apus__reserve_fill(owner);
     apus__nursery_fill(owner);
     // One stack from the beginning: the loop's own. Entering the slot cannot fail then, whoever carries it.
-    struct apus__fiber *fiber = apus__fiber_new(slot);
+    struct apus__fiber *fiber = apus__fiber_new(&slot->fibers);
     if (!fiber) {
         apus__slot_destroy(slot);
         return -ENOMEM;
     }
-    apus__fiber_give(slot, fiber);
+    apus__fiber_give(&slot->fibers, fiber);
     return 0;
 }
 
 void apus__slot_destroy(struct apus__slot *slot)
 {
-    while (slot->free_fibers)
-        fiber_free(apus__fiber_take(slot));
+    apus__fibers_release(&slot->fibers);
     apus__reserve_release(&slot->owner);
     apus__heap_retire(&slot->owner.heap);
 }

@@ -20,34 +20,11 @@
 #ifndef APUS_SCHEDULER_SLOT_H
 #define APUS_SCHEDULER_SLOT_H
 
-#include "os/context.h"
 #include "os/random.h"
-#include "os/stack.h"
 #include "process/life.h"
 #include "scheduler/clock.h"
+#include "scheduler/fiber.h"
 #include "scheduler/pace.h"
-
-struct apus__carrier;
-struct apus__fault;
-
-// A stack with the context it is suspended in; lies at the high end of its own stack.
-struct apus__fiber {
-    struct apus__context context;
-    struct apus__stack stack;  // the whole mapping
-    struct apus__stack usable; // without this structure
-    struct apus__fiber *next;
-    struct apus__carrier *keeper; // the one thread that may go on with it, and waits for that; or NULL (rescue.h)
-    // Of a fiber whose thread has lost the slot (rescue.h): what its process waits for, and how it says that it is back.
-    struct apus__wait detached;
-    struct apus__command back;
-    struct apus__slot *slot;
-    bool unwinds;      // its process does (APUS_SPAWN_UNWIND)
-    bool has_returned; // from its callback
-    uint32_t refusals; // of its calls, since its process has departed
-    struct apus__fault *fault; // it will not come back, because of this
-    const char *fault_text;
-    void *fault_room;
-};
 
 enum apus__slot_events {
     APUS__EVENT_HANDOFF = 1, // give the slot to a spare carrier
@@ -59,8 +36,7 @@ struct apus__slot {
     struct apus__wheel wheel;
     _Atomic uint32_t events; // set by others, after which they push or wake
     struct apus__fiber *fiber;
-    struct apus__fiber *free_fibers;
-    uint32_t free_count;
+    struct apus__fibers fibers;
     _Atomic(struct apus__carrier *) carrier;
     struct apus__context *native; // where leaving leads
     struct apus__fault *fault;    // what put its last carrier aside, until the next one has seen to it (quarantine.h)
@@ -126,6 +102,9 @@ void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
 // (carrier.c).
 void apus__slot_place(struct apus__slot *slot);
 int apus__slot_core(uint32_t id);
+
+// What each fiber runs: turn after turn, until another stack is to go on, a process's, or the thread's own. `argument` is the slot.
+struct apus__context *apus__slot_loop(void *argument);
 
 // Takes what has arrived in the inbox.
 void apus__slot_receive(struct apus__slot *slot);

@@ -15,25 +15,6 @@
 #include "scheduler/slot.h"
 #include "scheduler/timers.h"
 
-// A stack to go on with: from those that are free, else a new one. NULL if there is none.
-struct apus__fiber *apus__fiber_new(struct apus__slot *slot);
-apus_inline struct apus__fiber *apus__fiber_take(struct apus__slot *slot)
-{
-    struct apus__fiber *fiber = slot->free_fibers;
-    if (apus_unlikely(!fiber))
-        return apus__fiber_new(slot);
-    slot->free_fibers = fiber->next;
-    slot->free_count--;
-    return fiber;
-}
-
-apus_inline void apus__fiber_give(struct apus__slot *slot, struct apus__fiber *fiber)
-{
-    fiber->next = slot->free_fibers;
-    slot->free_fibers = fiber;
-    slot->free_count++;
-}
-
 // Errors: -ENOMEM, also if there is no stack to go on with; -EPERM.
 apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
 {
@@ -41,7 +22,7 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
     struct apus_process *process = here->current;
     if (apus_unlikely(process->flags & APUS__CLEANING))
         return -EPERM;
-    if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(slot))))
+    if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(&slot->fibers))))
         return -ENOMEM;
     wait->process = process;
     wait->handling = here->handling;
@@ -64,7 +45,7 @@ apus_inline void apus__wait_end(struct apus__slot *slot, struct apus__wait *wait
 
 apus_inline void apus__wait_cancel(struct apus__slot *slot, struct apus__wait *wait)
 {
-    apus__fiber_give(slot, wait->fiber);
+    apus__fiber_give(&slot->fibers, wait->fiber);
     apus__wait_end(slot, wait);
 }
 
@@ -93,7 +74,7 @@ apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wai
     slot->fiber = next;
     // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
     if (apus_unlikely(apus_load_acquire(&slot->events))) {
-        apus__fiber_give(slot, next);
+        apus__fiber_give(&slot->fibers, next);
         slot->fiber = NULL;
         apus__context_switch(&mine->context, slot->native);
     } else {

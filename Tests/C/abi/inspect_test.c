@@ -148,6 +148,31 @@ TEST(runtime_info, "apus_runtime_info: counters, and its errors")
     CHECK_EQ(runtime_info().spawned, 10);
 }
 
+static void wait_for_one(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+}
+
+TEST(stacks_given_back, "stacks that nobody needs go back while nothing runs, on each scheduler all but the few that it keeps")
+{
+    enum { WAITERS = 500, SCHEDULERS = 2, KEPT = 64, STACK_BYTES = (256 + 1024) << 10 };
+    static apus_pid waiters[WAITERS];
+    start_runtime(SCHEDULERS);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_EQ(apus_spawn_blocking(wait_for_one, NULL, 0, NULL, &waiters[i]), 0);
+    while (runtime_info().stacks_parked < WAITERS)
+        usleep(1000);
+    size_t most = runtime_info().memory;
+    for (int i = 0; i < WAITERS; i++)
+        send_number(waiters[i], i);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_EQ(apus_join(waiters[i], APUS_INFINITY, NULL), 0);
+    while (runtime_info().memory > most - (size_t)(WAITERS - SCHEDULERS * (KEPT + 1)) * STACK_BYTES)
+        usleep(1000);
+    stop_runtime();
+}
+
 static int do_send_large(apus_process *self, const struct order *order)
 {
     (void)self;

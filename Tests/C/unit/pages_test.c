@@ -169,6 +169,48 @@ TEST(stack_many, "guards end at a quarter of the map limit, stacks do not, and a
     free(stacks);
 }
 
+TEST(stack_row, "stacks of a row have a guard each, and are unmapped by themselves; what was not taken goes with the row")
+{
+    enum { COUNT = 5, TAKEN = 3 };
+    struct apus__stack_row row;
+    struct apus__stack stacks[TAKEN], other;
+    size_t page = apus__page_size();
+    CHECK_EQ(apus__stack_row_map(&row, COUNT, 3 * page, 2 * page, -1), 0);
+    CHECK_EQ(row.left, COUNT);
+    for (unsigned i = 0; i < TAKEN; i++) {
+        stacks[i] = apus__stack_row_take(&row);
+        CHECK(stacks[i].guarded);
+        CHECK_EQ(stacks[i].guard, 2 * page);
+        memset(stacks[i].low, 1, stacks[i].size);
+    }
+    CHECK_EQ(row.left, COUNT - TAKEN);
+    char *rest = row.next.low;
+    *rest = 1;
+    apus__stack_unmap(&stacks[1]);
+    stacks[1] = stacks[2];
+    for (unsigned i = 0; i < 2; i++) {
+        memset(stacks[i].low, 2, stacks[i].size);
+        CHECK(write_faults((char *)stacks[i].low - 1));
+        CHECK(write_faults((char *)stacks[i].low - stacks[i].guard));
+    }
+    apus__stack_row_unmap(&row);
+    CHECK_EQ(row.left, 0);
+    CHECK(write_faults(rest));
+    apus__stack_row_unmap(&row);
+    apus__stack_unmap(&stacks[0]);
+    apus__stack_unmap(&stacks[1]);
+    // All of the guards have been given back, or there would be none for so many more.
+    for (size_t i = 0; i < apus__map_limit() / 4; i++) {
+        CHECK_EQ(apus__stack_row_map(&row, 2, page, page, -1), 0);
+        other = apus__stack_row_take(&row);
+        CHECK(other.guarded);
+        apus__stack_unmap(&other);
+        apus__stack_row_unmap(&row);
+    }
+    CHECK_EQ(apus__stack_row_map(&row, COUNT, (size_t)1 << 50, page, -1), -ENOMEM);
+    CHECK_EQ(row.left, 0);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
