@@ -149,6 +149,7 @@ struct apus__world {
     apus_cache_aligned _Atomic uint32_t state;
     _Atomic uint32_t roots;           // processes spawned by plain threads
     _Atomic uint64_t foreign_refs;    // a source of reference ranges for plain threads
+    _Atomic uint32_t timer_hand;      // the cell of the timer table that is looked at next for a receiver that has ended
 };
 
 extern struct apus__world apus__world __attribute__((visibility("hidden")));

@@ -384,6 +384,7 @@ void apus__world_unmake(void)
     if (apus__world.pool.nodes)
         apus__pool_destroy(&apus__world.pool);
     memset(&apus__world.timer_table, 0, sizeof apus__world.timer_table);
+    apus_store_relaxed(&apus__world.timer_hand, 0); // relaxed: one thread is left
     memset(&apus__world.cell_table, 0, sizeof apus__world.cell_table);
     if (runtime.has_topology)
         apus__topology_free(&runtime.topology);

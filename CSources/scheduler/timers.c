@@ -5,6 +5,9 @@
 // Beside the kind of deadline, a timer's word says which slot has it, whether a plain thread made it, and whether it has no message yet.
 enum { KIND_MASK = 0x3f, TIMER_EMPTY = 0x40, TIMER_SHARED = 0x80, OWNER_SHIFT = 8 };
 
+// Cells that are looked at for receivers that have ended: for each cell taken; when there is none left.
+enum { SWEEP_EACH = 2, SWEEP_FULL = 1024 };
+
 uint64_t apus__due(uint64_t delay_ms)
 {
     if (delay_ms > APUS__TIMER_DELAY_MAX)
@@ -73,11 +76,75 @@ static bool timer_move(struct apus__timer *timer, uint64_t from, enum apus__time
     return apus_cas_strong_acq_rel(&timer->state, &from, (from & ~UINT64_C(7)) | to);
 }
 
-static uint32_t timer_alloc(struct apus__owner *here)
+// The message of a timer that has one; NULL for one that is empty.
+static apus_message *timer_held(const struct apus__timer *timer)
+{
+    return timer->deadline.kind & TIMER_EMPTY ? NULL : timer->message;
+}
+
+static void timer_discard(struct apus__owner *here, struct apus__timer *timer)
+{
+    apus_message *message = timer_held(timer);
+    timer_free(here, timer, timer->deadline.cell);
+    if (message)
+        apus__message_drop(here, message);
+}
+
+// Whoever is to receive it, if that is a pid, has ended. relaxed: `to` is written before the state that the caller has read.
+static bool timer_is_lost(const struct apus__timer *timer)
+{
+    apus_pid to = {apus_load_relaxed(&timer->to)};
+    return to.id != 0 && !apus__find(to);
+}
+
+// Cancels the timer if it is active and has lost its receiver. What has a `drop` is left to the slot: the program's code, called here,
+// might make timers in its turn.
+static void timer_sweep(struct apus__owner *here, struct apus__timer *timer)
+{
+    uint64_t state = apus_load_acquire(&timer->state);
+    if ((state & 7) != APUS__TIMER_ACTIVE || !timer_is_lost(timer) || !timer_move(timer, state, APUS__TIMER_CANCELLED))
+        return;
+    apus_message *message = timer_held(timer);
+    struct apus__owner *owner = timer_owner(timer);
+    if (owner != here || (message && message->type->drop)) {
+        apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
+        return;
+    }
+    apus__wheel_remove(here->wheel, &timer->deadline.entry);
+    timer_discard(here, timer);
+}
+
+// Looks at the next `count` cells of the table. relaxed: two who look at the same lose time only.
+static void timers_sweep(struct apus__owner *here, uint32_t count)
+{
+    uint32_t limit = apus__table_limit(&apus__world.timer_table), at = apus_load_relaxed(&apus__world.timer_hand);
+    count = count < limit ? count : limit;
+    if (count > 0)
+        apus_store_relaxed(&apus__world.timer_hand, (at + count) % limit);
+    for (; count > 0; count--) {
+        timer_sweep(here, timer_at(at));
+        at = at + 1 < limit ? at + 1 : 0;
+    }
+}
+
+static uint32_t timer_alloc_cell(struct apus__owner *here)
 {
     if (here->is_foreign)
         return apus__table_alloc_shared(&apus__world.timer_table, 0);
     return apus__table_alloc(&apus__world.timer_table, &here->timer_cells, here->node);
+}
+
+static uint32_t timer_alloc(struct apus__owner *here)
+{
+    const struct apus__table *table = &apus__world.timer_table;
+    // A plain thread's cache is always empty.
+    if (here->timer_cells.first == 0 && apus__table_limit(table) > table->capacity / 2)
+        timers_sweep(here, here->is_foreign ? SWEEP_EACH : SWEEP_EACH * APUS__TABLE_BATCH);
+    uint32_t index = timer_alloc_cell(here);
+    if (apus_likely(index))
+        return index;
+    timers_sweep(here, SWEEP_FULL);
+    return timer_alloc_cell(here);
 }
 
 int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct apus__timer_goal *goal, apus_ref *ref)
@@ -93,7 +160,7 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct 
                            (goal->message ? 0u : TIMER_EMPTY);
     timer->deadline.cell = index;
     timer->deadline.entry.due = apus__due(delay_ms);
-    timer->to = goal->to;
+    apus_store_relaxed(&timer->to, goal->to.id); // relaxed: the state is stored after it
     apus_ref made = timer_ref(timer, generation);
     if (goal->message) {
         timer->message = goal->message;
@@ -113,12 +180,6 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct 
         apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
     }
     return 0;
-}
-
-// The message of a timer that has one; NULL for one that is empty.
-static apus_message *timer_held(const struct apus__timer *timer)
-{
-    return timer->deadline.kind & TIMER_EMPTY ? NULL : timer->message;
 }
 
 // The message to deliver: the timer's own, or one for a timer that is empty. NULL if there is no memory.
@@ -162,7 +223,7 @@ static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
             apus__message_free(here, message);
         return; // cancelled by another thread, which sends it here
     }
-    apus_pid to = timer->to;
+    apus_pid to = {apus_load_relaxed(&timer->to)}; // relaxed: claimed
     if (to.id == 0)
         apus__name_whereis((const char *)apus_message_payload(message) + message->size, &to);
     timer_free(here, timer, timer->deadline.cell);
@@ -180,14 +241,6 @@ void apus__timers_run(struct apus__slot *slot, uint64_t now_ms)
         else
             apus__signal_deadline(&slot->owner, deadline);
     }
-}
-
-static void timer_discard(struct apus__owner *here, struct apus__timer *timer)
-{
-    apus_message *message = timer_held(timer);
-    timer_free(here, timer, timer->deadline.cell);
-    if (message)
-        apus__message_drop(here, message);
 }
 
 void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
@@ -265,7 +318,7 @@ int apus__timer_rearm(struct apus__owner *here, apus_ref ref, uint64_t delay_ms)
     struct apus__timer *timer = timer_claim_ref(ref, &was);
     if (!timer)
         return -ENOENT;
-    bool has_receiver = timer->to.id == 0 || apus__find(timer->to);
+    bool has_receiver = !timer_is_lost(timer);
     if (!has_receiver || was != APUS__TIMER_ACTIVE || timer_owner(timer) != here) {
         timer_let_go(here, timer, timer_generation(ref), was);
         return has_receiver ? -EPERM : -ENOENT;
@@ -285,7 +338,7 @@ int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms
     if (!timer)
         return -ENOENT;
     uint64_t due = timer->deadline.entry.due;
-    bool is_active = timer->to.id == 0 || apus__find(timer->to);
+    bool is_active = !timer_is_lost(timer);
     timer_let_go(here, timer, timer_generation(ref), was);
     if (left_ms) {
         uint64_t now = (apus__now_ns() + 999999) / 1000000; // rounded up, as apus__due() does

@@ -7,10 +7,15 @@
 //                 FREE -> MADE (by its maker) -> ACTIVE (in the wheel of `slot`, by that slot) -> FREE, generation + 1
 //                 MADE -> CANCELLING -> CANCELLED: by another thread, before the slot has taken it from its inbox: the slot frees it
 //                 CANCELLING -> ARRIVED: by the slot, which came to it in between: then the canceller frees it
-//                 ACTIVE -> CANCELLED: by another thread, which then pushes the cell on the slot's inbox; the slot frees it
+//                 ACTIVE -> CANCELLED: by another thread, or by the sweep, which then pushes the cell on the slot's inbox; the slot frees it
 //                 ACTIVE -> FIRED: by the slot, at expiry
 //                 ACTIVE -> CANCELLED -> ACTIVE: by the slot, while it puts the cell elsewhere in its wheel
 //             A canceller on the slot itself frees it at once.
+// Sweep:      the timers of a pid that has ended are cancelled, but nobody knows which they are. So once half of the table is in use,
+//             whoever takes cells that his cache did not have looks at twice as many others (timers_sweep). A hand goes round the table,
+//             faster than the other half fills, and once it has been round, all are gone that had lost their receiver before. Whoever
+//             makes few timers at a time pays nothing. The state is read before `to`, and a compare-and-swap that still finds it proves
+//             that the cell has been the same timer's in between.
 // Invariants: the cell's link is in an inbox only from MADE until the slot has taken it, and from CANCELLED (was ACTIVE) until then.
 // Ordering:   acq_rel on the state word: whoever moves it owns what the cell holds until the next move.
 // Dropped:    a flag in the timer read at expiry (a cancelled timer would keep its memory until its time came).
@@ -36,7 +41,7 @@ struct apus__timer {
         struct apus__inbox_link inbox;
         apus__table_link link; // the table's while the cell is free
     };
-    apus_pid to; // or nobody: then a name lies behind the message's payload
+    _Atomic uint64_t to; // a pid, or 0: then a name lies behind the message's payload
     union {
         apus_message *message;
         const apus_type *type; // of a message without a payload, not made yet; NULL: a timeout

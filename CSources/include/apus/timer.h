@@ -15,7 +15,7 @@ extern "C" {
  * ref:       receives the reference, which the message carries too; may be NULL.
  * Order:     none against messages sent directly in the meantime.
  * Errors:    -ERANGE delay_ms is too large; -EAGAIN the limit of timers is reached; -EMSGSIZE; -ESHUTDOWN. A receiver that has
- *            ended is not an error: the message is dropped at expiry.
+ *            ended is not an error: the message is dropped, at expiry or before.
  * Cost:      O(1): a 64-byte cell and a block for the message; a look at the clock.
  * OTP:       erlang:send_after/3. Source: Varghese & Lauck, Hashed and hierarchical timing wheels, 1987. */
 APUS_API int apus_send_after(uint64_t delay_ms, apus_pid to, const apus_type *type, const void *payload, size_t size,

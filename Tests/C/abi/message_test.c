@@ -388,6 +388,46 @@ TEST(timer_limit, "apus_send_after: -EAGAIN at the limit of timers; cancelled on
     stop_runtime();
 }
 
+enum { LOST_ROUNDS = 20, LOST_TIMERS = 1000 };
+
+// Many timers for a process that ends long before they are due, and others after it.
+static void lose_timers(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int round = 0; round < LOST_ROUNDS; round++) {
+        apus_pid pid = spawn_puppet_with(false, NULL);
+        for (int i = 0; i < LOST_TIMERS; i++)
+            CHECK_EQ(apus_send_after(3600000, pid, round % 2 ? &type_number : NULL, &i, sizeof i, NULL), 0);
+        end_and_wait(self, pid);
+    }
+}
+
+TEST(lost_timers, "timers whose receiver has ended make room long before they are due")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .max_timers = 4000};
+    CHECK_EQ(apus_start(&options), 0);
+    run_process(lose_timers, NULL, 0);
+    stop_runtime();
+}
+
+TEST(lost_timers_of_threads, "the same of plain threads, and of payloads that own something, which is dropped")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .max_timers = 4000};
+    const int64_t owned = 77;
+    CHECK_EQ(apus_start(&options), 0);
+    for (int round = 0; round < LOST_ROUNDS; round++) {
+        apus_pid pid = spawn_puppet_with(false, NULL);
+        for (int i = 0; i < LOST_TIMERS; i++) {
+            while (apus_send_after(3600000, pid, &type_owned, &owned, sizeof owned, NULL) == -EAGAIN)
+                usleep(1000);
+        }
+        dismiss(pid);
+        CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    }
+    stop_runtime();
+    CHECK_EQ(atomic_load(&drops), LOST_ROUNDS * LOST_TIMERS);
+}
+
 static int reply_handle(apus_process *self, void *state, apus_message *message)
 {
     (void)self, (void)state;
