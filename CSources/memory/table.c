@@ -9,7 +9,8 @@
 //     1. claim: owner[e] goes from 0 to 1 + node, once. Whoever loses helps the claimer with the next steps.
 //     2. commit the memory for the owner's node. Any number of threads may do this; they all ask for the same.
 //     3. limit goes from e to e + 1. The one thread that does this pushes the extent onto its owner's open list.
-//   No thread waits for another, and memory that cannot be committed stays claimed for the next who tries.
+//   No thread waits for another, and memory that cannot be committed stays claimed for the next who tries. Whoever did step 3 may be held
+//   up before the extent is on the list: others add one more meanwhile, and where there is no room for one, look at each that there is.
 //
 // Regions.  An extent is pushed onto its node's open list once, when new, and removed once, when a bump ran past its end; so a
 //   compare-and-swap on the head of that list cannot be fooled by an extent that came back.
@@ -136,29 +137,46 @@ static uint32_t table_chain(struct apus__table *table, uint32_t first, uint32_t 
     return first;
 }
 
-// A list of up to CARVE_CELLS fresh cells from the open extents of `node`, or 0.
+// A list of up to CARVE_CELLS fresh cells of this extent, or 0.
+static uint32_t extent_carve(struct apus__table *table, uint32_t number, uint32_t *count)
+{
+    struct apus__table_extent *extent = &table->extents[number];
+    // relaxed: the sum alone decides who owns which cells; fresh cells have no content to observe.
+    uint32_t at = apus_load_relaxed(&extent->carved);
+    if (at < table->extent_cells)
+        at = apus_add_relaxed(&extent->carved, CARVE_CELLS);
+    if (at >= table->extent_cells)
+        return 0;
+    uint32_t first = number * table->extent_cells + at;
+    // Index 0 means "none", so it is left out.
+    *count = CARVE_CELLS - (first == 0);
+    return table_chain(table, first + (first == 0), *count);
+}
+
+// The same from the open extents of `node`.
 static uint32_t table_carve(struct apus__table *table, unsigned node, uint32_t *count)
 {
     _Atomic uint32_t *open = &table->nodes[node].open;
     // acquire: observes `next` of the extent. Pairs with table_open().
     uint32_t seen = apus_load_acquire(open);
     while (seen != 0) {
-        struct apus__table_extent *extent = &table->extents[seen - 1];
-        // relaxed: the sum alone decides who owns which cells; fresh cells have no content to observe.
-        uint32_t at = apus_load_relaxed(&extent->carved);
-        if (at < table->extent_cells)
-            at = apus_add_relaxed(&extent->carved, CARVE_CELLS);
-        if (at < table->extent_cells) {
-            uint32_t first = (seen - 1) * table->extent_cells + at;
-            // Index 0 means "none", so it is left out.
-            *count = CARVE_CELLS - (first == 0);
-            return table_chain(table, first + (first == 0), *count);
-        }
+        uint32_t first = extent_carve(table, seen - 1, count);
+        if (first != 0)
+            return first;
         // acq_rel: passes on `next` of the following extent, and observes that of an extent added meanwhile.
-        if (apus_cas_strong_acq_rel(open, &seen, apus_load_relaxed(&extent->next)))
+        if (apus_cas_strong_acq_rel(open, &seen, apus_load_relaxed(&table->extents[seen - 1].next)))
             seen = apus_load_acquire(open);
     }
     return 0;
+}
+
+// The same from any extent, whether it is on a list yet or not.
+static uint32_t table_carve_any(struct apus__table *table, uint32_t *count)
+{
+    uint32_t extents = apus__table_limit(table) / table->extent_cells, first = 0;
+    for (uint32_t i = 0; first == 0 && i < extents; i++)
+        first = extent_carve(table, i, count);
+    return first;
 }
 
 // A list of free cells: of `node` if it has any or can get some, else of the other nodes in turn. 0 when there is none.
@@ -176,7 +194,7 @@ static uint32_t table_take(struct apus__table *table, unsigned node, uint32_t *c
         if (first == 0)
             first = table_carve(table, other, count);
     }
-    return first;
+    return first != 0 ? first : table_carve_any(table, count);
 }
 
 // --- Cells -----------------------------------------------------------------------------------------------------------------------

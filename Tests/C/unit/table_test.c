@@ -152,6 +152,20 @@ TEST(a_million_cells_cost_their_size, "a million cells of 192 bytes cost at most
     apus__table_destroy(&table);
 }
 
+TEST(held_up, "an extent that is not on its list yet, because whoever adds it is held up, is found before a table counts as full")
+{
+    enum { CAPACITY = 64 };
+    struct apus__table_cache cache = {0};
+    CHECK_EQ(apus__table_init(&table, CAPACITY, sizeof(struct cell), LINK, 2, NULL), 0);
+    CHECK(apus__table_alloc_shared(&table, 0) != 0);
+    apus_store_relaxed(&table.nodes[0].open, 0);
+    uint32_t out = 1;
+    while (apus__table_alloc(&table, &cache, 1) != 0)
+        out++;
+    CHECK_EQ(out, CAPACITY - 1);
+    apus__table_destroy(&table);
+}
+
 // --- Threads ---------------------------------------------------------------------------------------------------------------------
 
 enum { WORKERS = 4, HELD = 600 };
