@@ -2,8 +2,13 @@
 
 #include "scheduler/slot.h"
 
-// Beside the kind of deadline, a timer's word says which slot has it, whether a plain thread made it, and whether it has no message yet.
-enum { KIND_MASK = 0x3f, TIMER_EMPTY = 0x40, TIMER_SHARED = 0x80, OWNER_SHIFT = 8 };
+// Beside the kind of deadline, a timer's word says whether a plain thread made it, and whether it has no message yet.
+enum { KIND_MASK = 0x3f, TIMER_EMPTY = 0x40, TIMER_SHARED = 0x80 };
+
+// The state word: the slot's number, 31 bits of generation, 3 of state.
+enum { STATE_BITS = 3, OWNER_SHIFT = 34 };
+#define STATE_MASK UINT64_C(7)
+#define GENERATION_MASK UINT64_C(0x7fffffff)
 
 // Cells that are looked at for receivers that have ended: for each cell taken; when there is none left.
 enum { SWEEP_EACH = 2, SWEEP_FULL = 1024 };
@@ -32,32 +37,50 @@ static struct apus__timer *timer_at(uint32_t index)
     return (struct apus__timer *)apus__table_at(&apus__world.timer_table, index);
 }
 
-static struct apus__owner *timer_owner(const struct apus__timer *timer)
+static uint64_t word_generation(uint64_t word)
 {
-    return apus__world.owners[timer->deadline.kind >> OWNER_SHIFT];
+    return word >> STATE_BITS & GENERATION_MASK;
 }
 
-static uint64_t timer_generation(apus_ref ref)
+static enum apus__timer_state word_state(uint64_t word)
 {
-    return ref.id >> 32 & 0x7fffffff;
+    return (enum apus__timer_state)(word & STATE_MASK);
 }
 
-static uint64_t timer_word(uint64_t generation, enum apus__timer_state state)
+static struct apus__owner *word_owner(uint64_t word)
 {
-    return generation << 3 | state;
+    return apus__world.owners[word >> OWNER_SHIFT];
 }
 
-static apus_ref timer_ref(const struct apus__timer *timer, uint64_t generation)
+// The word with another state.
+static uint64_t word_in(uint64_t word, enum apus__timer_state state)
 {
-    return (apus_ref){APUS__TIMER_REF | (generation & 0x7fffffff) << 32 | timer->deadline.cell};
+    return (word & ~STATE_MASK) | state;
+}
+
+static apus_ref timer_ref(const struct apus__timer *timer)
+{
+    uint64_t generation = word_generation(apus_load_relaxed(&timer->state));
+    return (apus_ref){APUS__TIMER_REF | generation << 32 | timer->deadline.cell};
+}
+
+// When it is due is set anew by its slot, at a moment at which another thread may be cancelling it.
+static uint64_t timer_due(const struct apus__timer *timer)
+{
+    return __atomic_load_n(&timer->deadline.entry.due, __ATOMIC_RELAXED);
+}
+
+static void timer_set_due(struct apus__timer *timer, uint64_t due)
+{
+    __atomic_store_n(&timer->deadline.entry.due, due, __ATOMIC_RELAXED);
 }
 
 // Frees a timer whose state word is ours. Its message has been delivered, or is dropped by the caller.
 static void timer_free(struct apus__owner *here, struct apus__timer *timer, uint32_t index)
 {
-    uint64_t generation = (apus_load_relaxed(&timer->state) >> 3) + 1;
-    // release: nothing of the cell is read by us any more. Pairs with the acquire in timer_move() of a late canceller, which fails.
-    apus_store_release(&timer->state, timer_word(generation & 0x7fffffff, APUS__TIMER_FREE));
+    uint64_t generation = word_generation(apus_load_relaxed(&timer->state)) + 1;
+    // release: nothing of the cell is read by us any more. Pairs with the acquire of a late canceller in timer_of(), which fails.
+    apus_store_release(&timer->state, (generation & GENERATION_MASK) << STATE_BITS | APUS__TIMER_FREE);
     apus_bump_relaxed(&here->counters.timers_gone, 1);
     // A plain thread's timers go back to where plain threads take them from.
     if (here->is_foreign || timer->deadline.kind & TIMER_SHARED) {
@@ -73,7 +96,7 @@ static void timer_free(struct apus__owner *here, struct apus__timer *timer, uint
 static bool timer_move(struct apus__timer *timer, uint64_t from, enum apus__timer_state to)
 {
     // acq_rel: see "Ordering" in timers.h.
-    return apus_cas_strong_acq_rel(&timer->state, &from, (from & ~UINT64_C(7)) | to);
+    return apus_cas_strong_acq_rel(&timer->state, &from, word_in(from, to));
 }
 
 // The message of a timer that has one; NULL for one that is empty.
@@ -102,10 +125,10 @@ static bool timer_is_lost(const struct apus__timer *timer)
 static void timer_sweep(struct apus__owner *here, struct apus__timer *timer)
 {
     uint64_t state = apus_load_acquire(&timer->state);
-    if ((state & 7) != APUS__TIMER_ACTIVE || !timer_is_lost(timer) || !timer_move(timer, state, APUS__TIMER_CANCELLED))
+    if (word_state(state) != APUS__TIMER_ACTIVE || !timer_is_lost(timer) || !timer_move(timer, state, APUS__TIMER_CANCELLED))
         return;
     apus_message *message = timer_held(timer);
-    struct apus__owner *owner = timer_owner(timer);
+    struct apus__owner *owner = word_owner(state);
     if (owner != here || (message && message->type->drop)) {
         apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
         return;
@@ -154,14 +177,13 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct 
         return -EAGAIN;
     struct apus__timer *timer = timer_at(index);
     struct apus__owner *owner = here->is_foreign ? apus__world.owners[index % apus__world.owner_count] : here;
-    uint64_t generation = apus_load_relaxed(&timer->state) >> 3;
+    uint64_t word = apus_load_relaxed(&timer->state) | (uint64_t)owner->id << OWNER_SHIFT;
     apus__wheel_entry_init(&timer->deadline.entry);
-    timer->deadline.kind = APUS__DEADLINE_TIMER | owner->id << OWNER_SHIFT | (here->is_foreign ? TIMER_SHARED : 0u) |
-                           (goal->message ? 0u : TIMER_EMPTY);
+    timer->deadline.kind = APUS__DEADLINE_TIMER | (here->is_foreign ? TIMER_SHARED : 0u) | (goal->message ? 0u : TIMER_EMPTY);
     timer->deadline.cell = index;
     timer->deadline.entry.due = apus__due(delay_ms);
     apus_store_relaxed(&timer->to, goal->to.id); // relaxed: the state is stored after it
-    apus_ref made = timer_ref(timer, generation);
+    apus_ref made = timer_ref(timer);
     if (goal->message) {
         timer->message = goal->message;
         timer->message->ref = made;
@@ -173,10 +195,10 @@ int apus__timer_start(struct apus__owner *here, uint64_t delay_ms, const struct 
     apus_bump_relaxed(&here->counters.timers_made, 1);
     if (owner == here) {
         apus__wheel_insert(here->wheel, &timer->deadline.entry);
-        // release: the cell. Pairs with timer_move() of a canceller.
-        apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_ACTIVE));
+        // release, both: the cell. Pairs with timer_of() of a canceller.
+        apus_store_release(&timer->state, word_in(word, APUS__TIMER_ACTIVE));
     } else {
-        apus_store_release(&timer->state, timer_word(generation, APUS__TIMER_MADE));
+        apus_store_release(&timer->state, word_in(word, APUS__TIMER_MADE));
         apus__owner_tell(owner, here, &timer->inbox, APUS__INBOX_TIMER);
     }
     return 0;
@@ -189,25 +211,16 @@ static apus_message *timer_message(struct apus__owner *here, const struct apus__
         return timer->message;
     apus_message *message = apus__timer_message(here, timer->type, 0, 0);
     if (message)
-        message->ref = timer_ref(timer, apus_load_relaxed(&timer->state) >> 3);
+        message->ref = timer_ref(timer);
     return message;
 }
 
-static uint64_t timer_active_word(const struct apus__timer *timer)
-{
-    return (apus_load_relaxed(&timer->state) & ~UINT64_C(7)) | APUS__TIMER_ACTIVE;
-}
-
-// Not in the wheel, due, and without memory for its message: tries again at the next tick, late, but not lost.
+// Not in the wheel, due, and without memory for its message: tries again at the next tick, late, but not lost. If another thread has
+// cancelled it, that sends it here, out of the wheel or in it.
 static void timer_put_off(struct apus__slot *slot, struct apus__timer *timer)
 {
-    uint64_t active = timer_active_word(timer);
-    if (!timer_move(timer, active, APUS__TIMER_CANCELLED))
-        return; // cancelled by another thread, which sends it here
-    timer->deadline.entry.due = slot->owner.now_ms + 1;
+    timer_set_due(timer, slot->owner.now_ms + 1);
     apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
-    // release: the cell. Pairs with timer_move() of a canceller.
-    apus_store_release(&timer->state, active);
 }
 
 static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
@@ -218,7 +231,7 @@ static void timer_fire(struct apus__slot *slot, struct apus__timer *timer)
         timer_put_off(slot, timer);
         return;
     }
-    if (!timer_move(timer, timer_active_word(timer), APUS__TIMER_FIRED)) {
+    if (!timer_move(timer, word_in(apus_load_relaxed(&timer->state), APUS__TIMER_ACTIVE), APUS__TIMER_FIRED)) {
         if (!timer_held(timer))
             apus__message_free(here, message);
         return; // cancelled by another thread, which sends it here
@@ -247,7 +260,7 @@ void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
 {
     struct apus__timer *timer = apus_container_of(link, struct apus__timer, inbox);
     uint64_t state = apus_load_acquire(&timer->state);
-    if ((state & 7) == APUS__TIMER_MADE) {
+    if (word_state(state) == APUS__TIMER_MADE) {
         apus__wheel_insert(&slot->wheel, &timer->deadline.entry);
         if (timer_move(timer, state, APUS__TIMER_ACTIVE))
             return;
@@ -255,7 +268,7 @@ void apus__timer_arrived(struct apus__slot *slot, struct apus__inbox_link *link)
     }
     // Cancelled, before or after it came to be in the wheel; or just being cancelled, and then it is the canceller's.
     apus__wheel_remove(&slot->wheel, &timer->deadline.entry);
-    if ((state & 7) == APUS__TIMER_CANCELLING && timer_move(timer, state, APUS__TIMER_ARRIVED))
+    if (word_state(state) == APUS__TIMER_CANCELLING && timer_move(timer, state, APUS__TIMER_ARRIVED))
         return;
     timer_discard(&slot->owner, timer);
 }
@@ -274,25 +287,34 @@ void apus__timers_drop(struct apus__slot *slot)
     }
 }
 
-// Takes the timer for the canceller. `was` is what it was: MADE or ACTIVE.
-static bool timer_claim(struct apus__timer *timer, uint64_t generation, enum apus__timer_state *was)
+// The timer of the reference, and its word, if it is MADE or ACTIVE; else NULL.
+static struct apus__timer *timer_of(apus_ref ref, uint64_t *word)
 {
-    uint64_t state = apus_load_acquire(&timer->state);
-    while (state >> 3 == generation && ((state & 7) == APUS__TIMER_MADE || (state & 7) == APUS__TIMER_ACTIVE)) {
-        *was = (enum apus__timer_state)(state & 7);
-        enum apus__timer_state to = *was == APUS__TIMER_MADE ? APUS__TIMER_CANCELLING : APUS__TIMER_CANCELLED;
-        if (apus_cas_strong_acq_rel(&timer->state, &state, timer_word(generation, to)))
-            return true;
-    }
-    return false;
+    uint32_t index = (uint32_t)ref.id;
+    if (!(ref.id & APUS__TIMER_REF) || index == 0 || index >= apus__table_limit(&apus__world.timer_table))
+        return NULL;
+    struct apus__timer *timer = timer_at(index);
+    *word = apus_load_acquire(&timer->state);
+    bool is_live = word_state(*word) == APUS__TIMER_MADE || word_state(*word) == APUS__TIMER_ACTIVE;
+    return is_live && word_generation(*word) == (ref.id >> 32 & GENERATION_MASK) ? timer : NULL;
+}
+
+// Takes the timer of the reference for the canceller; NULL if it is not active. *word: as it was, MADE or ACTIVE.
+static struct apus__timer *timer_claim(apus_ref ref, uint64_t *word)
+{
+    struct apus__timer *timer;
+    while ((timer = timer_of(ref, word)))
+        if (timer_move(timer, *word, word_state(*word) == APUS__TIMER_MADE ? APUS__TIMER_CANCELLING : APUS__TIMER_CANCELLED))
+            return timer;
+    return NULL;
 }
 
 // Lets go of a claimed timer: it is freed here, or by its slot.
-static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, uint64_t generation, enum apus__timer_state was)
+static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, uint64_t word)
 {
-    struct apus__owner *owner = timer_owner(timer);
-    if (was == APUS__TIMER_MADE) {
-        if (!timer_move(timer, timer_word(generation, APUS__TIMER_CANCELLING), APUS__TIMER_CANCELLED))
+    struct apus__owner *owner = word_owner(word);
+    if (word_state(word) == APUS__TIMER_MADE) {
+        if (!timer_move(timer, word_in(word, APUS__TIMER_CANCELLING), APUS__TIMER_CANCELLED))
             timer_discard(here, timer);
     } else if (owner == here) {
         apus__wheel_remove(here->wheel, &timer->deadline.entry);
@@ -302,44 +324,33 @@ static void timer_let_go(struct apus__owner *here, struct apus__timer *timer, ui
     }
 }
 
-// The timer of the reference, claimed; NULL if it is not active.
-static struct apus__timer *timer_claim_ref(apus_ref ref, enum apus__timer_state *was)
-{
-    uint32_t index = (uint32_t)ref.id;
-    if (!(ref.id & APUS__TIMER_REF) || index == 0 || index >= apus__table_limit(&apus__world.timer_table))
-        return NULL;
-    struct apus__timer *timer = timer_at(index);
-    return timer_claim(timer, timer_generation(ref), was) ? timer : NULL;
-}
-
 int apus__timer_rearm(struct apus__owner *here, apus_ref ref, uint64_t delay_ms)
 {
-    enum apus__timer_state was;
-    struct apus__timer *timer = timer_claim_ref(ref, &was);
-    if (!timer)
+    uint64_t word;
+    struct apus__timer *timer = timer_of(ref, &word);
+    // One in our wheel is freed by nobody else, so it needs no claim: another thread that cancels it meanwhile sends it here.
+    if (timer && word_state(word) == APUS__TIMER_ACTIVE && word_owner(word) == here && !timer_is_lost(timer)) {
+        apus__wheel_remove(here->wheel, &timer->deadline.entry);
+        timer_set_due(timer, apus__due(delay_ms));
+        apus__wheel_insert(here->wheel, &timer->deadline.entry);
+        return 0;
+    }
+    if (!(timer = timer_claim(ref, &word)))
         return -ENOENT;
     bool has_receiver = !timer_is_lost(timer);
-    if (!has_receiver || was != APUS__TIMER_ACTIVE || timer_owner(timer) != here) {
-        timer_let_go(here, timer, timer_generation(ref), was);
-        return has_receiver ? -EPERM : -ENOENT;
-    }
-    apus__wheel_remove(here->wheel, &timer->deadline.entry);
-    timer->deadline.entry.due = apus__due(delay_ms);
-    apus__wheel_insert(here->wheel, &timer->deadline.entry);
-    // release: the cell. Pairs with timer_move() of a canceller.
-    apus_store_release(&timer->state, timer_word(timer_generation(ref), APUS__TIMER_ACTIVE));
-    return 0;
+    timer_let_go(here, timer, word);
+    return has_receiver ? -EPERM : -ENOENT;
 }
 
 int apus__timer_cancel(struct apus__owner *here, apus_ref ref, uint64_t *left_ms)
 {
-    enum apus__timer_state was;
-    struct apus__timer *timer = timer_claim_ref(ref, &was);
+    uint64_t word;
+    struct apus__timer *timer = timer_claim(ref, &word);
     if (!timer)
         return -ENOENT;
-    uint64_t due = timer->deadline.entry.due;
+    uint64_t due = timer_due(timer);
     bool is_active = !timer_is_lost(timer);
-    timer_let_go(here, timer, timer_generation(ref), was);
+    timer_let_go(here, timer, word);
     if (left_ms) {
         uint64_t now = (apus__now_ns() + 999999) / 1000000; // rounded up, as apus__due() does
         *left_ms = due > now ? due - now : 0;

@@ -3,14 +3,13 @@
 // Idea:       a timer is a 64-byte cell of a table, so that a reference (bit 63, 31 bits of generation, 32 of index) can be checked by
 //             anybody at any time; its message is made when the timer is, or at expiry if that takes no more than its type.
 //             Exactly one of expiry and cancel wins, by a compare-and-swap on the cell's state word.
-// States:     state = generation << 3 | one of
+// States:     the word is the number of the slot, the generation, and one of
 //                 FREE -> MADE (by its maker) -> ACTIVE (in the wheel of `slot`, by that slot) -> FREE, generation + 1
 //                 MADE -> CANCELLING -> CANCELLED: by another thread, before the slot has taken it from its inbox: the slot frees it
 //                 CANCELLING -> ARRIVED: by the slot, which came to it in between: then the canceller frees it
 //                 ACTIVE -> CANCELLED: by another thread, or by the sweep, which then pushes the cell on the slot's inbox; the slot frees it
 //                 ACTIVE -> FIRED: by the slot, at expiry
-//                 ACTIVE -> CANCELLED -> ACTIVE: by the slot, while it puts the cell elsewhere in its wheel
-//             A canceller on the slot itself frees it at once.
+//             A canceller on the slot itself frees it at once. The slot puts an ACTIVE cell elsewhere in its wheel without a move.
 // Sweep:      the timers of a pid that has ended are cancelled, but nobody knows which they are. So once half of the table is in use,
 //             whoever takes cells that his cache did not have looks at twice as many others (timers_sweep). A hand goes round the table,
 //             faster than the other half fills, and once it has been round, all are gone that had lost their receiver before. Whoever
@@ -18,7 +17,8 @@
 //             that the cell has been the same timer's in between.
 // Invariants: the cell's link is in an inbox only from MADE until the slot has taken it, and from CANCELLED (was ACTIVE) until then.
 // Ordering:   acq_rel on the state word: whoever moves it owns what the cell holds until the next move.
-// Dropped:    a flag in the timer read at expiry (a cancelled timer would keep its memory until its time came).
+// Dropped:    a flag in the timer read at expiry (a cancelled timer would keep its memory until its time came). CANCELLED by the slot itself
+//             while it puts the cell elsewhere: another thread that cancelled at that moment was told that the timer is not active.
 #ifndef APUS_SCHEDULER_TIMERS_H
 #define APUS_SCHEDULER_TIMERS_H
 

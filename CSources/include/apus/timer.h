@@ -36,9 +36,8 @@ APUS_API int apus_cancel(apus_ref timer, uint64_t *left_ms);
  * that begin anew with each message.
  * delay_ms: as in `apus_send_after`.
  * Errors:   -ERANGE, which changes nothing; -ENOENT the timer is not active, as for `apus_cancel`; -EPERM it was made by a plain thread, or
- *           on another scheduler than the caller is on now, and has been cancelled: make a new one. A cancel by another thread at this
- *           very moment is told -ENOENT.
- * Cost:     O(1), one locked instruction, a look at the clock; nothing is allocated.
+ *           on another scheduler than the caller is on now, and has been cancelled: make a new one.
+ * Cost:     O(1), no locked instruction, a look at the clock; nothing is allocated.
  * OTP:      none; erlang:cancel_timer/1 and erlang:send_after/3. */
 APUS_API int apus_rearm(apus_ref timer, uint64_t delay_ms);
 

@@ -2,6 +2,7 @@
 #include "../scene.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 static uint64_t nanoseconds(void)
 {
@@ -294,6 +295,46 @@ static void cancel_races_rearm(apus_process *self, const scene_t *scene)
 TEST(R15_rearm_race, "R15: exactly one of expiry and cancel wins, also while the time begins anew")
 {
     play(cancel_races_rearm, 64);
+}
+
+// A cancel by another thread while its time begins anew, again and again.
+struct cancelled {
+    apus_ref ref;
+    int result;
+    atomic_bool is_over;
+};
+
+static void *cancel_elsewhere(void *argument)
+{
+    struct cancelled *cancelled = argument;
+    uint64_t left_ms = 0;
+    cancelled->result = apus_cancel(cancelled->ref, &left_ms);
+    CHECK(cancelled->result || (left_ms > 3000000 && left_ms <= 3600000));
+    atomic_store(&cancelled->is_over, true);
+    return NULL;
+}
+
+static void cancelled_while_rearmed(apus_process *self, const scene_t *scene)
+{
+    (void)scene;
+    for (int i = 0; i < 20; i++) {
+        struct cancelled cancelled = {APUS_NO_REF, 1, false};
+        pthread_t thread;
+        CHECK_EQ(apus_send_after(3600000, apus_pid_of(self), NULL, NULL, 0, &cancelled.ref), 0);
+        CHECK_EQ(pthread_create(&thread, NULL, cancel_elsewhere, &cancelled), 0);
+        while (!atomic_load(&cancelled.is_over))
+            for (int j = 0; j < 100; j++)
+                apus_rearm(cancelled.ref, 3600000);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(cancelled.result, 0);
+        CHECK_EQ(apus_rearm(cancelled.ref, 1), -ENOENT);
+    }
+    expect_silence(self);
+}
+
+TEST(R15_rearm_cancel, "R15: a timer whose time begins anew again and again is active, and is cancelled by whoever asks")
+{
+    play(cancelled_while_rearmed, 10);
 }
 
 static void *rearm_elsewhere(void *argument)
