@@ -29,6 +29,8 @@
     atomic_compare_exchange_weak_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire)
 #define apus_cas_weak_seqcst(p, e, v) \
     atomic_compare_exchange_weak_explicit((p), (e), (v), memory_order_seq_cst, memory_order_relaxed)
+#define apus_cas_strong_relaxed(p, e, v) \
+    atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, memory_order_relaxed)
 #define apus_cas_strong_acq_rel(p, e, v) \
     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire)
 #define apus_cas_strong_seqcst(p, e, v) \

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ static struct {
     int epoll;
     _Atomic uint64_t *watchers; // pid by descriptor
     apus_cache_aligned _Atomic uint32_t turn;
+    _Atomic uint32_t gives_way; // somebody does
 } poller = {.starting = PTHREAD_MUTEX_INITIALIZER};
 
 // --- Events ---------------------------------------------------------------------------------------------------------------------
@@ -107,6 +109,18 @@ bool apus__poller_look(struct apus__owner *here)
     apus__poller_end();
     apus__poller_deliver(here, &poll);
     return poll.count > 0;
+}
+
+bool apus__poller_give_way(void)
+{
+    uint32_t nobody = 0;
+    // relaxed, all: nothing is handed over, and who sleeps or wakes meanwhile makes no difference but in time.
+    bool others_sleep = apus_load_relaxed(&apus__machine.parked) + 1 >= apus__machine.slot_count;
+    if (others_sleep || !apus_cas_strong_relaxed(&poller.gives_way, &nobody, 1))
+        return false;
+    sched_yield();
+    apus_store_relaxed(&poller.gives_way, 0);
+    return true;
 }
 
 // --- The set --------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,10 @@
 //             it sets is_used, then looks who sleeps; a slot says that it sleeps, then looks at is_used.
 // All busy:   slots look between two turns, every POLLER_LOOK_NS at most. Should all be in long turns the monitor looks in their stead,
 //             each time it looks at them; not with rescue off.
+// Give way:   who has found nothing lets those run who wait for its core, and looks once more before it waits: those who send to us are
+//             often among them. Woken for the first thing they send it would take the core from them, handle that and sleep again.
+//             Meanwhile another slot sees to what they send, or it lies there together afterwards. So only while another slot is awake, and
+//             one at a time: if others compute on all cores, somebody still takes its core from them for what comes.
 // Who:        watch, unwatch: any thread.  look, wait: a slot's carrier; look: the monitor too, with a plain thread's owner.
 // Ordering:   the array's words are only compared and exchanged by value; epoll_ctl and epoll_wait order everything else. `turn` keeps two
 //             from being at the set at once, and guards nothing else.
@@ -56,6 +60,9 @@ void apus__poller_deliver(struct apus__owner *here, const struct apus__poll *pol
 
 // Looks at what has happened, if nobody else is at it, and delivers. True if there was something.
 bool apus__poller_look(struct apus__owner *here);
+
+// Lets others have the calling slot's core. False if it is to be kept: all other slots sleep, or one of them gives way.
+bool apus__poller_give_way(void);
 
 // Sends the io message.
 void apus__poller_tell(struct apus__owner *here, apus_pid pid, int fd, unsigned events);

@@ -356,7 +356,7 @@ static void slot_idle(struct apus__slot *slot)
     // Who can wait for descriptors does so at once: these come when they come.
     int spins = SPINS;
     if (apus__poller_is_used() && apus__poller_is_free()) {
-        if (apus__poller_look(&slot->owner))
+        if (apus__poller_look(&slot->owner) || (apus__poller_give_way() && apus__poller_look(&slot->owner)))
             return;
         spins = 0;
     }
