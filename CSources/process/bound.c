@@ -6,6 +6,9 @@
 // Invariants: `messages` is the number of user messages with COUNTED set that are on the way to or in the cell's mailbox.
 // Ordering:   relaxed: the counters guard no memory. A bound can be passed by as many messages as there are senders at that moment
 //             only under drop-oldest, where the owner drops until it holds; under the other policies never.
+// Refused:    a message that is refused has not been counted meanwhile, so a sender that is held up while it is refused takes up no room:
+//             another would be refused, or wait, for nothing. But where both messages and bytes are bounded, and another sender has
+//             taken the last bytes since there was room for both, a message is counted for a moment and counted out again.
 // Waiting:    a sender that must wait sends the signal SPACE with a reference, like a request; the owner keeps it as a relation and
 //             answers the one that has waited longest when there is room for its message; the sender then tries again. A sender that
 //             is ended or gives up says ABANDON, whether it has been answered or not, so that the room is offered to the next one:
@@ -13,19 +16,43 @@
 //             If the process ends, the answer is DOWN.
 #include "process/signal.h"
 
-static bool bound_count_in(struct apus__bound *bound, apus_message *message, bool always)
+static bool bound_has_room(struct apus__bound *bound, uint64_t size)
 {
-    uint64_t messages = apus_add_relaxed(&bound->messages, 1) + 1;
-    uint64_t bytes = apus_add_relaxed(&bound->bytes, message->size) + message->size;
-    message->flags |= APUS__COUNTED;
-    bool seems_full = apus_unlikely(apus__world.is_full != NULL) && apus__world.is_full();
-    if (always || (!seems_full && messages <= apus_load_relaxed(&bound->messages_limit) &&
-                   bytes <= apus_load_relaxed(&bound->bytes_limit)))
+    return apus_load_relaxed(&bound->messages) < apus_load_relaxed(&bound->messages_limit) &&
+           apus_load_relaxed(&bound->bytes) + size <= apus_load_relaxed(&bound->bytes_limit);
+}
+
+// Adds to a counter if that stays within its limit; else does nothing.
+static bool bound_add(_Atomic uint64_t *count, uint64_t more, uint64_t limit)
+{
+    uint64_t seen = apus_load_relaxed(count);
+    while (seen + more <= limit)
+        if (apus_cas_weak_relaxed(count, &seen, seen + more))
+            return true;
+    return false;
+}
+
+static bool bound_take_room(struct apus__bound *bound, uint64_t size)
+{
+    if (!bound_has_room(bound, size) || !bound_add(&bound->messages, 1, apus_load_relaxed(&bound->messages_limit)))
+        return false;
+    if (bound_add(&bound->bytes, size, apus_load_relaxed(&bound->bytes_limit)))
         return true;
     apus_sub_relaxed(&bound->messages, 1);
-    apus_sub_relaxed(&bound->bytes, message->size);
-    message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
     return false;
+}
+
+static bool bound_count_in(struct apus__bound *bound, apus_message *message, bool always)
+{
+    bool seems_full = apus_unlikely(apus__world.is_full != NULL) && apus__world.is_full();
+    if (always) {
+        apus_add_relaxed(&bound->messages, 1);
+        apus_add_relaxed(&bound->bytes, message->size);
+    } else if (seems_full || !bound_take_room(bound, message->size)) {
+        return false;
+    }
+    message->flags |= APUS__COUNTED;
+    return true;
 }
 
 static void bound_lose(struct apus__owner *here, struct apus__bound *bound, apus_pid lost_by, apus_message *message)
@@ -71,12 +98,6 @@ static void bound_find_waiter(struct apus__relation *relation, void *context)
     // References grow, so that the smallest is the longest wait of its sender.
     if (relation->kind == APUS__WAITS_FOR_SPACE && (!search->found || relation->key < search->found->key))
         search->found = relation;
-}
-
-static bool bound_has_room(struct apus__bound *bound, uint64_t size)
-{
-    return apus_load_relaxed(&bound->messages) < apus_load_relaxed(&bound->messages_limit) &&
-           apus_load_relaxed(&bound->bytes) + size <= apus_load_relaxed(&bound->bytes_limit);
 }
 
 // Lets the sender that has waited longest try again, if there is room for it now.

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 SUPERVISOR = ["unit/supervisor_core_test", "unit/intensity_test", "play", "conformance/supervisor_test"]
 MAILBOX = ["play", "simulation/seeds_test", "conformance/link_test", "conformance/monitor_test", "conformance/exit_test", "conformance/mailbox_test",
            "conformance/order_test", "conformance/request_test", "conformance/circle_test", "conformance/receive_test", "abi/inspect_test",
-           "abi/message_test", "abi/start_test", "simulation/space_test"]
+           "abi/message_test", "abi/start_test", "simulation/space_test", "unit/held_up_test"]
 INBOX = ["unit/inbox_test", "weak", *MAILBOX]
 LINES = ["unit/segment_test", *MAILBOX, "unit/heap_test"]
 FILES = {
