@@ -1,8 +1,8 @@
 // rcu/names.c - names over liburcu's lock-free hash table.
 //
 // Idea:       a node is the entry: it holds the name and its number, both fixed for its life, so a reader that has found a node has a
-//             consistent answer. Inserting the same name twice is settled by the table (add_unique); the loser changes nothing. Whoever
-//             owns an entry removes the node itself, without looking for it.
+//             consistent answer. Inserting the same name twice is settled by the table (add_unique); the loser changes nothing. So is
+//             removing the same node twice, which is done without looking for it.
 // Invariants: I1 a name is in the table at most once.  I2 a node that was removed is freed after a grace period, so that readers in
 //             a chain can go on from it.
 // Growth:     the table is doubled by an insert that finds twice as many names as buckets, outside a read section, one at a time;
@@ -118,7 +118,7 @@ void apus__names_destroy(struct apus__names *names)
     apus__rcu_read_lock();
     cds_lfht_for_each_entry(names->table, &iter, name, node) {
         if (cds_lfht_del(names->table, &name->node) == 0)
-            apus__rcu_defer(&name->rcu, name_free);
+            apus__name_free(name);
     }
     apus__rcu_read_unlock();
     apus__rcu_barrier();
@@ -179,14 +179,24 @@ bool apus__names_find(struct apus__names *names, const char *text, size_t length
     return found != NULL;
 }
 
-void apus__names_remove(struct apus__names *names, struct apus__name *name)
+bool apus__names_remove(struct apus__names *names, struct apus__name *name)
 {
     apus__rcu_read_lock();
-    int error = cds_lfht_del(names->table, &name->node);
+    bool is_ours = cds_lfht_del(names->table, &name->node) == 0;
     apus__rcu_read_unlock();
-    apus_check(error == 0);
-    apus_sub_relaxed(&names->count, 1);
+    if (is_ours)
+        apus_sub_relaxed(&names->count, 1);
+    return is_ours;
+}
+
+void apus__name_free(struct apus__name *name)
+{
     apus__rcu_defer(&name->rcu, name_free);
+}
+
+bool apus__name_is_gone(struct apus__name *name)
+{
+    return cds_lfht_is_node_deleted(&name->node);
 }
 
 const char *apus__name_text(const struct apus__name *name)

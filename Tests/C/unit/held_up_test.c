@@ -10,6 +10,103 @@
 #include <pthread.h>
 #include <sched.h>
 
+// A process to be acted on by hand, and its cell.
+struct subject {
+    apus_pid pid;
+    struct apus_process *cell;
+};
+
+static void idle_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_message_release(apus_receive(self, NULL, NULL, PATIENCE_MS));
+}
+
+static struct subject subject_spawn(const apus_spawn_options *options)
+{
+    struct subject subject;
+    CHECK_EQ(apus_spawn_blocking(idle_body, NULL, 0, options, &subject.pid), 0);
+    subject.cell = apus__cell_at((uint32_t)subject.pid.id);
+    return subject;
+}
+
+static apus_pid earlier_occupant(struct subject subject)
+{
+    return (apus_pid){subject.pid.id - (UINT64_C(1) << 32)};
+}
+
+// --- Names -----------------------------------------------------------------------------------------------------------------------
+
+static void name_before_pid(apus_process *self, void *argument)
+{
+    struct apus__name *entry;
+    apus_pid found, unborn = {UINT64_C(0x7fffffff) << 32 | (uint32_t)apus_pid_of(self).id};
+    (void)argument;
+    CHECK_EQ(apus__name_claim("early", unborn, &entry), 0); // as cell_announce(), before the pid is stored
+    CHECK_EQ(apus_whereis("early", &found), -ESRCH);
+    CHECK(apus_pid_equal(found, APUS_NOBODY));
+    CHECK_EQ(apus_send_name("early", &type_order, NULL, 0), -ESRCH);
+    CHECK_EQ(apus_register("early", apus_pid_of(self)), -EEXIST);
+    apus__name_disclaim(entry);
+    CHECK_EQ(apus_register("early", apus_pid_of(self)), 0);
+}
+
+TEST(name_before_pid, "who is found by a name can be sent to: a name whose process is being spawned is nobody's yet")
+{
+    start_runtime(1);
+    run_process(name_before_pid, NULL, 0);
+    stop_runtime();
+}
+
+// Somebody registers the earlier occupant of a cell, has put the name into the cell, and has not seen yet that this one has ended.
+static void name_of_earlier(apus_process *self, void *argument)
+{
+    struct apus__name *entry;
+    apus_process_info_t info = {.struct_size = sizeof info};
+    struct subject subject = subject_spawn(NULL);
+    (void)self, (void)argument;
+    CHECK_EQ(apus__name_claim("earlier", earlier_occupant(subject), &entry), 0);
+    apus_store_relaxed(&subject.cell->name, entry); // as name_attach()
+    CHECK_EQ(apus_process_info(subject.pid, PATIENCE_MS, &info), 0);
+    CHECK_STR(info.name, "");
+    CHECK_EQ(apus_register("later", subject.pid), 0);
+    CHECK_EQ(apus_process_info(subject.pid, PATIENCE_MS, &info), 0);
+    CHECK_STR(info.name, "later");
+    CHECK_EQ(apus_register("earlier", subject.pid), -EALREADY);
+    CHECK_EQ(apus_unregister("later"), 0);
+    CHECK_EQ(apus_register("earlier", subject.pid), 0);
+    CHECK_EQ(apus_send(subject.pid, &type_order, NULL, 0), 0);
+}
+
+TEST(name_of_earlier, "a name on its way to the earlier occupant of a cell keeps the later one from none")
+{
+    start_runtime(2);
+    run_process(name_of_earlier, NULL, 0);
+    stop_runtime();
+}
+
+// Somebody unregisters a name, has taken it out of the table, and not yet out of the cell.
+static void name_half_gone(apus_process *self, void *argument)
+{
+    struct subject subject = subject_spawn(&(apus_spawn_options){.struct_size = sizeof(apus_spawn_options), .name = "first"});
+    struct apus__name *entry = apus_load_relaxed(&subject.cell->name);
+    (void)argument;
+    CHECK(apus__names_remove(apus__world.names, entry)); // as name_take_out()
+    CHECK_EQ(apus_unregister("first"), -ESRCH);
+    CHECK_STR(info_of(subject.pid).name, "");
+    CHECK_EQ(apus_register("second", subject.pid), 0);
+    CHECK_EQ(apus_register("first", apus_pid_of(self)), 0);
+    apus__name_free(entry);
+    CHECK_EQ(apus_send(subject.pid, &type_order, NULL, 0), 0);
+}
+
+TEST(name_half_gone, "a name that is being taken from a process is free, and the process may have another one")
+{
+    start_runtime(2);
+    run_process(name_half_gone, NULL, 0);
+    stop_runtime();
+}
+
 // --- Bounds ----------------------------------------------------------------------------------------------------------------------
 
 static atomic_bool has_stopped;

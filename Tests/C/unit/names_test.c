@@ -79,7 +79,8 @@ TEST(answers, "a name is inserted once, found, and free again when its entry is 
     CHECK(insert(names, "adam", 3) != NULL);
     CHECK_EQ(find(names, "ada"), 1);
     CHECK_EQ(find(names, "adam"), 3);
-    apus__names_remove(names, ada);
+    CHECK(apus__names_remove(names, ada));
+    apus__name_free(ada);
     CHECK_EQ(find(names, "ada"), 0);
     CHECK_EQ(find(names, "adam"), 3);
     CHECK(insert(names, "ada", 4) != NULL);
@@ -116,8 +117,11 @@ TEST(growth, "a table of many names finds each of them, and is empty again")
     for (long i = 0; i < count; i++) {
         snprintf(name, sizeof name, "process-%ld", i);
         CHECK_EQ(find(names, name), i + 1);
-        if (i % 2)
-            apus__names_remove(names, made[i]);
+        if (i % 2) {
+            CHECK(apus__names_remove(names, made[i]));
+            CHECK(apus__name_is_gone(made[i]) && !apus__names_remove(names, made[i]));
+            apus__name_free(made[i]);
+        }
     }
     free(made);
     check_alone();
@@ -134,7 +138,8 @@ TEST(nested, "every operation works inside a read section, in any number")
         snprintf(name, sizeof name, "n%d", i);
         struct apus__name *made = insert(names, name, 7);
         CHECK_EQ(find(names, name), 7);
-        apus__names_remove(names, made);
+        CHECK(apus__names_remove(names, made));
+        apus__name_free(made);
     }
     apus__rcu_read_unlock();
     names_end(names);
@@ -164,7 +169,8 @@ static void *race_run(void *argument)
             apus_add_relaxed(&race_inserted, 1);
             CHECK_EQ(find(race_names, name), which << 8 | me);
             apus_sub_relaxed(&race_held[which], 1);
-            apus__names_remove(race_names, made);
+            CHECK(apus__names_remove(race_names, made));
+            apus__name_free(made);
         } else if ((value = find(race_names, name)) != 0) {
             CHECK_EQ(value >> 8, which);
             CHECK((value & 0xff) >= 1 && (value & 0xff) <= 4);
