@@ -15,7 +15,7 @@ static apus_process_state inspect_state(const struct apus__owner *here, const st
 {
     if (process == here->current)
         return APUS_STATE_RUNNING;
-    if (process->flags & APUS__STARTING)
+    if (process->flags & (APUS__STARTING | APUS__UNBORN))
         return APUS_STATE_STARTING;
     if (process->flags & APUS__WAITING)
         return process->extra->wait->is_detached ? APUS_STATE_RUNNING : APUS_STATE_WAITING;
@@ -30,22 +30,30 @@ static uint64_t inspect_messages(const struct apus_process *process)
     return count;
 }
 
+// What the process is, once its scheduler has made it: in a cell of the nursery that is what the last occupant was, or nothing.
+static void inspect_born(const struct apus_process *process, apus_process_info_t *info)
+{
+    info->parent = process->parent;
+    info->priority = (apus_priority)process->priority;
+    info->traps_exits = process->flags & APUS__TRAPS;
+    info->reductions = apus__reductions(process);
+    info->behaviour = process->behaviour->name;
+    if (process->state != process->small)
+        info->memory += process->behaviour->state_size;
+}
+
 static void inspect_fill(struct apus__owner *here, struct apus_process *process, apus_process_info_t *info)
 {
     info->struct_size = sizeof *info;
     info->pid = apus__pid(process);
-    info->parent = process->parent;
     info->state = inspect_state(here, process);
-    info->priority = (apus_priority)process->priority;
-    info->traps_exits = process->flags & APUS__TRAPS;
     info->scheduler = here->id;
     info->node = (int)apus__table_node_of(&apus__world.cell_table, apus__index_of(process));
     info->messages = inspect_messages(process);
-    info->reductions = apus__reductions(process);
-    info->behaviour = process->behaviour->name;
+    info->behaviour = "";
     info->memory = sizeof *process;
-    if (process->state != process->small)
-        info->memory += process->behaviour->state_size;
+    if (!(process->flags & APUS__UNBORN))
+        inspect_born(process, info);
     if (process->flags & APUS__WAITING)
         info->memory += apus__world.stack_size;
     if (process->extra) {

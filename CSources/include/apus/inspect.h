@@ -34,7 +34,7 @@ typedef struct apus_process_info_t {
     uint64_t monitors;         /* of others by it */
     uint64_t monitored_by;
     size_t memory;             /* bytes: block, state, arena, stack if it has one set aside; without waiting messages */
-    const char *behaviour;     /* its name; static */
+    const char *behaviour;     /* its name; static; "" if a thread is just spawning it */
     char name[128];            /* registered name, or "" */
     char label[64];            /* or "" */
 } apus_process_info_t;

@@ -30,9 +30,32 @@ static struct subject subject_spawn(const apus_spawn_options *options)
     return subject;
 }
 
+static void subject_end(struct subject subject)
+{
+    CHECK_EQ(apus_send(subject.pid, &type_order, NULL, 0), 0);
+    CHECK_EQ(apus_join(subject.pid, APUS_INFINITY, NULL), 0);
+}
+
 static apus_pid earlier_occupant(struct subject subject)
 {
     return (apus_pid){subject.pid.id - (UINT64_C(1) << 32)};
+}
+
+// --- Spawning --------------------------------------------------------------------------------------------------------------------
+
+TEST(unborn_info, "a process whose first signal is not sent yet can be asked about")
+{
+    start_runtime(1);
+    subject_end(subject_spawn(NULL)); // by when the nursery is filled
+    struct apus_process *cell = apus__cell_at((uint32_t)apus_load_relaxed(&apus__world.owners[0]->nursery));
+    CHECK(cell->flags & APUS__UNBORN);
+    apus_pid pid = {(uint64_t)(cell->generation + 1) << 32 | apus__index_of(cell)};
+    apus_store_release(&cell->pid, pid.id); // as apus__spawn_there(), before it delivers
+    apus_process_info_t info = info_of(pid);
+    CHECK_EQ(info.state, APUS_STATE_STARTING);
+    CHECK(info.behaviour != NULL);
+    apus_store_release(&cell->pid, 0);
+    stop_runtime();
 }
 
 // --- Names -----------------------------------------------------------------------------------------------------------------------
