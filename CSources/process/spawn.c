@@ -102,12 +102,14 @@ static int cell_set_extra(struct apus__owner *here, struct apus_process *process
     return 0;
 }
 
-static int cell_set_relations(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes)
+// `certain`: never fails, as the parent has its half already.
+static int cell_set_relations(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes,
+                              bool certain)
 {
-    if (wishes->flags & APUS_SPAWN_LINK && !apus__relation_add(here, process, APUS__LINKED, parent.id, parent.id, false))
+    if (wishes->flags & APUS_SPAWN_LINK && !apus__relation_add(here, process, APUS__LINKED, parent.id, parent.id, certain))
         return -ENOMEM;
     if (wishes->flags & APUS_SPAWN_MONITOR &&
-        !apus__relation_add(here, process, APUS__MONITORED_BY, wishes->monitor.id, parent.id, false))
+        !apus__relation_add(here, process, APUS__MONITORED_BY, wishes->monitor.id, parent.id, certain))
         return -ENOMEM;
     return 0;
 }
@@ -130,26 +132,30 @@ static uint32_t cell_flags(const struct apus__wishes *wishes)
     return flags;
 }
 
-// What its owner does of the wishes.
-static int cell_fulfil(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes)
+// What its owner does of the wishes. `certain`: its relations and flags are there also on error.
+static int cell_fulfil(struct apus__owner *here, struct apus_process *process, apus_pid parent, const struct apus__wishes *wishes,
+                       bool certain)
 {
     process->priority = wishes->priority;
     process->flags |= cell_flags(wishes);
-    int result = cell_set_extra(here, process, wishes);
-    return result ? result : cell_set_relations(here, process, parent, wishes);
+    int result = cell_set_relations(here, process, parent, wishes, certain);
+    return result ? result : cell_set_extra(here, process, wishes);
 }
 
-// Makes the cell a process, but for its pid and its place in the run queue. On error the cell holds nothing.
-apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth)
+// Makes the cell a process, but for its pid and its place in the run queue. On error what there is of it is to be taken away by
+// cell_empty(); with `certain` it is a process all the same, and can be told to end, of which its parent hears.
+apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process, const struct apus__birth *birth, bool certain)
 {
     process->behaviour = birth->behaviour;
     process->priority = APUS_PRIORITY_NORMAL;
     process->parent = birth->parent;
     process->tally = 0;
     process->flags = (process->flags & (APUS__EXITING | APUS__OPEN | APUS__OPEN_WIDE)) | APUS__STARTING;
-    int result = cell_set_state(here, process);
-    if (apus_unlikely(birth->wishes != NULL) && !result)
-        result = cell_fulfil(here, process, birth->parent, birth->wishes);
+    int result = 0;
+    if (apus_unlikely(birth->wishes != NULL))
+        result = cell_fulfil(here, process, birth->parent, birth->wishes, certain);
+    if (!result)
+        result = cell_set_state(here, process);
     if (birth->body && !result) {
         process->flags |= APUS__BLOCKING;
         *apus__body(process) = birth->body;
@@ -258,7 +264,7 @@ int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, 
     apus_pid child = cell_new_pid(process);
     struct apus__name *name = NULL;
     process->flags = 0;
-    int result = cell_fill(here, process, birth);
+    int result = cell_fill(here, process, birth, false);
     if (apus_unlikely(birth->wishes || apus_load_relaxed(&process->bound)) && !result)
         result = cell_announce(here, process, birth->wishes, child, &name);
     if (apus_unlikely(result)) {
@@ -424,7 +430,7 @@ int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self
     apus_pid child = cell_new_pid(process);
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = body};
     process->flags = 0;
-    cell_fill(here, process, &birth); // neither this nor the next can fail: no wishes, and the state has its place
+    cell_fill(here, process, &birth, false); // neither this nor the next can fail: no wishes, and the state has its place
     if (apus_unlikely(apus_load_relaxed(&process->bound) != NULL))
         cell_announce(here, process, NULL, child, NULL);
     process->flags |= APUS__ERRAND;
@@ -446,7 +452,7 @@ void apus__born(struct apus__owner *here, struct apus_process *process, apus_mes
     else
         apus__mailbox_prepend(process, spawn);
     // In the nursery SCHEDULED was set so that nothing would give the cell a turn; cell_fill() clears it.
-    int result = cell_fill(here, process, &birth);
+    int result = cell_fill(here, process, &birth, true);
     if (birth.parent.id == 0)
         process->flags |= APUS__ROOT; // counted by the spawner
     if (result) {

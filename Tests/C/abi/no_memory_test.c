@@ -18,7 +18,9 @@ TEST(no_injection, "this build cannot inject failures: nothing to test")
 
 #else
 
+#include "abi/enter.h"
 #include "memory/inject.h"
+#include "process/life.h"
 #include "scheduler/carrier.h"
 #include "scheduler/runtime.h"
 #include "scheduler/simulate.h"
@@ -592,6 +594,59 @@ TEST(relations, "requests, links, monitors, names and memory of one's own fail w
         {"alloc 100,000 bytes", NULL, alloc_large, NULL, false},
     };
     TRY_ALL(operations);
+}
+
+// --- Spawning elsewhere -----------------------------------------------------------------------------------------------------------
+
+static bool is_end_of_child(const apus_message *message, void *context)
+{
+    (void)context;
+    return apus_message_type(message) == &apus_type_down || apus_message_type(message) == &apus_type_exit ||
+           apus_message_type(message) == &apus_type_started;
+}
+
+// As if the other scheduler were on another node: the parent has its half of link and monitor before the child is made, which then may
+// find no memory. The failure is armed until the child has ended.
+static void elsewhere_body(apus_process *self, void *argument)
+{
+    uint32_t nth = *(uint32_t *)argument;
+    struct apus__wishes wishes = {.flags = APUS_SPAWN_LINK | APUS_SPAWN_MONITOR | APUS_SPAWN_ACK, .label = "a label"};
+    struct apus__birth birth = {.behaviour = &idle_medium, .parent = apus_pid_of(self), .wishes = &wishes};
+    uint64_t hits = apus__inject_hits();
+    int result, heard = 0, error;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    do {
+        CHECK_EQ(apus_yield(self), 0); // the nursery is being filled
+        struct apus__owner *here = apus__enter_self(self, &error);
+        wishes.monitor.id = apus__new_ref(here);
+        apus__inject_arm(1u << APUS__INJECT_HEAP, nth);
+        result = apus__spawn_there(here, apus__world.owners[!here->id], &birth, NULL, 0, &child);
+        apus__depart();
+    } while (result == -EAGAIN);
+    if (result == 0)
+        apus_exit_signal(child, apus_reason_of(APUS_REASON_SHUTDOWN));
+    for (apus_message *message; result == 0 && heard < 3 && (message = apus_receive(self, is_end_of_child, NULL, 1000)); heard++)
+        apus_message_release(message);
+    apus__inject_arm(0, 0);
+    was_hit = apus__inject_hits() != hits;
+    CHECK(result == 0 || (was_hit && result == -ENOMEM));
+    CHECK_EQ(heard, result ? 0 : 3);
+    was_attempted = true;
+}
+
+TEST(born_elsewhere, "a process that cannot be made where it was sent ends, and its parent hears of it")
+{
+    uint32_t nth = 0;
+    begin();
+    do {
+        nth++;
+        was_attempted = false;
+        CHECK_EQ(apus_spawn_blocking(elsewhere_body, &nth, sizeof nth, NULL, NULL), 0);
+        CHECK(apus__simulation_run(STEPS_MAX));
+        CHECK(was_attempted);
+    } while (was_hit && nth < TRIES_MAX);
+    CHECK(!was_hit && nth > 5);
+    end();
 }
 
 // --- Plain threads ---------------------------------------------------------------------------------------------------------------
