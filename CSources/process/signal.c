@@ -103,11 +103,10 @@ void apus__signal_pass(struct apus__owner *here, apus_pid to, apus_message *roun
 
 void apus__doom(struct apus_process *process, apus_pid pid)
 {
-    // Generations only grow, so that a slow killer of an earlier occupant cannot wipe out the mark of a later one.
-    // relaxed: asked for by value only; R9 needs no more than that the asker sees its own store.
-    uint64_t doomed = apus_load_relaxed(&process->doomed);
-    while ((doomed == 0 || (int32_t)((uint32_t)(pid.id >> 32) - (uint32_t)(doomed >> 32)) > 0) &&
-           !apus_cas_weak_relaxed(&process->doomed, &doomed, pid.id)) {
+    // A slow killer of an earlier occupant does not wipe out the mark of a later one. acquire, and release: who reads the mark of a later
+    // occupant finds that one's pid in the cell as well. Both ends are here. R9 needs no more than that the asker sees its own store.
+    uint64_t doomed = apus_load_acquire(&process->doomed);
+    while (doomed != pid.id && apus__pid(process).id == pid.id && !apus_cas_weak_acq_rel(&process->doomed, &doomed, pid.id)) {
     }
 }
 

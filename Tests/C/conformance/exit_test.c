@@ -517,20 +517,24 @@ TEST(R11_exit_has_arrived, "R11: whom an exit signal has reached, as it does at 
     play_on(1, signalled_is_not_alive, 100);
 }
 
+// Kills the process of this generation, which may not be the cell's any more.
+static void doom(struct apus_process *cell, uint64_t generation)
+{
+    apus__doom(cell, (apus_pid){generation << 32 | 3});
+}
+
 TEST(R9_late_kill, "R9: a kill that was meant for an earlier process of a cell takes no mark from a later one")
 {
+    // Generations wrap, and a cell may have been used any number of times since its last mark.
+    static const uint64_t generations[] = {7, 8, 0x70000000, 0xe0000000, 2, 0x80000003};
     struct apus_process cell = {0};
-    const uint64_t index = 3, generation = UINT64_C(1) << 32;
-    apus__doom(&cell, (apus_pid){7 * generation + index});
-    apus__doom(&cell, (apus_pid){6 * generation + index});
-    CHECK_EQ(cell.doomed, 7 * generation + index);
-    apus__doom(&cell, (apus_pid){8 * generation + index});
-    CHECK_EQ(cell.doomed, 8 * generation + index);
-    // Generations wrap: each of these is later than the one before.
-    static const uint64_t later[] = {0x70000000, 0xe0000000, 2};
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-        apus__doom(&cell, (apus_pid){later[i] * generation + index});
-        CHECK_EQ(cell.doomed, later[i] * generation + index);
+    for (size_t i = 0; i < sizeof generations / sizeof *generations; i++) {
+        apus_store_relaxed(&cell.pid, generations[i] << 32 | 3);
+        doom(&cell, generations[i]);
+        CHECK_EQ(cell.doomed, generations[i] << 32 | 3);
+        doom(&cell, generations[i] - 1);
+        doom(&cell, i > 0 ? generations[i - 1] : 6);
+        CHECK_EQ(cell.doomed, generations[i] << 32 | 3);
     }
 }
 
