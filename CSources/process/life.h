@@ -8,7 +8,9 @@
 //             holds is released: arena, state, held messages (R8); 3 its links and monitors hear of it, open requests fail; 4 the mailbox is emptied; 5 the cell
 //             is free, and used again at once if it was carved here, else sent home with others in one batch.
 // Nursery:    head = tag << 32 | index. A pop reads the link of a cell that another thread may have popped meanwhile: cells are
-//             type-stable and the link is atomic; the tag makes the compare-and-swap fail. push: the owner; pop: any thread.
+//             type-stable and the link is atomic; the tag makes the compare-and-swap fail. A cell is counted after it was pushed, and
+//             taken out of the count before it is popped: so for each one counted there is one, and those that are kept for errands stay,
+//             however many threads come at the same time. push: the owner, and who could not use what it has popped; pop: any thread.
 #ifndef APUS_PROCESS_LIFE_H
 #define APUS_PROCESS_LIFE_H
 

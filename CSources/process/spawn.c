@@ -297,23 +297,23 @@ static void nursery_push(struct apus__owner *owner, struct apus_process *process
         next = ((head >> 32) + 1) << 32 | apus__index_of(process);
         // release: the cell as it was left, for the pop in nursery_pop().
     } while (!apus_cas_weak_release(&owner->nursery, &head, next));
-    apus_add_relaxed(&owner->nursery_count, 1);
+    // seq_cst, as nothing weaker is offered: releases the push. Pairs with nursery_try().
+    apus_add_seqcst(&owner->nursery_count, 1);
 }
 
+// By one that has taken the cell out of the count.
 static struct apus_process *nursery_pop(struct apus__owner *owner)
 {
     // acquire: the link of the first cell. Pairs with nursery_push().
-    uint64_t head = apus_load_acquire(&owner->nursery);
-    while ((uint32_t)head) {
-        struct apus_process *process = apus__cell_at((uint32_t)head);
-        uint64_t next = ((head >> 32) + 1) << 32 | (uint32_t)apus_load_relaxed(&process->link);
+    uint64_t head = apus_load_acquire(&owner->nursery), next;
+    struct apus_process *process;
+    do {
+        apus_check((uint32_t)head != 0);
+        process = apus__cell_at((uint32_t)head);
+        next = ((head >> 32) + 1) << 32 | (uint32_t)apus_load_relaxed(&process->link);
         // acquire: the whole cell. Pairs with nursery_push().
-        if (apus_cas_weak_acq_rel(&owner->nursery, &head, next)) {
-            apus_sub_relaxed(&owner->nursery_count, 1);
-            return process;
-        }
-    }
-    return NULL;
+    } while (!apus_cas_weak_acq_rel(&owner->nursery, &head, next));
+    return process;
 }
 
 bool apus__nursery_fill(struct apus__owner *here)
@@ -351,7 +351,12 @@ static bool nursery_ask(struct apus__owner *here, struct apus__owner *owner)
 // A cell of the nursery, of which the last `kept` are left there. NULL if there is none.
 static struct apus_process *nursery_try(struct apus__owner *owner, int32_t kept)
 {
-    return apus_load_relaxed(&owner->nursery_count) > kept ? nursery_pop(owner) : NULL;
+    int32_t count = apus_load_relaxed(&owner->nursery_count);
+    while (count > kept)
+        // acquire: the cells counted are in the list. Pairs with nursery_push().
+        if (apus_cas_weak_acq_rel(&owner->nursery_count, &count, count - 1))
+            return nursery_pop(owner);
+    return NULL;
 }
 
 // Waits for a cell. That others took all that a refill brought is no reason to give up, and a refill asked for by somebody else may be

@@ -58,6 +58,42 @@ TEST(unborn_info, "a process whose first signal is not sent yet can be asked abo
     stop_runtime();
 }
 
+enum { SPAWNERS = 4 };
+
+static pthread_barrier_t all;
+
+static void *spawn_all(void *argument)
+{
+    pthread_barrier_wait(&all);
+    while (apus_spawn_blocking(idle_body, NULL, 0, NULL, NULL) == 0) {
+    }
+    return argument;
+}
+
+static int nursery_length(const struct apus__owner *owner)
+{
+    int length = 0;
+    for (uint32_t at = (uint32_t)apus_load_relaxed(&owner->nursery); at != 0; length++)
+        at = (uint32_t)apus_load_relaxed(&apus__cell_at(at)->link);
+    return length;
+}
+
+TEST(nursery_kept, "threads that fill the table at the same time leave the cells that are kept for errands")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .max_processes = 64};
+    pthread_barrier_init(&all, NULL, SPAWNERS);
+    for (long round = 0; round < test_scaled(200); round++) {
+        pthread_t threads[SPAWNERS];
+        CHECK_EQ(apus_start(&options), 0);
+        for (int i = 0; i < SPAWNERS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, spawn_all, NULL), 0);
+        for (int i = 0; i < SPAWNERS; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        CHECK_EQ(nursery_length(apus__world.owners[0]), APUS__NURSERY_FOR_ERRANDS);
+        CHECK_EQ(apus_stop(0), 0);
+    }
+}
+
 // --- Names -----------------------------------------------------------------------------------------------------------------------
 
 static void name_before_pid(apus_process *self, void *argument)
