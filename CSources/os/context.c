@@ -4,7 +4,7 @@
 //
 //     low ... [ saved registers ][ zeros ][ entry, argument ] top
 //
-// apus__context_begin is the root of each stack and calls apus__context_run(). Its unwind table says that there is no caller (the return
+// apus__context_begin is the root of each stack and calls entry(argument). Its unwind table says that there is no caller (the return
 // address is undefined), and its frame pointer is zero, so that both kinds of stack walkers stop.
 //
 // To start it again takes no registers: what lies from the root on is never written again, and that is where the stack pointer goes.
@@ -19,25 +19,24 @@
 
 #include "base/assert.h"
 
-// What apus__context_run() is given.
 struct context_start {
     struct apus__context *(*entry)(void *argument);
     void *argument;
-#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
-    _Alignas(16) struct apus__context *context;
-#endif
 };
 
 // The uppermost bytes of a stack. Walkers that look for a return address beyond the root find zero.
 struct context_root {
     uintptr_t no_caller[2];
     struct context_start start;
+#if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+    struct context_start program; // what `start` is to run
+    _Alignas(16) struct apus__context *context;
+#endif
 };
 
 _Static_assert(offsetof(struct apus__context, sp) == 0 && offsetof(struct apus__context, root) == 8, "for the assembly");
-_Static_assert(offsetof(struct context_root, start) == 16, "for the assembly");
-
-struct apus__context *apus__context_run(struct context_start *start) __attribute__((visibility("hidden")));
+_Static_assert(offsetof(struct context_root, start.entry) == 16 && offsetof(struct context_root, start.argument) == 24,
+               "for the assembly");
 
 #if defined(__x86_64__)
 #include "os/context_x86_64.h"
@@ -61,18 +60,19 @@ enum { CONTEXT_ALIGNMENT = 16 }; // of the stack pointer at a call, for both pro
 
 _Static_assert(sizeof(struct context_root) % CONTEXT_ALIGNMENT == 0, "keeps the stack pointer aligned");
 
-// Returns the context to continue, at the root of this one's stack. Sanitizers know stacks that are left, not those that begin anew: for
-// them the switch is made here, and what starts the context again goes on behind it.
-struct apus__context *apus__context_run(struct context_start *start)
-{
 #if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
+struct apus__context *apus__context_run(void *argument) __attribute__((visibility("hidden")));
+
+// The entry of a context. Sanitizers know stacks that are left, not those that begin anew: for them the switch at the end is made here, and
+// what starts the context again goes on behind it.
+struct apus__context *apus__context_run(void *argument)
+{
+    const struct context_root *root = argument;
     context_entered();
     for (;;)
-        apus__context_switch(start->context, start->entry(start->argument));
-#else
-    return start->entry(start->argument);
-#endif
+        apus__context_switch(root->context, root->program.entry(root->program.argument));
 }
+#endif
 
 // Lays the stack out as described above.
 void apus__context_make(struct apus__context *context, const struct apus__stack *stack,
@@ -84,7 +84,9 @@ void apus__context_make(struct apus__context *context, const struct apus__stack 
     struct context_frame *frame = (struct context_frame *)root - 1;
     *root = (struct context_root){.start = {.entry = entry, .argument = argument}};
 #if defined(APUS_CONTEXT_TSAN) || defined(APUS_CONTEXT_ASAN)
-    root->start.context = context;
+    root->program = root->start;
+    root->context = context;
+    root->start = (struct context_start){apus__context_run, root};
 #endif
     context_lay_out(frame);
     memset(context, 0, sizeof *context);

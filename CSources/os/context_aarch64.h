@@ -140,8 +140,8 @@ __asm__(
     "    .cfi_startproc\n"
     "    .cfi_undefined x30\n"
     CONTEXT_LANDING
-    "    add x0, sp, #16\n"
-    "    bl apus__context_run\n"
+    "    ldp x9, x0, [sp, #16]\n"
+    "    blr x9\n"
     "    mrs x9, fpcr\n"
     "    ldr x10, [x0]\n"
     "    mov sp, x10\n"

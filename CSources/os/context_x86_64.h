@@ -129,8 +129,8 @@ __asm__(
     "    .cfi_startproc\n"
     "    .cfi_undefined %rip\n"
     CONTEXT_LANDING
-    "    leaq 16(%rsp), %rdi\n"
-    "    callq apus__context_run\n"
+    "    movq 24(%rsp), %rdi\n"
+    "    callq *16(%rsp)\n"
     "    movq (%rax), %rsp\n"
     "    .cfi_def_cfa_offset 64\n"
     "    .cfi_offset %rip, -8\n"
