@@ -6,9 +6,8 @@
 #ifndef APUS_SCHEDULER_HOOKS_H
 #define APUS_SCHEDULER_HOOKS_H
 
-#include "base/atomic.h"
-
-#include <apus/apus.h>
+#include "os/interpose.h"
+#include "process/owner.h"
 
 // What was taken off the thread. Lies on the stack that is set aside.
 struct apus__hook_state {
@@ -19,9 +18,36 @@ struct apus__hook_state {
 
 extern _Atomic(const apus_hooks *) apus__hooks __attribute__((visibility("hidden")));
 
-// Before the switch away, and after the one that comes back, perhaps on another thread: out of line, so that the compiler does not keep
-// the address of a thread-local variable from one to the other.
-void apus__hooks_leave(struct apus__hook_state *state);
-void apus__hooks_enter(struct apus__hook_state *state);
+// Before the switch away, and after the one that comes back, perhaps on another thread.
+apus_inline void apus__hooks_leave_here(struct apus__hook_state *state)
+{
+    state->mutexes = apus__held.mutexes;
+    state->guards = apus__held.guards;
+    apus__held.mutexes = apus__held.guards = 0;
+    // acquire: the functions. Pairs with apus_set_hooks().
+    state->hooks = apus_load_acquire(&apus__hooks);
+    if (state->hooks)
+        state->hooks->leave(state->context);
+}
+
+apus_inline void apus__hooks_enter_here(struct apus__hook_state *state)
+{
+    apus__held.mutexes = state->mutexes;
+    apus__held.guards = state->guards;
+    if (state->hooks)
+        state->hooks->enter(state->context);
+}
+
+// The two out of line, where compiled code might keep the address of a thread-local variable from one to the other (process/owner.h).
+void apus__hooks_leave_anew(struct apus__hook_state *state);
+void apus__hooks_enter_anew(struct apus__hook_state *state);
+
+#if APUS__LOCAL_IS_DIRECT
+#define apus__hooks_leave apus__hooks_leave_here
+#define apus__hooks_enter apus__hooks_enter_here
+#else
+#define apus__hooks_leave apus__hooks_leave_anew
+#define apus__hooks_enter apus__hooks_enter_anew
+#endif
 
 #endif

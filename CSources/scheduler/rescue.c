@@ -21,10 +21,10 @@ static struct apus__owner *rescue_leave(struct apus__carrier *carrier)
     struct apus__fiber *fiber = carrier->detached;
     struct apus__hook_state hooks;
     apus__carrier_promote(carrier);
-    apus__hooks_leave(&hooks);
+    apus__hooks_leave_anew(&hooks);
     apus__slot_return_detached(fiber, &carrier->native);
     rescue_set_inside();
-    apus__hooks_enter(&hooks);
+    apus__hooks_enter_anew(&hooks);
     return &fiber->slot->owner;
 }
 
