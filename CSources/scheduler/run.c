@@ -278,8 +278,8 @@ apus_inline void run_look_ahead(const struct apus_process *process, const apus_m
     }
 }
 
-// Handles what lies in the mailbox, as far as the turn reaches. Returns NULL: no other stack is to go on.
-static __attribute__((noinline, hot)) struct apus__context *run_messages(struct apus__slot *slot, struct apus_process *process)
+// Handles what lies in the mailbox, as far as the turn reaches.
+apus_hot void apus__run_messages(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__owner *here = &slot->owner;
     here->current = process;
@@ -288,7 +288,7 @@ static __attribute__((noinline, hot)) struct apus__context *run_messages(struct 
         apus_message *message = apus__mailbox_pop(process);
         run_look_ahead(process, message);
         if (apus_unlikely(message->kind == APUS__SYSTEM || message->flags & APUS__COUNTED) && !run_special(slot, process, message))
-            return NULL;
+            return;
         here->handling = message;
         apus__record(here, message->from.id, apus__pid(process).id, message->type);
         int result = APUS_OK;
@@ -310,7 +310,7 @@ static __attribute__((noinline, hot)) struct apus__context *run_messages(struct 
                 break; // to move first
             run_end_by_result(slot, process, result);
             apus_bump_relaxed(&here->counters.handled, handled);
-            return NULL;
+            return;
         }
         if (apus_unlikely(--here->budget == 0) && !apus__turn_goes_on(slot))
             break;
@@ -324,11 +324,10 @@ static __attribute__((noinline, hot)) struct apus__context *run_messages(struct 
         apus__run_queue_push(&here->run, &process->run, process->priority);
     else
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
-    return NULL;
 }
 
 // The turn of a process that is not simply handling messages.
-apus_cold static struct apus__context *run_slow(struct apus__slot *slot, struct apus_process *process)
+apus_cold struct apus__context *apus__run_slow(struct apus__slot *slot, struct apus_process *process)
 {
     if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
         process->flags &= ~(uint32_t)APUS__FOLLOWS;
@@ -336,8 +335,10 @@ apus_cold static struct apus__context *run_slow(struct apus__slot *slot, struct 
             apus__give(slot, process, apus__machine.slots[apus__tally_middle(process)]);
             return NULL;
         }
-        if (!(process->flags & APUS__SLOW))
-            return run_messages(slot, process);
+        if (!(process->flags & APUS__SLOW)) {
+            apus__run_messages(slot, process);
+            return NULL;
+        }
     }
     if (process->flags & APUS__EXITING) {
         if (process->flags & APUS__WAITING && process->extra->wait->is_detached)
@@ -354,17 +355,7 @@ apus_cold static struct apus__context *run_slow(struct apus__slot *slot, struct 
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
         return NULL;
     }
-    return run_start(slot, process) ? run_messages(slot, process) : NULL;
-}
-
-apus_hot struct apus__context *apus__run(struct apus__slot *slot, struct apus_process *process)
-{
-    enum { HAS_OUTCOME = APUS__WAITING | APUS__READY };
-    apus_bump_relaxed(&slot->owner.counters.slices, 1);
-    apus__turn_begin(slot);
-    if (apus_likely(!(process->flags & APUS__SLOW)))
-        return run_messages(slot, process);
-    if (apus_unlikely((process->flags & (HAS_OUTCOME | APUS__EXITING)) != HAS_OUTCOME))
-        return run_slow(slot, process);
-    return apus__slot_resume(slot, process);
+    if (run_start(slot, process))
+        apus__run_messages(slot, process);
+    return NULL;
 }

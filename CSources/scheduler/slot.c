@@ -24,16 +24,6 @@ enum {
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
-struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
-{
-    struct apus__fiber *mine = slot->fiber;
-    struct apus__fiber *other = process->extra->wait->fiber;
-    apus__fiber_give(&slot->fibers, mine);
-    slot->fiber = other;
-    // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
-    return apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
-}
-
 // Makes a stack a free one, whatever is on it. A thread that waits to go on with it waits no more.
 static void fiber_clear(struct apus__slot *slot, struct apus__fiber *fiber)
 {
@@ -242,19 +232,37 @@ bool apus__turn_goes_on(struct apus__slot *slot)
     return true;
 }
 
+apus_inline struct apus_process *slot_take_next(struct apus__owner *here)
+{
+    struct apus_process *next = here->next;
+    here->next = NULL;
+    here->next_turns++;
+    return next;
+}
+
+// The process that was woken last has had its turns in a row, or something more urgent waits: it waits with the others. Out of line, as
+// the next: each wait begins the loop anew, and with these in it that would save more registers.
+static __attribute__((noinline)) void slot_put_off(struct apus__owner *here, struct apus_process *next)
+{
+    here->next = NULL;
+    apus__run_queue_push(&here->run, &next->run, next->priority);
+}
+
+// From a queue in which more than the normal ones wait, or nobody.
+static __attribute__((noinline)) struct apus__run_link *slot_pop(struct apus__owner *here)
+{
+    return apus__run_queue_pop(&here->run);
+}
+
 // The process that was woken last, then the one that was spawned last, for some turns in a row each; then those that wait. What is
 // more urgent comes first.
 apus_inline struct apus_process *slot_choose(struct apus__owner *here)
 {
     enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16, FRESH_IN_A_ROW = 8 };
-    struct apus_process *next = here->next;
-    if (next) {
-        here->next = NULL;
-        if (apus_likely((here->run.mask == 0 && !here->fresh) || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))) {
-            here->next_turns++;
-            return next;
-        }
-        apus__run_queue_push(&here->run, &next->run, next->priority);
+    if (here->next) {
+        if ((here->run.mask == 0 && !here->fresh) || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))
+            return slot_take_next(here);
+        slot_put_off(here, here->next);
     }
     here->next_turns = 0;
     struct apus__run_link *link = here->fresh;
@@ -263,7 +271,8 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
         here->fresh_turns++;
     } else {
         here->fresh_turns = 0;
-        link = apus__run_queue_pop(&here->run);
+        bool are_normal = here->run.mask == 1u << APUS__RUN_NORMAL;
+        link = apus_likely(are_normal) ? apus__run_queue_pop_list(&here->run, APUS__RUN_NORMAL) : slot_pop(here);
     }
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }
@@ -279,6 +288,8 @@ apus_inline struct apus_process *slot_next(struct apus__slot *slot)
     // Of two, the one just woken goes on in a moment with what is in the cache, so that only a long turn is worth to be done elsewhere.
     // relaxed: a hint that somebody sleeps; share() looks again with what it needs.
     uint32_t waiting = here->run.count + here->fresh_count;
+    if (apus_likely(waiting == 0 && here->next))
+        return slot_take_next(here);
     if (apus_unlikely(waiting > 0 && (waiting > 1 || (here->next && !here->turns_are_short)) &&
                       apus_load_relaxed(&apus__machine.parked) != 0))
         apus__share(slot);
@@ -351,7 +362,7 @@ static void slot_sleep(struct apus__slot *slot)
     apus__poller_deliver(here, &poll);
 }
 
-static void slot_idle(struct apus__slot *slot)
+static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
 {
     // Who can wait for descriptors does so at once: these come when they come.
     int spins = SPINS;

@@ -112,11 +112,19 @@ void apus__slot_receive(struct apus__slot *slot);
 // Sets an event and wakes the slot to it. Any thread.
 void apus__slot_tell(struct apus__slot *slot, uint32_t events);
 
-// Gives a process its turn (run.c). NULL: it has had it; else it is had on another stack, which is to be continued.
-struct apus__context *apus__run(struct apus__slot *slot, struct apus_process *process);
+// The turn of a process that handles messages; that of any other, which returns as apus__run() (both run.c).
+void apus__run_messages(struct apus__slot *slot, struct apus_process *process);
+struct apus__context *apus__run_slow(struct apus__slot *slot, struct apus_process *process);
 
 // Goes on with a process whose wait is over: the calling fiber is free, and the loop on it returns this for the one to be continued.
-struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process);
+apus_inline struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__fiber *other = process->extra->wait->fiber;
+    apus__fiber_give(&slot->fibers, slot->fiber);
+    slot->fiber = other;
+    // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).
+    return apus_unlikely(other->keeper != NULL) ? slot->native : &other->context;
+}
 
 // Forgets the stack of a waiting process that must end.
 void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process);
@@ -162,6 +170,21 @@ static inline void apus__slot_set_reductions(struct apus__slot *slot, uint32_t r
 {
     slot->first_budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;
     slot->all_chunks = (reductions + APUS__CHUNK - 1) / APUS__CHUNK;
+}
+
+// Gives a process its turn. NULL: it has had it; else it is had on another stack, which is to be continued.
+apus_inline struct apus__context *apus__run(struct apus__slot *slot, struct apus_process *process)
+{
+    enum { HAS_OUTCOME = APUS__WAITING | APUS__READY };
+    apus_bump_relaxed(&slot->owner.counters.slices, 1);
+    apus__turn_begin(slot);
+    if (apus_likely(!(process->flags & APUS__SLOW))) {
+        apus__run_messages(slot, process);
+        return NULL;
+    }
+    if (apus_unlikely((process->flags & (HAS_OUTCOME | APUS__EXITING)) != HAS_OUTCOME))
+        return apus__run_slow(slot, process);
+    return apus__slot_resume(slot, process);
 }
 
 // The budget is used up: begins the next chunk, or says that the turn is over.
