@@ -9,7 +9,7 @@ apus_inline int apus__message_check(const apus_type *type, const void *payload, 
 {
     if (apus_unlikely(size > APUS_MESSAGE_SIZE_MAX))
         return type ? -EMSGSIZE : -EINVAL;
-    return apus_likely(type && (payload || !size)) ? 0 : -EINVAL;
+    return apus_likely(type && (apus_likely(payload != NULL) || !size)) ? 0 : -EINVAL;
 }
 
 // Copies at most APUS__LINE_PAYLOAD bytes without a call.
@@ -83,9 +83,9 @@ apus_inline apus_message *apus__message_copy(struct apus__owner *here, const voi
     return message;
 }
 
-// Fills in a new message from the caller's type and payload. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
-apus_inline int apus__message_make(struct apus__owner *here, const apus_type *type, const void *payload, size_t size, enum apus__kind kind,
-                                   apus_ref ref, apus_message **made)
+// Fills in a new message of `from`, with a type and a payload that are the caller's. Errors: -EINVAL, -EMSGSIZE, -ENOMEM.
+apus_inline int apus__message_make(struct apus__owner *here, apus_pid from, const apus_type *type, const void *payload, size_t size,
+                                   enum apus__kind kind, apus_ref ref, apus_message **made)
 {
     int error = apus__message_check(type, payload, size);
     if (apus_unlikely(error))
@@ -94,7 +94,7 @@ apus_inline int apus__message_make(struct apus__owner *here, const apus_type *ty
     if (apus_unlikely(!message))
         return -ENOMEM;
     message->type = type;
-    message->from = apus__sender(here);
+    message->from = from;
     message->ref = ref;
     *made = message;
     return 0;

@@ -97,7 +97,7 @@ apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *
     if (apus_unlikely(!here))
         return result;
     apus_message *message;
-    result = apus__message_make(here, type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
+    result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
     if (apus_likely(!result)) {
         message->flags |= flags;
         result = apus__deliver(here, to, message);
@@ -366,7 +366,7 @@ apus_hot void apus_message_release(apus_message *message)
         message_release_otherwise(message);
         return;
     }
-    apus__unhold(here->current, message);
+    apus__unlink_held(here->current, message);
     apus__message_free(here, message);
     apus__depart();
 }

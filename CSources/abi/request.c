@@ -39,12 +39,13 @@ int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint6
     return ask_wait(here, &wait, timeout_ms, outcome);
 }
 
-// Sends `request` and waits for its outcome.
-apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms, apus_message **outcome)
+// Sends `request`, whose reference is `ref`, and waits for its outcome.
+apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t ref, uint64_t timeout_ms,
+                            apus_message **outcome)
 {
     struct apus__wait wait;
     apus__wait_init(&wait);
-    wait.ref = request->ref.id;
+    wait.ref = ref;
     wait.asked = to;
     wait.take_back = APUS__ABANDON;
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
@@ -60,24 +61,37 @@ apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message 
 
 // --- Calls ----------------------------------------------------------------------------------------------------------------------
 
-// Turns the outcome of a call into its result. Takes `outcome`; what stays goes to *reply.
-apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+// The outcome is not needed if there is no `reply`.
+apus_inline void call_give(struct apus__owner *here, apus_message *outcome, apus_message **reply)
 {
-    int result = 0;
-    if (apus_unlikely(outcome->type == &apus_type_down && outcome->kind == APUS__SYSTEM)) {
-        const apus_down_message *down = apus_message_payload(outcome);
-        result = down->reason.kind == APUS_REASON_NOPROC ? -ESRCH : -ECONNABORTED;
-        if (down->reason.kind == APUS_REASON_ERROR && down->reason.code == -ENOBUFS)
-            result = -ENOBUFS;
-        if (apus_pid_equal(down->pid, apus__pid(here->current)))
-            result = -ELOOP; // process/circle.h
-    }
-    bool keeps = reply && (result == 0 || result == -ECONNABORTED || result == -ELOOP);
-    if (keeps)
+    if (apus_likely(reply != NULL))
         *reply = outcome;
     else
         apus__message_drop(here, outcome);
+}
+
+// The callee has ended, or it cannot reply, since it waits for its caller in a circle of calls (process/circle.h).
+apus_cold static int call_failed(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+{
+    const apus_down_message *down = apus_message_payload(outcome);
+    int result = -ECONNABORTED;
+    if (apus_pid_equal(down->pid, apus__pid(here->current)))
+        result = -ELOOP;
+    else if (down->reason.kind == APUS_REASON_NOPROC)
+        result = -ESRCH;
+    else if (down->reason.kind == APUS_REASON_ERROR && down->reason.code == -ENOBUFS)
+        result = -ENOBUFS;
+    call_give(here, outcome, result == -ECONNABORTED || result == -ELOOP ? reply : NULL);
     return result;
+}
+
+// Turns the outcome of a call into its result. Takes `outcome`; what stays goes to *reply.
+apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+{
+    if (apus_unlikely(outcome->type == &apus_type_down && outcome->kind == APUS__SYSTEM))
+        return call_failed(here, outcome, reply);
+    call_give(here, outcome, reply);
+    return 0;
 }
 
 // Whether a call that failed so has left the payload with its caller: it was refused before anything happened.
@@ -106,7 +120,7 @@ apus_cold static int call_not_sent(struct apus__owner *here, apus_pid to, apus_m
             call_unsent(here, request, result);
             return result;
         }
-        result = ask_message(here, to, request, timeout_ms, &outcome);
+        result = ask_message(here, to, request, request->ref.id, timeout_ms, &outcome);
     }
     if (result == 0)
         return call_result(here, outcome, reply);
@@ -116,11 +130,11 @@ apus_cold static int call_not_sent(struct apus__owner *here, apus_pid to, apus_m
 }
 
 // By the current process. The reply is not held by it yet.
-apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t timeout_ms,
+apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_message *request, uint64_t ref, uint64_t timeout_ms,
                                   apus_message **reply)
 {
     apus_message *outcome;
-    int result = ask_message(here, to, request, timeout_ms, &outcome);
+    int result = ask_message(here, to, request, ref, timeout_ms, &outcome);
     return apus_likely(result == 0) ? call_result(here, outcome, reply) : call_not_sent(here, to, request, timeout_ms, reply, result);
 }
 
@@ -201,10 +215,10 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
     apus_message *request, *reply = NULL;
     apus_ref ref = {apus__new_ref(here)};
-    int result = apus__message_make(here, call->type, call->payload, call->size, APUS__REQUEST, ref, &request);
+    int result = apus__message_make(here, apus__sender(here), call->type, call->payload, call->size, APUS__REQUEST, ref, &request);
     call->is_begun = result == 0;
     if (!result)
-        result = call_from_process(here, call->to, request, call->timeout_ms, &reply);
+        result = call_from_process(here, call->to, request, ref.id, call->timeout_ms, &reply);
     if (reply) {
         call->reply = call_copy_out(here, call, reply);
         result = call->reply ? result : -ENOBUFS;
@@ -244,12 +258,13 @@ apus_inline int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid
                                 size_t size, uint64_t timeout_ms, apus_message **reply)
 {
     apus_message *request;
-    if (apus_unlikely(apus_pid_equal(to, apus__pid(here->current))))
+    apus_pid self = apus__pid(here->current);
+    if (apus_unlikely(apus_pid_equal(to, self)))
         return -EDEADLK;
-    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
+    int result = apus__message_make(here, self, type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
     if (apus_unlikely(result))
         return result;
-    result = call_from_process(here, to, request, timeout_ms, reply);
+    result = call_from_process(here, to, request, ref, timeout_ms, reply);
     if (reply && *reply)
         apus__hold(here->current, *reply);
     return result;
@@ -362,7 +377,7 @@ static int request_make_and_send(struct apus__owner *here, apus_process *self, u
     apus_message *request = NULL;
     if (apus_pid_equal(to, apus__pid(self)))
         return -EDEADLK;
-    int result = apus__message_make(here, type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
+    int result = apus__message_make(here, apus__pid(self), type, payload, size, APUS__REQUEST, (apus_ref){ref}, &request);
     if (result)
         return result;
     return request_send(here, self, to, request, timeout_ms);
@@ -431,7 +446,8 @@ int apus_request_abandon(apus_process *self, apus_ref ref)
 apus_inline int reply_send(struct apus__owner *here, apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)
 {
     apus_message *reply;
-    int result = apus__message_make(here, type ? type : &apus_type_reply, payload, size, APUS__REPLY, ref, &reply);
+    const apus_type *given = type ? type : &apus_type_reply;
+    int result = apus__message_make(here, apus__sender(here), given, payload, size, APUS__REPLY, ref, &reply);
     if (apus_unlikely(result))
         return result;
     result = apus__deliver(here, caller, reply);

@@ -239,15 +239,16 @@ apus_inline void *apus__heap_alloc_bytes(struct apus__heap *heap, size_t bytes, 
     return apus__heap_alloc(heap, *class);
 }
 
-// Takes back a block that any heap of the pool allocated with `class`.
-apus_inline void apus__heap_free(struct apus__heap *heap, void *block, unsigned class)
+// Whether blocks of `class` go back into the array, whichever node they are of. One comparison finds the large block and the machine of many
+// nodes. The second part is for a class the compiler knows: it cannot know that classes_near is at most APUS__HEAP_CLASSES.
+apus_inline bool apus__heap_is_near(const struct apus__heap *heap, unsigned class)
 {
-    // One comparison finds the large block and the machine of many nodes. The second part is for a class the compiler knows: it
-    // cannot know that classes_near is at most APUS__HEAP_CLASSES.
-    if (apus_unlikely(class >= heap->classes_near) || (__builtin_constant_p(class) && class >= APUS__HEAP_CLASSES)) {
-        apus__heap_free_slow(heap, block, class);
-        return;
-    }
+    return class < heap->classes_near && !(__builtin_constant_p(class) && class >= APUS__HEAP_CLASSES);
+}
+
+// Takes back a block of a class that is near.
+apus_inline void apus__heap_put(struct apus__heap *heap, void *block, unsigned class)
+{
     struct apus__heap_bin *bin = &heap->bins[class];
     uint64_t tally = apus_load_relaxed(&bin->tally);
     size_t count = tally & 0xffff;
@@ -258,6 +259,15 @@ apus_inline void apus__heap_free(struct apus__heap *heap, void *block, unsigned 
     apus__poison(block, apus__heap_sizes[class]);
     bin->slots[count + 1] = block;
     apus_store_relaxed(&bin->tally, tally + 1);
+}
+
+// Takes back a block that any heap of the pool allocated with `class`.
+apus_inline void apus__heap_free(struct apus__heap *heap, void *block, unsigned class)
+{
+    if (apus_likely(apus__heap_is_near(heap, class)))
+        apus__heap_put(heap, block, class);
+    else
+        apus__heap_free_slow(heap, block, class);
 }
 
 #endif

@@ -95,10 +95,12 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
 {
     if (message->block == APUS__SEGMENT)
         apus__segment_free(here, message);
-    else if (apus_likely(message->block != APUS__WIDE))
-        apus__heap_free(&here->heap, message, message->block);
-    else
+    else if (apus_likely(apus__heap_is_near(&here->heap, message->block)))
+        apus__heap_put(&here->heap, message, message->block);
+    else if (message->block == APUS__WIDE)
         apus__wide_free(here, message);
+    else
+        apus__heap_free_slow(&here->heap, message, message->block);
 }
 
 // Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.

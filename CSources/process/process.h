@@ -415,7 +415,8 @@ apus_inline void apus__hold(struct apus_process *process, apus_message *message)
     extra->held = message;
 }
 
-apus_inline void apus__unhold(struct apus_process *process, apus_message *message)
+// Takes it out of the list, but leaves the mark.
+apus_inline void apus__unlink_held(struct apus_process *process, apus_message *message)
 {
     apus_message *next = apus__message_next(message), *previous = (apus_message *)(uintptr_t)message->reserved1;
     if (next)
@@ -424,6 +425,11 @@ apus_inline void apus__unhold(struct apus_process *process, apus_message *messag
         apus__message_set_next(previous, next);
     else
         process->extra->held = next;
+}
+
+apus_inline void apus__unhold(struct apus_process *process, apus_message *message)
+{
+    apus__unlink_held(process, message);
     message->flags = (uint16_t)(message->flags & ~APUS__HELD);
 }
 

@@ -63,13 +63,13 @@ apus_inline void apus__wait_park(struct apus__slot *slot, struct apus__wait *wai
     struct apus_process *process = wait->process;
     struct apus__fiber *mine = slot->fiber;
     struct apus__hook_state hooks;
-    apus__hooks_leave(&hooks);
-    if (apus_unlikely(apus__system_limit(APUS_SYSTEM_LONG_MAILBOX)))
-        apus__system_look_at_mailbox(here, process);
     wait->fiber = mine;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;
     if (apus__wait_is_due(process, wait))
         apus__schedule(here, process);
+    apus__hooks_leave(&hooks);
+    if (apus_unlikely(apus__system_limit(APUS_SYSTEM_LONG_MAILBOX)))
+        apus__system_look_at_mailbox(here, process);
     here->current = NULL;
     slot->fiber = next;
     // acquire: see slot_idle(). A wait ends a turn, so an event is looked at here as well, and the loop left from this stack.
