@@ -17,7 +17,7 @@ apus_inline void apus__payload_copy_small(char *to, const char *from, size_t siz
 {
     if (size == 8) {
         memcpy(to, from, 8);
-    } else if (apus_likely(size > 8)) {
+    } else if (size > 8) {
         // Two that overlap.
         uint64_t head, tail;
         memcpy(&head, from, 8);

@@ -239,8 +239,8 @@ apus_inline void *apus__heap_alloc_bytes(struct apus__heap *heap, size_t bytes, 
     return apus__heap_alloc(heap, *class);
 }
 
-// Whether blocks of `class` go back into the array, whichever node they are of. One comparison finds the large block and the machine of many
-// nodes. The second part is for a class the compiler knows: it cannot know that classes_near is at most APUS__HEAP_CLASSES.
+// Whether blocks of `class` go back into the array, whichever node they are of. One comparison finds the large block and the machine of
+// many nodes. The second part is for a class the compiler knows: it cannot know that classes_near is at most APUS__HEAP_CLASSES.
 apus_inline bool apus__heap_is_near(const struct apus__heap *heap, unsigned class)
 {
     return class < heap->classes_near && !(__builtin_constant_p(class) && class >= APUS__HEAP_CLASSES);

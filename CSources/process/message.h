@@ -103,24 +103,32 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
         apus__heap_free_slow(&here->heap, message, message->block);
 }
 
+// The flags, which are all in one byte, and the kind. Compilers set a flag in that byte alone; a read of more than the byte would have to
+// wait until such a write has reached the cache.
+apus_inline uint32_t apus__message_flags_and_kind(const apus_message *message)
+{
+    _Static_assert(APUS__EXEMPT == 1 << 7, "the highest flag");
+    return (uint8_t)message->flags | (uint32_t)message->kind << 16;
+}
+
 // Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.
 apus_inline bool apus__message_is_done(const apus_message *message)
 {
-    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    uint32_t both = apus__message_flags_and_kind(message);
     return both == 0 || both == (APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
 // The same for one whose payload has been moved out, so that it needs no drop.
 apus_inline bool apus__message_is_moved(const apus_message *message)
 {
-    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    uint32_t both = apus__message_flags_and_kind(message);
     return both == APUS__TAKEN || both == (APUS__TAKEN | APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
 // Whether the message is an ordinary one or a reply that a process holds, with no flag that asks for care; taken or not.
 apus_inline bool apus__message_is_received(const apus_message *message)
 {
-    uint32_t both = message->flags | (uint32_t)message->kind << 16;
+    uint32_t both = apus__message_flags_and_kind(message);
     _Static_assert(APUS__MESSAGE == 0 && APUS__REPLY == 2, "they differ in one bit");
     return (both & ~(uint32_t)(APUS__TAKEN | APUS__REPLY << 16)) == APUS__HELD;
 }
