@@ -3,7 +3,8 @@
 // The shelf.  One word for each node: the first cell of the first batch, and a tag that each take increments. A take reads the link
 //   word of the first cell to learn the next batch; another thread may have taken that cell by then and be using it. The cell's
 //   memory is still there and its link word atomic, so the read is harmless, and the tag makes the compare-and-swap fail. The tag
-//   has 36 bits: it would have to wrap around within one take to be fooled.
+//   has 36 bits: it would have to wrap around within one take to be fooled. Each cell of a batch says what it would be as its first, so
+//   one cell can be taken and the batch stays.
 //
 // Growth.  Extents join the table in order of their index, so that `limit` alone tells what may be read. To add extent e = limit:
 //     1. claim: owner[e] goes from 0 to 1 + node, once. Whoever loses helps the claimer with the next steps.
@@ -31,7 +32,6 @@ enum {
 #define INDEX_MASK ((UINT64_C(1) << APUS__TABLE_CAPACITY_BITS) - 1)
 #define TAG_ONE (UINT64_C(1) << APUS__TABLE_CAPACITY_BITS)
 
-_Static_assert((int)CARVE_CELLS <= (int)APUS__TABLE_BATCH, "what was carved may be put on a shelf as one batch");
 _Static_assert((int)APUS__TABLE_BATCH < 256, "the size of a batch has eight bits");
 
 static uint32_t link_next(uint64_t link)
@@ -56,33 +56,43 @@ static uint64_t link_make(uint32_t next, uint32_t batch, uint32_t count)
 
 // --- The shelf -------------------------------------------------------------------------------------------------------------------
 
+// Makes a batch of the list of `count` cells that begins with `first`, in front of the batch `batch`.
+static void batch_link(struct apus__table *table, uint32_t first, uint32_t count, uint32_t batch)
+{
+    for (; count > 0; count--) {
+        apus__table_link *link = apus__table_link_of(table, first);
+        first = link_next(apus_load_relaxed(link));
+        apus_store_relaxed(link, link_make(first, batch, count));
+    }
+}
+
 // Puts the list of `count` cells that begins with `first` on the shelf of `node`.
 static void shelf_put(struct apus__table *table, unsigned node, uint32_t first, uint32_t count)
 {
     _Atomic uint64_t *shelf = &table->nodes[node].shelf;
-    apus__table_link *link = apus__table_link_of(table, first);
-    uint32_t next = link_next(apus_load_relaxed(link));
     uint64_t seen = apus_load_relaxed(shelf);
     do
-        apus_store_relaxed(link, link_make(next, (uint32_t)(seen & INDEX_MASK), count));
+        batch_link(table, first, count, (uint32_t)(seen & INDEX_MASK));
     // release: publishes the links and all that was written to the cells while in use. Pairs with shelf_take().
     while (!apus_cas_weak_release(shelf, &seen, (seen & ~INDEX_MASK) | first));
 }
 
-// Takes a batch: returns its first cell and stores its size, or returns 0. Only the low bits of the first link word are of use
-// then.
-static uint32_t shelf_take(struct apus__table *table, unsigned node, uint32_t *count)
+// Takes a batch, or with `most` 1 its first cell: returns that and stores how many it is, or returns 0. Only the low bits of the first
+// link word are of use then.
+static uint32_t shelf_take(struct apus__table *table, unsigned node, uint32_t most, uint32_t *count)
 {
     _Atomic uint64_t *shelf = &table->nodes[node].shelf;
     // acquire: observes the links of the batch. Pairs with shelf_put(), on failure below as well.
     uint64_t seen = apus_load_acquire(shelf), link;
+    uint32_t rest;
     do {
         if ((seen & INDEX_MASK) == 0)
             return 0;
         // relaxed: ordered by the acquire above if the cell is still on the shelf, and discarded if not.
         link = apus_load_relaxed(apus__table_link_of(table, (uint32_t)(seen & INDEX_MASK)));
-    } while (!apus_cas_weak_acq_rel(shelf, &seen, ((seen & ~INDEX_MASK) + TAG_ONE) | link_batch(link)));
-    *count = link_count(link);
+        rest = most == 1 && link_next(link) != 0 ? link_next(link) : link_batch(link);
+    } while (!apus_cas_weak_acq_rel(shelf, &seen, ((seen & ~INDEX_MASK) + TAG_ONE) | rest));
+    *count = most == 1 ? 1 : link_count(link);
     return (uint32_t)(seen & INDEX_MASK);
 }
 
@@ -137,30 +147,33 @@ static uint32_t table_chain(struct apus__table *table, uint32_t first, uint32_t 
     return first;
 }
 
-// A list of up to CARVE_CELLS fresh cells of this extent, or 0.
-static uint32_t extent_carve(struct apus__table *table, uint32_t number, uint32_t *count)
+// A list of up to `most` fresh cells of this extent, or 0.
+static uint32_t extent_carve(struct apus__table *table, uint32_t number, uint32_t most, uint32_t *count)
 {
     struct apus__table_extent *extent = &table->extents[number];
-    // relaxed: the sum alone decides who owns which cells; fresh cells have no content to observe.
-    uint32_t at = apus_load_relaxed(&extent->carved);
-    if (at < table->extent_cells)
-        at = apus_add_relaxed(&extent->carved, CARVE_CELLS);
-    if (at >= table->extent_cells)
-        return 0;
-    uint32_t first = number * table->extent_cells + at;
-    // Index 0 means "none", so it is left out.
-    *count = CARVE_CELLS - (first == 0);
-    return table_chain(table, first + (first == 0), *count);
+    for (;;) {
+        // relaxed: the sum alone decides who owns which cells; fresh cells have no content to observe.
+        uint32_t at = apus_load_relaxed(&extent->carved);
+        if (at < table->extent_cells)
+            at = apus_add_relaxed(&extent->carved, most);
+        if (at >= table->extent_cells)
+            return 0;
+        uint32_t first = number * table->extent_cells + at, left = table->extent_cells - at;
+        // Index 0 means "none", so it is left out.
+        *count = (most < left ? most : left) - (first == 0);
+        if (*count > 0)
+            return table_chain(table, first + (first == 0), *count);
+    }
 }
 
 // The same from the open extents of `node`.
-static uint32_t table_carve(struct apus__table *table, unsigned node, uint32_t *count)
+static uint32_t table_carve(struct apus__table *table, unsigned node, uint32_t most, uint32_t *count)
 {
     _Atomic uint32_t *open = &table->nodes[node].open;
     // acquire: observes `next` of the extent. Pairs with table_open().
     uint32_t seen = apus_load_acquire(open);
     while (seen != 0) {
-        uint32_t first = extent_carve(table, seen - 1, count);
+        uint32_t first = extent_carve(table, seen - 1, most, count);
         if (first != 0)
             return first;
         // acq_rel: passes on `next` of the following extent, and observes that of an extent added meanwhile.
@@ -171,37 +184,38 @@ static uint32_t table_carve(struct apus__table *table, unsigned node, uint32_t *
 }
 
 // The same from any extent, whether it is on a list yet or not.
-static uint32_t table_carve_any(struct apus__table *table, uint32_t *count)
+static uint32_t table_carve_any(struct apus__table *table, uint32_t most, uint32_t *count)
 {
     uint32_t extents = apus__table_limit(table) / table->extent_cells, first = 0;
     for (uint32_t i = 0; first == 0 && i < extents; i++)
-        first = extent_carve(table, i, count);
+        first = extent_carve(table, i, most, count);
     return first;
 }
 
-// A list of free cells: of `node` if it has any or can get some, else of the other nodes in turn. 0 when there is none.
-static uint32_t table_take(struct apus__table *table, unsigned node, uint32_t *count)
+// A list of free cells, one if `most` is 1: of `node` if it has any or can get some, else of the other nodes in turn. 0 when there is
+// none.
+static uint32_t table_take(struct apus__table *table, unsigned node, uint32_t most, uint32_t *count)
 {
-    uint32_t first = shelf_take(table, node, count);
+    uint32_t first = shelf_take(table, node, most, count);
     if (first == 0)
-        first = table_carve(table, node, count);
+        first = table_carve(table, node, most, count);
     // Each turn brings `limit` closer to the capacity, even if other threads take the cells.
     while (first == 0 && table_grow(table, node))
-        first = table_carve(table, node, count);
+        first = table_carve(table, node, most, count);
     for (uint32_t i = 1; first == 0 && i < table->node_count; i++) {
         unsigned other = (node + i) % table->node_count;
-        first = shelf_take(table, other, count);
+        first = shelf_take(table, other, most, count);
         if (first == 0)
-            first = table_carve(table, other, count);
+            first = table_carve(table, other, most, count);
     }
-    return first != 0 ? first : table_carve_any(table, count);
+    return first != 0 ? first : table_carve_any(table, most, count);
 }
 
 // --- Cells -----------------------------------------------------------------------------------------------------------------------
 
 apus_cold uint32_t apus__table_alloc_slow(struct apus__table *table, struct apus__table_cache *cache, unsigned node)
 {
-    uint32_t count = 0, first = table_take(table, node, &count);
+    uint32_t count = 0, first = table_take(table, node, CARVE_CELLS, &count);
     if (first == 0)
         return 0;
     cache->first = link_next(apus_load_relaxed(apus__table_link_of(table, first)));
@@ -239,10 +253,8 @@ void apus__table_give_back(struct apus__table *table, struct apus__table_cache *
 
 uint32_t apus__table_alloc_shared(struct apus__table *table, unsigned node)
 {
-    struct apus__table_cache rest = {0};
-    uint32_t index = apus__table_alloc(table, &rest, node);
-    apus__table_give_back(table, &rest, rest.count);
-    return index;
+    uint32_t count;
+    return apus__inject_fail(APUS__INJECT_TABLE) ? 0 : table_take(table, node, 1, &count);
 }
 
 void apus__table_free_shared(struct apus__table *table, uint32_t index)

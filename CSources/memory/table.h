@@ -30,8 +30,8 @@ enum {
 
 // The word the table owns in a cell:
 //     bits 0-27    next cell of the same list, 0 at its end
-//     bits 28-55   first cell of the next batch    (only in the first cell of a batch)
-//     bits 56-63   cells in this batch             (likewise)
+//     bits 28-55   first cell of the next batch              (only in the cells of a batch)
+//     bits 56-63   cells in this batch, from this one on     (likewise)
 // While the cell is in use the caller may store what it likes there, with relaxed atomic stores: a thread that loses a race for the
 // cell may still read the word, and then discards what it read.
 typedef _Atomic uint64_t apus__table_link;
@@ -135,7 +135,8 @@ apus_inline uint32_t apus__table_cache_excess(const struct apus__table_cache *ca
 // Moves `count` cells of the cache (all if it has fewer) to the shelves of the nodes they lie on.
 void apus__table_give_back(struct apus__table *table, struct apus__table_cache *cache, uint32_t count);
 
-// For threads without a cache: straight to and from the shelves. As alloc and free otherwise.
+// For threads without a cache: straight to and from the shelves, one cell at a time, so that nobody holds cells that another one finds
+// missing meanwhile. As alloc and free otherwise.
 uint32_t apus__table_alloc_shared(struct apus__table *table, unsigned node);
 void apus__table_free_shared(struct apus__table *table, uint32_t index);
 

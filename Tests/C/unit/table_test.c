@@ -319,6 +319,39 @@ TEST(growth_race, "threads that grow the table together leave no extent out")
     }
 }
 
+enum { TOGETHER = 6, EACH = 10 };
+
+static pthread_barrier_t together;
+
+static void *take_each(void *argument)
+{
+    pthread_barrier_wait(&together);
+    for (int i = 0; i < EACH; i++)
+        CHECK(apus__table_alloc_shared(&table, 0) != 0);
+    return argument;
+}
+
+TEST(shared_to_the_last, "threads without a cache that take from a small table together are refused none of its cells")
+{
+    pthread_t threads[TOGETHER];
+    pthread_barrier_init(&together, NULL, TOGETHER);
+    for (long round = 0; round < test_scaled(500); round++) {
+        CHECK_EQ(apus__table_init(&table, 64, sizeof(struct cell), LINK, 1, NULL), 0);
+        for (uint32_t index = round % 2 ? 1 : 64; index < 64; index++)
+            CHECK_EQ(apus__table_alloc_shared(&table, 0), index);
+        for (uint32_t index = round % 2 ? 1 : 64; index < 64; index++)
+            apus__table_free_shared(&table, index); // so that they come from the shelf
+        for (int i = 0; i < TOGETHER; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, take_each, NULL), 0);
+        for (int i = 0; i < TOGETHER; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        for (int i = TOGETHER * EACH; i < 63; i++)
+            CHECK(apus__table_alloc_shared(&table, 0) != 0);
+        CHECK_EQ(apus__table_alloc_shared(&table, 0), 0);
+        apus__table_destroy(&table);
+    }
+}
+
 #ifdef APUS_INJECT
 TEST(no_memory_is_reported, "a table that gets no memory says so at each of its three sites, and goes on when there is some")
 {
