@@ -250,12 +250,25 @@ static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *p
     apus__fresh_push(here, process);
 }
 
+static struct apus_process *nursery_try(struct apus__owner *owner, int32_t kept);
+
+// A cell for a process that begins here. The last resort is our own nursery, in which all the cells of a small table may be; the last `kept`
+// of them stay there.
+apus_inline struct apus_process *cell_get(struct apus__owner *here, int32_t kept)
+{
+    struct apus_process *process = cell_alloc(here);
+    if (apus_unlikely(!process) && !(process = nursery_try(here, kept)))
+        return NULL;
+    process->flags = 0;
+    return process;
+}
+
 int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
 {
     apus_message *message = NULL;
     if (size && !(message = spawn_message(here, NULL, argument, size, birth->wishes)))
         return -ENOMEM;
-    struct apus_process *process = cell_alloc(here);
+    struct apus_process *process = cell_get(here, APUS__NURSERY_FOR_ERRANDS);
     if (apus_unlikely(!process)) {
         if (message)
             apus__message_free(here, message);
@@ -263,7 +276,6 @@ int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, 
     }
     apus_pid child = cell_new_pid(process);
     struct apus__name *name = NULL;
-    process->flags = 0;
     int result = cell_fill(here, process, birth, false);
     if (apus_unlikely(birth->wishes || apus_load_relaxed(&process->bound)) && !result)
         result = cell_announce(here, process, birth->wishes, child, &name);
@@ -429,12 +441,11 @@ int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self
 {
     // The last cells of the nursery are kept for errands, so that a full table does not keep a plain thread from waiting for a process
     // to end.
-    struct apus_process *process = cell_alloc(here);
-    if (apus_unlikely(!process) && !(process = nursery_try(here, 0)))
+    struct apus_process *process = cell_get(here, 0);
+    if (apus_unlikely(!process))
         return -EAGAIN;
     apus_pid child = cell_new_pid(process);
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = body};
-    process->flags = 0;
     cell_fill(here, process, &birth, false); // neither this nor the next can fail: no wishes, and the state has its place
     if (apus_unlikely(apus_load_relaxed(&process->bound) != NULL))
         cell_announce(here, process, NULL, child, NULL);

@@ -46,6 +46,28 @@ TEST(spawn_arguments, "apus_spawn and apus_spawn_blocking refuse arguments that 
     stop_runtime();
 }
 
+// Spawns until no more can be; tells how many could.
+static void spawn_to_the_limit(apus_process *self, void *argument)
+{
+    apus_pid pid;
+    int result, count = 0;
+    (void)self;
+    while ((result = apus_spawn(&puppet, NULL, 0, NULL, &pid)) == 0)
+        count++;
+    CHECK_EQ(result, -EAGAIN);
+    **(int **)argument = count;
+}
+
+TEST(spawn_to_the_limit, "apus_spawn: a process has a small table to itself, but for the few cells kept for plain threads that wait")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .max_processes = 64};
+    int count = 0, *told = &count;
+    CHECK_EQ(apus_start(&options), 0);
+    run_process(spawn_to_the_limit, &told, sizeof told); // joins, so that it needs one of the cells kept
+    CHECK(count > 50 && count < 64);
+    CHECK_EQ(apus_stop(0), 0);
+}
+
 TEST(spawn_from_thread, "apus_spawn: a plain thread cannot link, monitor or be told of the start")
 {
     apus_ref ref;
