@@ -156,14 +156,18 @@ static struct apus__event supervisor_await(struct apus__supervisor *supervisor, 
     }
 }
 
+// The child comes back by this message only: it passes a bound of the mailbox, and waits for memory.
 static void supervisor_arm(struct apus__supervisor *supervisor, const struct apus__action *action)
 {
     struct apus__supervised *supervised = (struct apus__supervised *)action->child;
     apus_pid me = apus_pid_of(supervisor->self);
     uint64_t ticket = action->ticket;
-    if (action->delay_ms == 0 ||
-        apus_send_after(action->delay_ms, me, &apus__supervisor_retry, &ticket, sizeof ticket, &supervised->timer) != 0)
-        apus_send(me, &apus__supervisor_retry, &ticket, sizeof ticket); // also if there are too many timers
+    if (action->delay_ms > 0 &&
+        apus_send_after(action->delay_ms, me, &apus__supervisor_retry, &ticket, sizeof ticket, &supervised->timer) == 0)
+        return;
+    // Also if there are too many timers.
+    while (apus_send_exempt(me, &apus__supervisor_retry, &ticket, sizeof ticket) == -ENOMEM)
+        apus_yield(supervisor->self);
 }
 
 static int supervisor_end(struct apus__supervisor *supervisor)

@@ -70,17 +70,31 @@ static bool supervisor_absorb(struct apus__supervisor *supervisor, const apus_me
     return apus_message_type(message) == &apus_type_started;
 }
 
+// If there is no memory, a request is answered so; what else is put aside must not be lost: it waits until there is some.
+static void supervisor_stash(struct apus__supervisor *supervisor, apus_message *message)
+{
+    while (!apus__stash_push(&supervisor->stash, message)) {
+        if (apus_message_is_request(message)) {
+            apus_reply_error(message, apus_reason_error(-ENOMEM, NULL));
+            apus_message_release(message);
+            return;
+        }
+        apus_yield(supervisor->self);
+    }
+}
+
 void apus__supervisor_put_aside(struct apus__supervisor *supervisor, apus_message *message)
 {
-    if (supervisor_absorb(supervisor, message) || !apus__stash_push(&supervisor->stash, message))
+    if (supervisor_absorb(supervisor, message))
         apus_message_release(message);
+    else
+        supervisor_stash(supervisor, message);
 }
 
 void apus__supervisor_keep_aside(struct apus__supervisor *supervisor, apus_message *message)
 {
-    if (!supervisor_absorb(supervisor, message) && apus_message_keep(message) == 0 &&
-        !apus__stash_push(&supervisor->stash, message))
-        apus_message_release(message);
+    if (!supervisor_absorb(supervisor, message) && apus_message_keep(message) == 0)
+        supervisor_stash(supervisor, message);
 }
 
 bool apus__supervisor_is_started(const struct apus__supervisor *supervisor, const apus_message *message)

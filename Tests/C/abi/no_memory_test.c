@@ -763,6 +763,37 @@ static int count_children(apus_process *self, apus_message *handled)
     return result;
 }
 
+static bool is_starting_slowly;
+static char filling[4096]; // takes room in the supervisor's arena
+static size_t filling_size;
+
+static int slow_init(apus_process *self, void *state, const void *argument)
+{
+    (void)state, (void)argument;
+    is_starting_slowly = true;
+    return apus_sleep(self, 100);
+}
+
+static const apus_behaviour slow = {.name = "slow", .init = slow_init, .handle = idle_handle};
+
+// A supervisor that waits for a child that it starts again.
+static void wait_for_slow_start(apus_process *self)
+{
+    apus_spawn_options named = {.struct_size = sizeof named, .name = "slow"};
+    apus_child_spec children[] = {child_spec("first"), {.struct_size = sizeof *children, .id = "slow", .behaviour = &slow,
+                                                            .argument = filling, .argument_size = filling_size,
+                                                            .options = &named}};
+    apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = children, .child_count = 2};
+    apus_pid pid;
+    CHECK_EQ(apus_trap_exits(self, true), 0);
+    CHECK_EQ(apus_supervisor_start(self, &spec, &supervisor), 0);
+    CHECK_EQ(apus_whereis("slow", &pid), 0);
+    is_starting_slowly = false;
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    while (!is_starting_slowly)
+        CHECK_EQ(apus_sleep(self, 1), 0);
+}
+
 TEST(supervisors, "a supervisor that cannot start for want of memory leaves nothing behind, and one that cannot answer says so")
 {
     static const struct operation operations[] = {
@@ -771,7 +802,65 @@ TEST(supervisors, "a supervisor that cannot start for want of memory leaves noth
         {"which_children", supervisor_prepare, which_children, supervisor_undo, false},
         {"count_children", supervisor_prepare, count_children, supervisor_undo, false},
     };
+    static const struct operation while_starting[] = {
+        {"count_children while one starts", wait_for_slow_start, count_children, supervisor_undo, false},
+    };
     TRY_ALL(operations);
+    for (filling_size = 16; filling_size < sizeof filling; filling_size += 96) // once the arena is full when the request is put aside
+        TRY_ALL(while_starting);
+}
+
+// A child that does not come up the second time, when there is no memory either.
+static int starts;
+static bool fills_mailbox;
+
+static int start_in_need(apus_process *self, const void *argument, apus_pid *pid)
+{
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_LINK};
+    (void)argument;
+    if (++starts != 2)
+        return apus_spawn(&idle, NULL, 0, &options, pid);
+    if (fills_mailbox)
+        CHECK_EQ(apus_send(apus_pid_of(self), &type_note, NULL, 0), 0);
+    else
+        apus__inject_arm(APUS__INJECT_ANYWHERE, 1);
+    return -EIO;
+}
+
+static void kill_needy(apus_process *self, void *argument)
+{
+    apus_child_spec needy = {.struct_size = sizeof needy, .id = "needy", .start = start_in_need};
+    apus_supervisor_spec inner = {.struct_size = sizeof inner, .children = &needy, .child_count = 1,
+                                  .intensity_is_set = true, .intensity = 10};
+    apus_spawn_options small = {.struct_size = sizeof small, .name = "inner", .mailbox_messages = 1};
+    apus_child_spec child = {.struct_size = sizeof child, .id = "inner", .supervisor = &inner, .options = &small};
+    apus_supervisor_spec outer = {.struct_size = sizeof outer, .children = &child, .child_count = 1};
+    apus_child_info info = {.restarts = 0};
+    apus_pid inner_pid;
+    (void)argument;
+    CHECK_EQ(apus_supervisor_start(self, &outer, &supervisor), 0);
+    CHECK_EQ(apus_whereis("inner", &inner_pid), 0);
+    CHECK_EQ(apus_supervisor_which_children(inner_pid, &info, 1), 1);
+    CHECK_EQ(apus_exit_signal(info.pid, apus_reason_of(APUS_REASON_KILL)), 0);
+    apus_sleep(self, APUS_INFINITY);
+}
+
+static void check_needy_comes_back(bool by_bound)
+{
+    begin();
+    starts = 0;
+    fills_mailbox = by_bound;
+    CHECK_EQ(apus_spawn_blocking(kill_needy, NULL, 0, NULL, NULL), 0);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    apus__inject_arm(0, 0);
+    CHECK_EQ(starts, 3);
+    end();
+}
+
+TEST(restart, "a supervisor comes back to a child that has not started again, though it has no memory to be told of that, or its mailbox is full")
+{
+    check_needy_comes_back(false);
+    check_needy_comes_back(true);
 }
 
 // --- Promises --------------------------------------------------------------------------------------------------------------------
