@@ -66,7 +66,15 @@ public enum Runtime {
         public init() {}
     }
 
-    private static let wasStarted = Atomic(false)
+    private struct Starts {
+        var wasStarted = false
+        /// Of the run that was started last, kept until the next one has started: the core holds its address as long as it runs.
+        var log: LogTarget?
+    }
+
+    /// Held while the runtime starts, so that whoever finds it not running at that moment waits until it does. By plain threads only: a
+    /// process may go on upon another thread after any call of the core.
+    private static let starts = Mutex(Starts())
 
     /// Starts the runtime.
     ///
@@ -83,9 +91,16 @@ public enum Runtime {
         c.reductions = UInt32(clamping: options.reductions ?? 0)
         c.stack_size = options.stackSize ?? 0
         c.setFaults(options)
-        install(options.log, in: &c)
-        wasStarted.store(true, ordering: .relaxed)
-        try check(apus_start(&c))
+        let log = options.log.map(LogTarget.init)
+        log?.install(in: &c)
+        guard apus_self() == nil else { return try check(-EDEADLK) }
+        try check(
+            starts.withLock { starts in
+                starts.wasStarted = true
+                let result = apus_start(&c)
+                if result == 0 { starts.log = log }
+                return result
+            })
     }
 
     /// Stops the runtime: shutdown to every process that a plain thread has started, then to all others, and kill to what remains
@@ -108,11 +123,16 @@ public enum Runtime {
     /// Time on the runtime's clock: monotonic, with an arbitrary start; virtual under the simulator.
     public static var now: Duration { .milliseconds(Int64(clamping: apus_now_ms())) }
 
-    /// True if it has just been started, because nobody ever did.
+    /// True if it runs now: because it has just been started, since nobody ever did, or somebody else has done so meanwhile.
     static func startIfNeverStarted() -> Bool {
-        guard !wasStarted.exchange(true, ordering: .relaxed) else { return false }
-        let result = apus_start(nil)
-        return result == 0 || result == -EALREADY
+        guard apus_self() == nil else { return false }
+        return starts.withLock { starts in
+            if !starts.wasStarted {
+                starts.wasStarted = true
+                apus_start(nil)
+            }
+            return isRunning
+        }
     }
 
     /// Counters since the start; after a stop those of the last run.

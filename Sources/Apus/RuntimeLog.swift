@@ -1,5 +1,4 @@
 import CApus
-import Synchronization
 
 extension Runtime {
     /// What the runtime has to tell the program: a fault that ended a process, a process that held up its core, a warning.
@@ -40,23 +39,18 @@ extension Runtime {
         }
     }
 
-    /// What is told, and kept until the next start: the core holds its address as long as it runs.
+    /// What is told.
     final class LogTarget: Sendable {
         let log: @Sendable (LogEntry) -> Void
         init(_ log: @escaping @Sendable (LogEntry) -> Void) { self.log = log }
-    }
 
-    private static let logTarget = Mutex<LogTarget?>(nil)
-
-    /// Lets the core call `log`, if there is one.
-    static func install(_ log: (@Sendable (LogEntry) -> Void)?, in c: inout apus_options) {
-        guard let log else { return }
-        let target = LogTarget(log)
-        logTarget.withLock { $0 = target }
-        c.log_context = Unmanaged.passUnretained(target).toOpaque()
-        c.log = { entry, context in
-            guard let entry, let context else { return }
-            Unmanaged<LogTarget>.fromOpaque(context).takeUnretainedValue().log(LogEntry(entry))
+        /// Lets the core call it. It is to be kept as long as that runs.
+        func install(in c: inout apus_options) {
+            c.log_context = Unmanaged.passUnretained(self).toOpaque()
+            c.log = { entry, context in
+                guard let entry, let context else { return }
+                Unmanaged<LogTarget>.fromOpaque(context).takeUnretainedValue().log(LogEntry(entry))
+            }
         }
     }
 }

@@ -66,6 +66,18 @@ private let trapped = ExitTest.Condition.signal(SIGTRAP)
 #endif
 
 extension AllTests { @Suite struct OptionsTests {
+    @Test("a start that is refused leaves the log of the run that is under way as it is") func refusedStart() throws {
+        weak var kept: Log?
+        do {
+            let log = Log()
+            kept = log
+            try Runtime.start(optionsRemembering(log))
+        }
+        #expect(errorOf { try Runtime.start(optionsRemembering(Log())) }?.code == .already)
+        #expect(kept != nil)
+        try Runtime.stop()
+    }
+
     @Test("a process loses its scheduler after rescueAfter, which the log and the counters tell") func rescued() async throws {
         let log = Log(), mayGo = Flag()
         var options = optionsRemembering(log)
