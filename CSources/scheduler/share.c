@@ -5,8 +5,9 @@
 //             compare-and-swap for the whole gift; the message path pays one relaxed load of a line that seldom changes.
 // What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
-//             Many short-lived ones that one process spawns stay with it; the branches of a tree are given, the largest first. One
-//             that waits for an answer goes with who is to give it.
+//             Many short-lived ones that one process spawns stay with it; the branches of a tree are given, the largest first. While
+//             turns are long, of those that have not begun only the older half of those that have been sent something: there the work is.
+//             One that waits for an answer goes with who is to give it.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells. To one
 //             that sleeps, or, if turns are long, that somebody else has just woken.
 // Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
@@ -130,6 +131,31 @@ static void share_add(struct share_gift *gift, struct apus_process *process)
     apus_store_release(&process->owner, gift->to->owner.id);
 }
 
+// Whether one that has not begun has more to do than to begin, and may be given.
+static bool share_is_sent(const struct share_gift *gift, const struct apus_process *process)
+{
+    return process->first && share_may_move(gift, process);
+}
+
+// Takes the older half of those, among the newest that have not begun, that have been sent something. False if there is none.
+apus_cold static bool share_take_sent(struct apus__slot *slot, struct share_gift *gift)
+{
+    uint32_t sent = 0, seen = 0;
+    struct apus__run_link *link = slot->owner.fresh;
+    for (int looked = 0; link && looked < LOOKS; looked++, link = link->next)
+        sent += share_is_sent(gift, apus_container_of(link, struct apus_process, run));
+    link = slot->owner.fresh;
+    while (seen < sent) {
+        struct apus_process *process = apus_container_of(link, struct apus_process, run);
+        link = link->next;
+        if (share_is_sent(gift, process) && ++seen > sent / 2) {
+            apus__fresh_remove(&slot->owner, process);
+            share_add(gift, process);
+        }
+    }
+    return sent != 0;
+}
+
 // Takes the older ones of those that have not begun: the roots of the largest trees. If there are very many, not the oldest of all:
 // to walk there would take longer than a gift lasts.
 static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, uint32_t keep)
@@ -237,8 +263,9 @@ static bool share_is_early(struct apus__slot *slot)
     return slot->share_is_late;
 }
 
-// Gives the taker up to `wanted` of those in the run queue, and of those that have not begun all but the newest `keep`. False if there
-// was nothing. The taker must be woken if it was claimed, even if nothing could be given.
+// Gives the taker up to `wanted` of those in the run queue, and of those that have not begun all but the newest `keep`, or, if turns are
+// long and not all are to go, some that have been sent something. False if there was nothing. The taker must be woken if it was claimed,
+// even if nothing could be given.
 static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
 {
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
@@ -246,7 +273,9 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
         share_take(slot, order[i], gift, wanted);
     }
-    share_take_fresh(slot, gift, keep);
+    bool may_pick = keep > 0 && !slot->owner.turns_are_short;
+    if (!may_pick || !share_take_sent(slot, gift))
+        share_take_fresh(slot, gift, keep);
     bool must_wake = gift->is_claimed;
     if (gift->count) {
         // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.

@@ -140,6 +140,27 @@ TEST(branches, "if they are the branches of a tree, the older half is given")
     CHECK_EQ(taken(), 20);
 }
 
+TEST(sent, "while turns are long, the older half of those that have been sent something before they began is given, and nobody else")
+{
+    static apus_message message;
+    begin_unbegun(20, 20);
+    for (int i = 3; i <= 6; i++)
+        unbegun[i].first = &message;
+    apus__share(&giver);
+    for (int i = 1; i <= 20; i++)
+        CHECK_EQ(apus_load_relaxed(&unbegun[i].owner), i == 3 || i == 4);
+    CHECK_EQ(taken(), 2);
+}
+
+TEST(sent_all, "what waits behind a process that stays in its callback is given all, whatever it has been sent")
+{
+    static apus_message message;
+    begin_unbegun(20, 20);
+    unbegun[3].first = &message;
+    apus__share_all(&giver);
+    CHECK_EQ(taken(), 20);
+}
+
 // Instead of those that wait, PROCESSES pairs: of each, one waits to handle what the other, who does nothing and has handled so many,
 // has sent. Their turns are short.
 static void begin_pairs(uint64_t handled)
