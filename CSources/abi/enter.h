@@ -3,6 +3,7 @@
 #define APUS_ABI_ENTER_H
 
 #include "scheduler/foreign.h"
+#include "scheduler/line.h"
 #include "scheduler/rescue.h"
 #include "scheduler/slot.h"
 
@@ -41,22 +42,36 @@ static inline int apus__wait_outcome(const apus_process *self)
 // Whether options of apus_start are in range: 0 or -EINVAL.
 int apus__options_check(const apus_options *options);
 
-// Something a process does for a plain thread: the head of a block that holds all it needs (errand.c).
-struct apus__errand {
-    int result;                   // -ESHUTDOWN if the process was ended before it was done
-    _Atomic uint32_t word;        // futex
-    struct apus__command command; // in the inbox of the scheduler that is to do it
-    void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`
-    void (*dispose)(struct apus__errand *errand);                  // frees it, with what it holds
-    uint32_t asked;               // schedulers that had no cell for it
-};
-
 // The scheduler that gets a process of a plain thread: one that is idle, else the one the thread used last.
 struct apus__owner *apus__spawn_anywhere(struct apus__owner *here);
 // Runs the errand, beside the process `to` or, if that is dead or nobody, anywhere, and sleeps until it is done, at most about
 // timeout_ms. *is_mine: the errand is the caller's again; if not, time was up, and it is disposed of later. Errors: what the errand gave;
 // -ESHUTDOWN, -EAGAIN, -ENOMEM; -ETIMEDOUT.
 int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine);
+
+// The parts of it, for an errand that is used again (line.c). By the thread: the scheduler of `to`, or any; whether to spin for it, since
+// it does not want the thread's core; whether the word is no more `open` after a spin; the same asleep, false if time is up, and the
+// errand is disposed of later. By the scheduler: a process for it, or -EAGAIN if there is no cell; that it is done; whether the thread has
+// given it up.
+uint32_t apus__errand_where(struct apus__owner *here, apus_pid to);
+bool apus__errand_may_spin(uint32_t id);
+bool apus__errand_spin(const struct apus__errand *errand, uint32_t open);
+bool apus__errand_await(struct apus__errand *errand, uint32_t open, uint64_t timeout_ms);
+int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand);
+void apus__errand_done(struct apus__owner *here, struct apus__errand *errand);
+bool apus__errand_is_abandoned(const struct apus__errand *errand);
+
+// Calls by the line of the calling thread, which is plain. False if that cannot be, and nothing has been done: the call is to be
+// made by an errand of its own.
+bool apus__line_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply,
+                     int *result);
+// What it needs of request.c: a call by the current process, *is_begun once the payload has gone into a request; whether one that
+// failed so has left the payload with its caller; and a copy of a message that does not need the runtime, in `room` of so many
+// bytes of payload if that is enough, NULL if there is no memory. The message, whose payload has moved there, is freed.
+int apus__call_here(struct apus__owner *here, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                    bool *is_begun, apus_message **reply);
+bool apus__call_has_changed_nothing(int result);
+apus_message *apus__message_copy_out(struct apus__owner *here, apus_message *message, apus_message *room, size_t room_size);
 
 // Memory for an errand of `size` bytes, zeroed; NULL if there is none. And its plain disposal.
 void *apus__errand_new(size_t size, void (*body)(struct apus__owner *here, struct apus__errand *errand));

@@ -6,14 +6,15 @@
 //             then nobody finds the process any more.
 // Where:      a call is done on the scheduler of the process it is for, so that nothing crosses cores but the errand, there and back: the
 //             cell, the request, and the reply stay with that scheduler, as long as it has a cell.
-// Ownership:  the word is OPEN, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
+// Ownership:  the word is open, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
 //             end): the thread, which reads the result first. ABANDONED (by the thread, when its own time is up, because the process's
-//             scheduler is stuck in a callback, or has much to do): the process's end.
+//             scheduler is stuck in a callback, or has much to do): the process's end. Each DONE is another number than the word was, and
+//             is what an errand that is used again begins with as open (line.c); one that is not begins with 0.
 // Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps; only one that sleeps is
 //             woken. Where they share one, each makes room at once: the thread sees where the errand's scheduler is bound, and the
 //             scheduler where the thread fell asleep.
-// Ordering:   the inbox publishes the errand to errand_begin(). acq_rel on the word: DONE publishes the result to errand_wait(), ABANDONED
-//             gives the whole errand to the other side; ASLEEP publishes nothing.
+// Ordering:   the inbox publishes the errand to errand_arrived(). acq_rel on the word: DONE publishes the result to who awaits it,
+//             ABANDONED gives the whole errand to the other side; ASLEEP publishes nothing.
 #include "abi/enter.h"
 #include "os/clock.h"
 #include "os/futex.h"
@@ -23,9 +24,10 @@
 
 enum {
     ERRAND_OPEN = 0,
-    ERRAND_DONE = 1,
+    ERRAND_DONE = 1, // above these two bits: a number
     ERRAND_ABANDONED = 2,
-    ERRAND_ASLEEP = 3, // above these two bits: 1 + the CPU on which the thread has gone to sleep, 0: unknown
+    ERRAND_ASLEEP = 3, // above: 1 + the CPU on which the thread has gone to sleep, 0: unknown
+    ERRAND_STATE = 3,
     ERRAND_CPU = 2, // shift
     ERRAND_SPINS = 200
 };
@@ -35,12 +37,14 @@ enum { ERRAND_SLACK_MS = 20 };
 
 // --- The scheduler's side -------------------------------------------------------------------------------------------------------
 
-static void errand_done(struct apus__owner *here, struct apus__errand *errand)
+void apus__errand_done(struct apus__owner *here, struct apus__errand *errand)
 {
-    uint32_t word = apus_exchange_acq_rel(&errand->word, ERRAND_DONE);
-    if (word == ERRAND_ABANDONED) {
+    // relaxed: whatever the thread makes of the word meanwhile, it waits for another one than this was.
+    uint32_t done = (((apus_load_relaxed(&errand->word) >> ERRAND_CPU) + 1) << ERRAND_CPU) | ERRAND_DONE;
+    uint32_t word = apus_exchange_acq_rel(&errand->word, done);
+    if ((word & ERRAND_STATE) == ERRAND_ABANDONED) {
         errand->dispose(errand);
-    } else if (word != ERRAND_OPEN) {
+    } else if ((word & ERRAND_STATE) == ERRAND_ASLEEP) {
         // The errand is the thread's now; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
         apus__futex_wake(&errand->word, 1);
         if ((int)(word >> ERRAND_CPU) - 1 == apus__thread_cpu())
@@ -48,9 +52,15 @@ static void errand_done(struct apus__owner *here, struct apus__errand *errand)
     }
 }
 
+bool apus__errand_is_abandoned(const struct apus__errand *errand)
+{
+    // acquire: what the thread has left. Pairs with apus__errand_await().
+    return (apus_load_acquire(&errand->word) & ERRAND_STATE) == ERRAND_ABANDONED;
+}
+
 void apus__errand_ended(struct apus__owner *here, struct apus_process *process)
 {
-    errand_done(here, *apus__errand_of(process));
+    apus__errand_done(here, *apus__errand_of(process));
 }
 
 static void errand_body(apus_process *self, void *argument)
@@ -63,11 +73,16 @@ static void errand_body(apus_process *self, void *argument)
     apus__depart();
 }
 
+int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand)
+{
+    return apus__spawn_errand(here, errand_body, errand);
+}
+
 // The errand has arrived. One for which there is no cell here goes on to the next scheduler, and ends when all have been asked.
-static void errand_begin(struct apus__owner *here, struct apus__command *command)
+static void errand_arrived(struct apus__owner *here, struct apus__command *command)
 {
     struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
-    if (apus_likely(apus__spawn_errand(here, errand_body, errand) == 0))
+    if (apus_likely(apus__errand_begin(here, errand) == 0))
         return;
     if (++errand->asked < apus__world.owner_count) {
         struct apus__owner *next = apus__world.owners[(here->id + 1) % apus__world.owner_count];
@@ -75,29 +90,33 @@ static void errand_begin(struct apus__owner *here, struct apus__command *command
         return;
     }
     errand->result = -EAGAIN;
-    errand_done(here, errand);
+    apus__errand_done(here, errand);
     apus__errand_refused(here);
 }
 
 // --- The thread's side ----------------------------------------------------------------------------------------------------------
 
-// Until the errand is done: a short spin, since most are by then, unless their scheduler needs this very core for it; then asleep. False
-// if time is up and the errand has been abandoned.
-static bool errand_wait(struct apus__errand *errand, uint64_t timeout_ms, bool spins)
+bool apus__errand_spin(const struct apus__errand *errand, uint32_t open)
 {
-    for (int i = 0; spins && i < ERRAND_SPINS; i++) {
-        // acquire: the result. Pairs with the exchange in errand_done().
-        if (apus_load_acquire(&errand->word) == ERRAND_DONE)
+    for (int i = 0; i < ERRAND_SPINS; i++) {
+        // acquire: the result. Pairs with the exchange in apus__errand_done().
+        if (apus_load_acquire(&errand->word) != open)
             return true;
         apus__cpu_relax();
     }
+    return false;
+}
+
+bool apus__errand_await(struct apus__errand *errand, uint32_t open, uint64_t timeout_ms)
+{
     uint64_t now = apus__clock_ns(), deadline = UINT64_MAX;
     if (timeout_ms < (UINT64_MAX - now) / 1000000 - ERRAND_SLACK_MS)
         deadline = now + (timeout_ms + ERRAND_SLACK_MS) * 1000000;
-    uint32_t word = ERRAND_OPEN, asleep = (uint32_t)(apus__thread_cpu() + 1) << ERRAND_CPU | ERRAND_ASLEEP;
+    uint32_t word = open, asleep = (uint32_t)(apus__thread_cpu() + 1) << ERRAND_CPU | ERRAND_ASLEEP;
     if (!apus_cas_strong_acq_rel(&errand->word, &word, asleep))
         return true;
-    while (apus_load_acquire(&errand->word) != ERRAND_DONE) {
+    // acquire: as apus__errand_spin().
+    while (apus_load_acquire(&errand->word) == asleep) {
         now = deadline == UINT64_MAX ? 0 : apus__clock_ns();
         word = asleep;
         if (now >= deadline)
@@ -122,18 +141,24 @@ void apus__errand_dispose(struct apus__errand *errand)
     free(errand);
 }
 
-// *spins: the thread and the errand's scheduler do not want the same core.
-static void errand_send(struct apus__owner *here, struct apus__errand *errand, apus_pid to, bool *spins)
+uint32_t apus__errand_where(struct apus__owner *here, apus_pid to)
 {
     struct apus_process *process = apus__find(to);
     // relaxed: if it is given away meanwhile, the request follows it.
-    uint32_t id = process ? apus_load_relaxed(&process->owner) : apus__spawn_anywhere(here)->id;
-    struct apus__owner *there = apus__world.owners[id];
+    return process ? apus_load_relaxed(&process->owner) : apus__spawn_anywhere(here)->id;
+}
+
+bool apus__errand_may_spin(uint32_t id)
+{
     int core = apus__thread_cpu();
-    *spins = core < 0 || apus__slot_core(id) != core;
-    errand->command.run = errand_begin;
+    return core < 0 || apus__slot_core(id) != core;
+}
+
+static void errand_send(struct apus__owner *here, struct apus__errand *errand, uint32_t id)
+{
+    errand->command.run = errand_arrived;
     apus_bump_relaxed(&here->counters.errands, 1);
-    apus__owner_tell(there, here, &errand->command.link, APUS__INBOX_COMMAND);
+    apus__owner_tell(apus__world.owners[id], here, &errand->command.link, APUS__INBOX_COMMAND);
 }
 
 int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine)
@@ -147,15 +172,19 @@ int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_
     errand->result = -ESHUTDOWN; // unless the body says otherwise
     apus_store_relaxed(&errand->word, ERRAND_OPEN);
     bool spins = false;
-    if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
+    if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING) {
         result = -ESHUTDOWN;
-    else if (apus__world.is_simulated)
+    } else if (apus__world.is_simulated) {
         result = -EDEADLK; // the driver would wait for turns that it alone can give
-    else
-        errand_send(here, errand, to, &spins);
+    } else {
+        uint32_t id = apus__errand_where(here, to);
+        spins = apus__errand_may_spin(id);
+        errand_send(here, errand, id);
+    }
     apus__leave(here);
     if (result)
         return result;
-    *is_mine = errand_wait(errand, timeout_ms, spins);
+    // A short spin, since most are done by then, unless their scheduler needs this very core for it.
+    *is_mine = (spins && apus__errand_spin(errand, ERRAND_OPEN)) || apus__errand_await(errand, ERRAND_OPEN, timeout_ms);
     return *is_mine ? errand->result : -ETIMEDOUT;
 }

@@ -95,7 +95,7 @@ apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apu
 }
 
 // Whether a call that failed so has left the payload with its caller: it was refused before anything happened.
-static bool call_has_changed_nothing(int result)
+bool apus__call_has_changed_nothing(int result)
 {
     return result == -EINVAL || result == -EMSGSIZE || result == -EDEADLK || result == -ENOMEM || result == -EAGAIN;
 }
@@ -103,7 +103,7 @@ static bool call_has_changed_nothing(int result)
 // A request that was not sent goes the way its caller is told by the error.
 static void call_unsent(struct apus__owner *here, apus_message *request, int error)
 {
-    if (call_has_changed_nothing(error))
+    if (apus__call_has_changed_nothing(error))
         apus__message_free(here, request);
     else
         apus__message_drop(here, request);
@@ -162,7 +162,7 @@ static void call_errand_end(struct call_errand *call, apus_message **reply)
 {
     apus_message *outcome = call->reply;
     bool is_in_room = outcome == &call->room;
-    if (!call->is_begun && call->type->drop && !call_has_changed_nothing(call->errand.result))
+    if (!call->is_begun && call->type->drop && !apus__call_has_changed_nothing(call->errand.result))
         call->type->drop(call->payload, call->size, call->type);
     if (reply) {
         *reply = outcome;
@@ -183,9 +183,7 @@ static void call_errand_dispose(struct apus__errand *errand)
     apus__unpin(inside);
 }
 
-// A copy of the message that does not need the runtime, in the errand if it has room. The message's payload has moved there. NULL if
-// there is no memory.
-static apus_message *call_copy_out(struct apus__owner *here, struct call_errand *call, apus_message *message)
+apus_message *apus__message_copy_out(struct apus__owner *here, apus_message *message, apus_message *room, size_t room_size)
 {
     // A down message's text lies behind its payload.
     size_t text = 0;
@@ -194,8 +192,8 @@ static apus_message *call_copy_out(struct apus__owner *here, struct call_errand 
         down = apus_message_payload(message);
         text = apus__reason_text_size(&down->reason);
     }
-    apus_message *copy = &call->room;
-    if (message->size + text > CALL_ROOM || call->size > CALL_KEPT)
+    apus_message *copy = room;
+    if (!room || message->size + text > room_size)
         copy = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *copy + message->size + text);
     if (copy) {
         memcpy(copy, message, sizeof *copy + message->size);
@@ -210,17 +208,23 @@ static apus_message *call_copy_out(struct apus__owner *here, struct call_errand 
     return copy;
 }
 
+int apus__call_here(struct apus__owner *here, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                    bool *is_begun, apus_message **reply)
+{
+    apus_message *request;
+    apus_ref ref = {apus__new_ref(here)};
+    int result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__REQUEST, ref, &request);
+    *is_begun = result == 0;
+    return result ? result : call_from_process(here, to, request, ref.id, timeout_ms, reply);
+}
+
 static void call_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
-    apus_message *request, *reply = NULL;
-    apus_ref ref = {apus__new_ref(here)};
-    int result = apus__message_make(here, apus__sender(here), call->type, call->payload, call->size, APUS__REQUEST, ref, &request);
-    call->is_begun = result == 0;
-    if (!result)
-        result = call_from_process(here, call->to, request, ref.id, call->timeout_ms, &reply);
+    apus_message *reply = NULL;
+    int result = apus__call_here(here, call->to, call->type, call->payload, call->size, call->timeout_ms, &call->is_begun, &reply);
     if (reply) {
-        call->reply = call_copy_out(here, call, reply);
+        call->reply = apus__message_copy_out(here, reply, call->size > CALL_KEPT ? NULL : &call->room, CALL_ROOM);
         result = call->reply ? result : -ENOBUFS;
     }
     errand->result = result;
@@ -229,9 +233,9 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
 static int call_from_thread(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                             apus_message **reply)
 {
-    int error = apus__message_check(type, payload, size);
-    if (error)
-        return error;
+    int result = apus__message_check(type, payload, size);
+    if (result || apus__line_call(to, type, payload, size, timeout_ms, reply, &result))
+        return result;
     struct call_errand *call = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *call + size);
     if (!call)
         return -ENOMEM;
@@ -245,7 +249,7 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     if (size)
         memcpy(call->payload, payload, size);
     bool is_mine;
-    int result = apus__run_errand(&call->errand, to, timeout_ms, &is_mine);
+    result = apus__run_errand(&call->errand, to, timeout_ms, &is_mine);
     if (is_mine) {
         call->errand.result = result;
         call_errand_end(call, reply);

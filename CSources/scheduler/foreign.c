@@ -4,6 +4,7 @@
 #include "os/thread.h"
 #include "process/message.h"
 #include "rcu/rcu.h"
+#include "scheduler/line.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +19,7 @@ struct foreign {
     struct apus__list in_all;
     uint64_t run; // of the runtime the heap belongs to; 0: none
     uint64_t carved; // bytes, as of its last call
+    struct apus__line *line;
 };
 
 static struct {
@@ -60,6 +62,8 @@ static void foreign_thread_ends(void *value)
     apus__list_remove(&mine->in_all);
     pthread_mutex_unlock(&foreign.lock);
     apus__rcu_unregister();
+    if (mine->line)
+        apus__line_let_go(mine->line);
     foreign_mine = NULL;
     free(mine);
 }
@@ -142,6 +146,11 @@ void apus__foreign_leave(void)
     mine->carved = mine->owner.heap.carved;
     if (mine->carved > GROWS_FREELY)
         sched_yield();
+}
+
+struct apus__line **apus__foreign_line(void)
+{
+    return &foreign_mine->line;
 }
 
 void apus__foreign_retire_all(void)

@@ -11,9 +11,14 @@
 
 #include "process/owner.h"
 
+struct apus__line;
+
 // The calling thread's owner, or NULL with *error set to -ESHUTDOWN, -ECHILD or -ENOMEM.
 struct apus__owner *apus__foreign_enter(int *error);
 void apus__foreign_leave(void);
+
+// Where the calling thread, which has entered, keeps its line (line.h), NULL at first. It goes with the thread.
+struct apus__line **apus__foreign_line(void);
 
 // After the last call has left, at stop: gives back what all foreign heaps hold.
 void apus__foreign_retire_all(void);

@@ -4,6 +4,7 @@
 #include "os/futex.h"
 #include "os/pages.h"
 #include "scheduler/carrier.h"
+#include "scheduler/line.h"
 #include "scheduler/monitor.h"
 #include "scheduler/poller.h"
 #include "scheduler/timers.h"
@@ -316,6 +317,7 @@ static void slot_sleep(struct apus__slot *slot)
     slot->turns_to_clock = 1;
     if (apus__owner_has_waiting(here))
         return;
+    apus__lines_forget(slot);
     apus__cells_send_home(here);
     apus__heap_flush(&here->heap);
     uint64_t next = apus__wheel_next(&slot->wheel), trim_ns = apus__fibers_due(&slot->fibers), timeout = UINT64_MAX;
@@ -374,10 +376,12 @@ static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
     if (slot->is_in_the_way)
         spins = 0;
     slot->is_in_the_way = false;
+    slot->spins = spins > 0;
     apus__inbox_say(&slot->owner.inbox, APUS__SPINNING); // for plain threads that look for an idle slot
     for (int i = 0; i < spins; i++) {
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
-        if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events)) {
+        if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events) ||
+            (slot->attended_count && apus__lines_look(slot))) {
             apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
             return;
         }
@@ -463,6 +467,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
 
 void apus__slot_destroy(struct apus__slot *slot)
 {
+    apus__lines_forget(slot);
     apus__fibers_release(&slot->fibers);
     apus__reserve_release(&slot->owner);
     apus__heap_retire(&slot->owner.heap);

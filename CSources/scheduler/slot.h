@@ -31,6 +31,14 @@ enum apus__slot_events {
     APUS__EVENT_LEAVE = 2    // leave the loop: the runtime has stopped, or the simulator wants one step
 };
 
+// A line that the slot attends to (line.h), and whether it has asked since somebody else wanted its place.
+struct apus__attended {
+    struct apus__line *line;
+    bool has_asked;
+};
+
+enum { APUS__ATTENDED = 4 };
+
 struct apus__slot {
     struct apus__owner owner; // first: apus__local.here points at it
     struct apus__wheel wheel;
@@ -63,6 +71,9 @@ struct apus__slot {
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
     _Atomic uint64_t refuses_until_ns; // no gifts until then but of long turns; read by those who look for a sleeper
     _Atomic uint32_t is_hungry;   // it sleeps, or has been woken and is not awake yet, and nobody has given it work since (share.c)
+    bool spins;                   // when it is idle, or did last time
+    uint32_t attended_count;
+    struct apus__attended attended[APUS__ATTENDED];
     uint16_t *neighbours;         // the other slots, nearest first
     uint32_t near_count;          // of them on this node
 };

@@ -133,5 +133,20 @@ catches rescue WAITS_LATE '!(forgotten)'
 catches rescue NOT_DISMISSED '!(forgotten)'
 catches rescue STILL_USED 'users==1'
 
+holds line
+holds line -DGIVES_UP
+[ "$full" != --full ] || holds line -DGIVES_UP -DCALLS=5
+for bug in UNRUNG LOOK_FIRST ASK_ELSEWHERE; do
+    catches line $bug 'thread_ended&&'
+done
+for bug in TAKEN_ALWAYS TAKEN_UNEQUAL; do
+    catches line $bug 'begun[number]==1'
+done
+catches line RING_ALWAYS '!(linked)'
+for bug in HOLD_LATE LET_GO_EARLY; do
+    catches line $bug '!(freed)'
+done
+catches line HOLD_KEPT 'freed'
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,214 @@
+// abi/line.c - calls of a plain thread by its line (scheduler/line.h): an errand that is used again and again.
+//
+// Idea:       the thread writes the request, asks, and waits for another word than the errand's last; the scheduler makes the
+//             errand's process, which calls as any other does and writes the answer. What does not fit a line, or finds its bell
+//             under way to another scheduler, or no cell here, has an errand of its own (request.c).
+// Where:      the line stays with the scheduler that attends to it while the thread calls one process. A scheduler that finds this
+//             to be another's by now serves the request all the same, and attends no more: so the thread looks where the process
+//             is.
+// Ownership:  as an errand's, but DONE leaves the block to the thread's next call. One that it has given up it leaves behind, and
+//             takes another.
+// Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
+//             its wait has not said anything, and what is read is the answer before.
+#include "abi/enter.h"
+
+#include <stdlib.h>
+
+_Static_assert(sizeof(apus_message) - offsetof(apus_message, type) == APUS__LINE_ENVELOPE, "what an answer holds of an envelope");
+
+static struct apus__line *line_of(struct apus__errand *errand)
+{
+    return apus_container_of(errand, struct apus__line, errand);
+}
+
+// --- The scheduler's side -------------------------------------------------------------------------------------------------------
+
+static void line_say(struct apus__line *line, int result, uint32_t what)
+{
+    line->errand.result = result;
+    line->says = apus__line_number(line) << APUS__LINE_SAYS | what;
+}
+
+static uint32_t line_put_reply(struct apus__owner *here, struct apus__line *line, apus_message *reply)
+{
+    if (reply->kind == APUS__REPLY && reply->size <= APUS__LINE_REPLY) {
+        memcpy(line->reply, &reply->type, APUS__LINE_ENVELOPE + reply->size);
+        apus_message_take(reply);
+        apus__message_drop(here, reply);
+        return APUS__LINE_REPLIED;
+    }
+    apus_message *copy = apus__message_copy_out(here, reply, NULL, 0);
+    memcpy(line->reply, &copy, sizeof copy);
+    return copy ? APUS__LINE_LARGE : 0;
+}
+
+static void line_run(struct apus__owner *here, struct apus__errand *errand)
+{
+    struct apus__line *line = line_of(errand);
+    apus_message *reply = NULL;
+    int result = apus__call_here(here, line->to, line->type, line->request, line->size, line->timeout_ms, &line->is_begun, &reply);
+    uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
+    line_say(line, reply && !what ? -ENOBUFS : result, what);
+}
+
+static void line_begin(struct apus__owner *here, struct apus__line *line)
+{
+    line->is_begun = false;
+    const struct apus_process *process = apus__find(line->to);
+    bool is_abandoned = apus__errand_is_abandoned(&line->errand);
+    // relaxed: only where the next request should better go.
+    if (apus_unlikely(is_abandoned || (process && apus_load_relaxed(&process->owner) != here->id)))
+        apus__line_forget(apus__slot_of(here), line);
+    if (apus_likely(!is_abandoned && apus__errand_begin(here, &line->errand) == 0))
+        return;
+    line_say(line, -EAGAIN, 0);
+    apus__errand_done(here, &line->errand);
+    apus__errand_refused(here);
+}
+
+// --- The thread's side, and what is left for the scheduler of what it has given up ---------------------------------------------
+
+static void line_copy_reply(const struct apus__line *line, apus_message *room)
+{
+    memcpy(&room->type, line->reply, APUS__LINE_ENVELOPE);
+    memcpy(apus_message_payload(room), line->reply + APUS__LINE_ENVELOPE, room->size);
+    room->block = APUS__BLOCK_MALLOC;
+}
+
+static void line_drop_reply(const struct apus__line *line)
+{
+    _Alignas(16) char room[sizeof(apus_message) + APUS__LINE_REPLY];
+    line_copy_reply(line, (apus_message *)(void *)room);
+    apus__payload_drop((apus_message *)(void *)room);
+}
+
+// The result of the request that is done, and in *outcome what has come with it: in `room`, if there is one, or in a block of its
+// own.
+static int line_take_answer(struct apus__line *line, apus_message *room, apus_message **outcome)
+{
+    *outcome = NULL;
+    if (line->says >> APUS__LINE_SAYS != apus__line_number(line) << APUS__LINE_SAYS >> APUS__LINE_SAYS)
+        return -ESHUTDOWN;
+    if (line->says & APUS__LINE_LARGE) {
+        memcpy(outcome, line->reply, sizeof *outcome);
+    } else if (line->says & APUS__LINE_REPLIED && room) {
+        line_copy_reply(line, room);
+        *outcome = room;
+    } else if (line->says & APUS__LINE_REPLIED) {
+        line_drop_reply(line);
+        return -ENOBUFS;
+    }
+    return line->errand.result;
+}
+
+// Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Not in the line: it is not aligned there,
+// and `drop` might call.
+static void line_drop_request(const struct apus__line *line, int result)
+{
+    _Alignas(16) char payload[APUS__LINE_REQUEST];
+    if (!result || !line->type->drop || line->is_begun || apus__call_has_changed_nothing(result))
+        return;
+    memcpy(payload, line->request, line->size);
+    line->type->drop(payload, line->size, line->type);
+}
+
+static void line_drop_outcome(apus_message *outcome)
+{
+    if (outcome)
+        apus__payload_drop(outcome);
+    free(outcome);
+}
+
+// The thread has been told that its time is up, and has left the line behind.
+static void line_dispose(struct apus__errand *errand)
+{
+    struct apus__line *line = line_of(errand);
+    uint32_t inside = apus__pin();
+    apus_message *outcome;
+    line_take_answer(line, NULL, &outcome);
+    line_drop_outcome(outcome);
+    line_drop_request(line, -ETIMEDOUT);
+    apus__unpin(inside);
+    apus__line_let_go(line);
+}
+
+// How a request goes: to which scheduler, whether the thread spins until it is done, and whether it needs the bell.
+struct line_way {
+    uint32_t id;
+    bool spins, rings;
+};
+
+// The line of the thread, and the way to `to`; NULL if it cannot be by a line.
+static struct apus__line *line_find(struct apus__owner *here, apus_pid to, struct line_way *way)
+{
+    if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING || apus__world.is_simulated)
+        return NULL;
+    struct apus__line **mine = apus__foreign_line(), *line = *mine;
+    if (apus_unlikely(!line) && !(line = *mine = apus__line_new(line_begin, line_run, line_dispose)))
+        return NULL;
+    way->id = apus__errand_where(here, to);
+    // Who attends has a core, and so has this thread: they are two.
+    way->rings = !apus__line_is_attended(line, way->id);
+    way->spins = !way->rings || apus__errand_may_spin(way->id);
+    // relaxed: the next ring is ordered by its own exchange.
+    return way->rings && apus_load_relaxed(&line->rung) ? NULL : line;
+}
+
+// Until the request is done. False if time is up, and it has been given up.
+static bool line_await(struct apus__line *line, uint32_t open, uint64_t timeout_ms, struct line_way way)
+{
+    if (way.spins && apus_likely(apus__errand_spin(&line->errand, open)))
+        return true;
+    if (!way.rings) {
+        int error;
+        struct apus__owner *here = apus__foreign_enter(&error);
+        // The runtime is not taken down while the request is open; when it is not, there may be nobody to be rung.
+        if (here && apus_load_relaxed(&line->errand.word) == open)
+            apus__line_ring(here, line);
+        if (here)
+            apus__foreign_leave();
+    }
+    return apus__errand_await(&line->errand, open, timeout_ms);
+}
+
+bool apus__line_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply,
+                     int *result)
+{
+    struct apus__owner *here = size > APUS__LINE_REQUEST || apus__local.carrier ? NULL : apus__foreign_enter(result);
+    if (!here)
+        return false;
+    struct line_way way;
+    struct apus__line *line = line_find(here, to, &way);
+    if (!line) {
+        apus__foreign_leave();
+        return false;
+    }
+    line->to = to;
+    line->type = type;
+    line->timeout_ms = timeout_ms;
+    line->size = (uint32_t)size;
+    if (size)
+        memcpy(line->request, payload, size);
+    uint32_t open = apus_load_relaxed(&line->errand.word);
+    apus_bump_relaxed(&here->counters.errands, 1);
+    apus__line_ask(line, way.id);
+    if (way.rings)
+        apus__line_ring(here, line);
+    apus__foreign_leave();
+    // Not before: the scheduler is at it meanwhile.
+    apus_message *room = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *room + APUS__LINE_REPLY), *outcome = NULL;
+    if (line_await(line, open, timeout_ms, way)) {
+        *result = line_take_answer(line, room, &outcome);
+        line_drop_request(line, *result);
+    } else {
+        *result = -ETIMEDOUT;
+        *apus__foreign_line() = NULL;
+    }
+    if (outcome != room)
+        free(room);
+    if (reply)
+        *reply = outcome;
+    else
+        line_drop_outcome(outcome);
+    return *result != -EAGAIN; // there was no cell: others are to be asked as well
+}

@@ -1,0 +1,113 @@
+// scheduler/line.h - lines: how a plain thread that calls again and again asks a scheduler that is idle, without its inbox.
+//
+// Idea:       between two cores each cache line that changes hands costs as much as all the rest of a call. A push on the inbox
+//             takes a line that the scheduler has just written, and leads it to a second one. So a thread keeps one block, the
+//             line, whose request only it writes and whose answer only the scheduler writes, and a scheduler that spins idle looks
+//             at the requests of a few lines, those it attends to:
+//
+//                 thread:     request --asked = n--> . . . . . . . . spins on the answer's word --> reply
+//                 scheduler:              sees asked > taken, takes it, and makes the process that does it --> answer, word
+//
+// The bell:   attention is a shortcut and never a promise. Who is not attended to, or has spun in vain, rings: pushes the line's
+//             link on the inbox, and sleeps only then. So whatever holds for what lies in an inbox holds for a request: it wakes
+//             who sleeps, it waits for at most a turn, a slot is rescued for it. A scheduler attends to lines that have rung, as
+//             far as it has places and spins when it is idle, until it sleeps. It need not look at them once more before that.
+// Invariants: I1 of a line at most one request is open: the next is asked after the answer, and one that its thread gives up is the
+//             last.  I2 `asked` names the one scheduler that may take the request; it takes it once: a bell and a look both
+//             compare with `taken`.  I3 the link is in at most one inbox: `rung` is set by who pushes and cleared by who has
+//             received. While it is set the thread asks nobody but the scheduler that was rung.  I4 a request that was given up
+//             before it was taken is found by the bell, which rang before its thread slept.
+// Who:        ask, ring, attended: the thread, in a read section.  look, forget, the bell: who acts for the slot.
+// Ordering:   `asked` is stored with release, and acquired by look. A thread that finds `rung` set has exchanged it for 1 after it
+//             has asked, and the bell exchanges it for 0 before it looks: the latter acquires the former. The answer is ordered by
+//             the errand's word (abi/errand.c). What the thread has sent before to the process it calls lies in that cell's
+//             `remote` by the time its request is seen, and comes first (process/signal.h). `attends` is a hint.
+// Freed:      by the last that holds it: the thread, or from the moment it gives a request up, whoever disposes of that; a bell on
+//             its way; a slot that attends.
+// Progress:   ask and look are wait-free; ring is a push.
+// Checked:    docs/internals/models/line.pml; Tests/C/abi/line_test.c.
+#ifndef APUS_SCHEDULER_LINE_H
+#define APUS_SCHEDULER_LINE_H
+
+#include "scheduler/slot.h"
+
+// Something a process does for a plain thread: the head of a block that holds all it needs (abi/errand.c).
+struct apus__errand {
+    void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`
+    void (*dispose)(struct apus__errand *errand);                        // frees it, with what it holds
+    struct apus__command command; // in the inbox of the scheduler that is to do it
+    uint64_t asked;               // schedulers that had no cell for it
+    int result;                   // -ESHUTDOWN if the process was ended before it was done
+    _Atomic uint32_t word;        // futex
+};
+
+enum {
+    APUS__LINE_REQUEST = 80, // bytes of payload in a line's request,
+    APUS__LINE_REPLY = 80,   // and in its answer
+    APUS__LINE_ENVELOPE = 32 // of an envelope, in front of the latter: from its type on
+};
+
+// What an answer says, above the number of its request.
+enum { APUS__LINE_REPLIED = 1, APUS__LINE_LARGE = 2 /* `reply` holds a pointer */, APUS__LINE_SAYS = 2 /* bits */ };
+
+enum { APUS__LINE_SLOTS = 1 << 16 };
+
+struct apus__line {
+    // What is asked. Written by the thread, but for `rung` and `holders`.
+    apus_cache_aligned _Atomic uint64_t asked; // number of the request * LINE_SLOTS + the scheduler that is to take it
+    apus_pid to;
+    const apus_type *type;
+    uint64_t timeout_ms;
+    uint32_t size;
+    _Atomic uint32_t rung;
+    _Atomic uint32_t holders;
+    char request[APUS__LINE_REQUEST];
+    // What the scheduler keeps for itself, and
+    apus_cache_aligned _Atomic uint64_t taken; // the last `asked` it has seen to
+    bool is_begun;                             // the payload of that has gone into a request
+    void (*begin)(struct apus__owner *here, struct apus__line *line);
+    struct apus__errand errand; // from its `result` on, its answer: on a line of its own, with a small reply
+    _Atomic uint32_t attends;   // 1 + the scheduler that attends to the line; 0: none
+    uint32_t says;
+    char reply[APUS__LINE_ENVELOPE + APUS__LINE_REPLY];
+};
+
+_Static_assert(offsetof(struct apus__line, taken) == 2 * APUS_CACHE_LINE, "a request is two cache lines");
+_Static_assert(offsetof(struct apus__line, errand.result) == 3 * APUS_CACHE_LINE, "an answer begins a cache line");
+_Static_assert(sizeof(struct apus__line) == 5 * APUS_CACHE_LINE, "and is two");
+
+// A line whose requests are begun by `begin` and, if they were given up, disposed of by `dispose`; NULL if there is no memory. And
+// the end of the hold that its thread has on it.
+struct apus__line *apus__line_new(void (*begin)(struct apus__owner *here, struct apus__line *line),
+                                  void (*body)(struct apus__owner *here, struct apus__errand *errand),
+                                  void (*dispose)(struct apus__errand *errand));
+void apus__line_let_go(struct apus__line *line);
+
+static inline uint32_t apus__line_number(const struct apus__line *line)
+{
+    return (uint32_t)(apus_load_relaxed(&line->asked) / APUS__LINE_SLOTS);
+}
+
+// Whether the scheduler of number `id` seems to look at the line. relaxed, all: by the thread, which alone writes `asked`; a hint.
+static inline bool apus__line_is_attended(const struct apus__line *line, uint32_t id)
+{
+    return apus_load_relaxed(&line->attends) == id + 1 && apus_load_relaxed(&line->asked) % APUS__LINE_SLOTS == id;
+}
+
+// Asks what is in the request of the scheduler of number `id`. Its number is the next.
+static inline void apus__line_ask(struct apus__line *line, uint32_t id)
+{
+    // release: the request. Pairs with line_is_due().
+    apus_store_release(&line->asked, (apus_load_relaxed(&line->asked) / APUS__LINE_SLOTS + 1) * APUS__LINE_SLOTS + id);
+}
+
+// Tells the scheduler that was asked, by its inbox.
+void apus__line_ring(struct apus__owner *here, struct apus__line *line);
+
+// By who acts for the slot: begins a request that it finds at one of the lines it attends to; false if there is none. Attends to
+// one of them, or to all, no more.
+bool apus__lines_look(struct apus__slot *slot);
+void apus__line_forget(struct apus__slot *slot, struct apus__line *line);
+void apus__lines_forget(struct apus__slot *slot);
+
+#endif

@@ -1,0 +1,402 @@
+// Tests/C/abi/line_test.c - plain threads that call again and again, so that a scheduler attends to their lines (scheduler/line.h).
+//
+// Method:  each test calls many times before, between and after what it is about, so that the line is attended to at most of its
+//          moments, and in no fixed order. Who is called counts: each request is handled once, however it came.
+#include "runtime_test.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_uint drops, handled, strays;
+static atomic_bool may_go;
+
+static void count_drop(void *payload, size_t size, const apus_type *type)
+{
+    (void)payload, (void)size, (void)type;
+    atomic_fetch_add(&drops, 1);
+}
+
+static const apus_type type_number = {"number", NULL, NULL}, type_owned = {"owned", count_drop, NULL}, type_do = {"do", NULL, NULL};
+
+// What a clerk does when it is told to, and what it does with its next request.
+enum act { ACT_REPLY, ACT_PUT_BY, ACT_ANSWER_LATE, ACT_STAY, ACT_END };
+
+#define STRAY UINT64_MAX // of a call that times out, which may be before it has begun
+
+struct clerk {
+    enum act act;
+    uint64_t next; // number in order
+    apus_caller late;
+};
+
+static int clerk_do(struct clerk *clerk, enum act act)
+{
+    uint64_t wrong = STRAY;
+    clerk->act = act;
+    if (act == ACT_ANSWER_LATE) {
+        apus_reply_to(clerk->late.pid, clerk->late.ref, &type_number, &wrong, sizeof wrong);
+        clerk->act = ACT_REPLY;
+    }
+    return APUS_OK;
+}
+
+static int clerk_handle(apus_process *self, void *state, apus_message *message)
+{
+    struct clerk *clerk = state;
+    (void)self;
+    if (apus_message_type(message) == &type_do)
+        return clerk_do(clerk, *(enum act *)apus_message_payload(message));
+    uint64_t number;
+    memcpy(&number, apus_message_payload(message), sizeof number);
+    if (number == STRAY) {
+        atomic_fetch_add(&strays, 1);
+    } else {
+        atomic_fetch_add(&handled, 1);
+        CHECK_EQ(number, clerk->next++);
+    }
+    if (!apus_message_is_request(message) || clerk->act == ACT_END)
+        return apus_message_is_request(message) ? APUS_DONE : APUS_OK;
+    if (clerk->act == ACT_PUT_BY) {
+        clerk->late = (apus_caller){apus_message_from(message), apus_message_ref(message)};
+        return APUS_OK;
+    }
+    while (clerk->act == ACT_STAY && !atomic_load(&may_go))
+        usleep(100);
+    CHECK_EQ(apus_reply(message, &type_number, &number, sizeof number), 0);
+    return APUS_OK;
+}
+
+static const apus_behaviour clerk_behaviour = {.name = "clerk", .state_size = sizeof(struct clerk), .handle = clerk_handle};
+
+static apus_pid spawn_clerk(void)
+{
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(&clerk_behaviour, NULL, 0, NULL, &pid), 0);
+    return pid;
+}
+
+static void tell(apus_pid clerk, enum act act)
+{
+    CHECK_EQ(apus_send(clerk, &type_do, &act, sizeof act), 0);
+}
+
+static int call(apus_pid to, const apus_type *type, uint64_t number, uint64_t timeout_ms)
+{
+    apus_message *reply;
+    int result = apus_call(to, type, &number, sizeof number, timeout_ms, &reply);
+    if (!result)
+        CHECK_EQ(*(uint64_t *)apus_message_payload(reply), number);
+    apus_message_release(reply);
+    return result;
+}
+
+// Calls `count` times; returns the number that comes next.
+static uint64_t call_on(apus_pid to, uint64_t next, int count)
+{
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(call(to, &type_number, next++, APUS_INFINITY), 0);
+    return next;
+}
+
+enum { OFTEN = 100 };
+
+TEST(order, "what a thread sends and then calls arrives in that order, once, at whomever it calls")
+{
+    enum { CLERKS = 6, ROUNDS = 3000 };
+    apus_pid clerks[CLERKS];
+    uint64_t next[CLERKS] = {0};
+    start_runtime(2);
+    for (int i = 0; i < CLERKS; i++)
+        clerks[i] = spawn_clerk();
+    for (int i = 0; i < ROUNDS; i++) {
+        int to = i / 10 % CLERKS; // some times in a row
+        for (int sends = i % 3; sends > 0; sends--) {
+            CHECK_EQ(apus_send(clerks[to], &type_number, &next[to], sizeof next[to]), 0);
+            next[to]++;
+        }
+        next[to] = call_on(clerks[to], next[to], 1);
+    }
+    uint64_t sum = 0;
+    for (int i = 0; i < CLERKS; i++)
+        sum += next[i];
+    CHECK_EQ(atomic_load(&handled), sum);
+    stop_runtime();
+}
+
+static int echo_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    CHECK_EQ(apus_reply(message, apus_message_type(message), apus_message_payload(message), apus_message_size(message)), 0);
+    return APUS_OK;
+}
+
+TEST(sizes, "payloads and replies of each size go there and back, whether or not they fit a line")
+{
+    static const apus_behaviour echo_behaviour = {.name = "echo", .handle = echo_handle};
+    apus_pid echo;
+    char payload[200];
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&echo_behaviour, NULL, 0, NULL, &echo), 0);
+    for (int i = 0; i < 4000; i++) {
+        size_t size = (size_t)(i * 7) % sizeof payload;
+        memset(payload, 'a' + i % 26, size);
+        apus_message *reply;
+        CHECK_EQ(apus_call(echo, &type_number, payload, size, APUS_INFINITY, i % 5 ? &reply : NULL), 0);
+        if (i % 5 == 0)
+            continue;
+        CHECK(apus_message_is_reply(reply) && apus_message_type(reply) == &type_number);
+        CHECK(apus_pid_equal(apus_message_from(reply), echo));
+        CHECK_EQ(apus_message_size(reply), size);
+        CHECK_EQ(memcmp(apus_message_payload(reply), payload, size), 0);
+        apus_message_release(reply);
+    }
+    stop_runtime();
+}
+
+TEST(late, "a reply that comes too late is not that of the next call")
+{
+    start_runtime(2);
+    apus_pid clerk = spawn_clerk();
+    uint64_t next = 0;
+    for (int i = 0; i < 10; i++) {
+        next = call_on(clerk, next, OFTEN);
+        tell(clerk, ACT_PUT_BY);
+        CHECK_EQ(call(clerk, &type_owned, STRAY, 1), -ETIMEDOUT);
+        CHECK_EQ(call(clerk, &type_owned, STRAY, 0), -ETIMEDOUT);
+        tell(clerk, ACT_ANSWER_LATE);
+    }
+    call_on(clerk, next, OFTEN);
+    stop_runtime();
+    CHECK_EQ(atomic_load(&drops), 20);
+}
+
+// A thread whose call stays with its clerk until it may go.
+struct stay {
+    apus_pid clerk;
+    uint64_t next;
+    pthread_t thread;
+};
+
+static void *stay_call(void *argument)
+{
+    const struct stay *stay = argument;
+    CHECK_EQ(call(stay->clerk, &type_number, stay->next, APUS_INFINITY), 0);
+    return NULL;
+}
+
+static void stay_begin(struct stay *stay)
+{
+    unsigned before = atomic_load(&handled);
+    atomic_store(&may_go, false);
+    tell(stay->clerk, ACT_STAY);
+    CHECK_EQ(pthread_create(&stay->thread, NULL, stay_call, stay), 0);
+    while (atomic_load(&handled) == before)
+        sched_yield();
+}
+
+static void stay_end(const struct stay *stay)
+{
+    atomic_store(&may_go, true);
+    CHECK_EQ(pthread_join(stay->thread, NULL), 0);
+    tell(stay->clerk, ACT_REPLY);
+}
+
+TEST(given_up, "a request that its thread gives up while its scheduler is stuck is begun no more, and its payload is dropped once")
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
+    apus_pid clerk = spawn_clerk();
+    uint64_t next = 0;
+    for (int i = 0; i < 5; i++) {
+        next = call_on(clerk, next, OFTEN);
+        struct stay stay = {.clerk = clerk, .next = next++};
+        stay_begin(&stay);
+        for (int j = 0; j < 3; j++)
+            CHECK_EQ(call(clerk, &type_owned, STRAY, 1), -ETIMEDOUT);
+        CHECK_EQ(atomic_load(&drops), 3 * (unsigned)i);
+        stay_end(&stay);
+        next = call_on(clerk, next, OFTEN);
+        CHECK_EQ(atomic_load(&drops), 3 * (unsigned)(i + 1));
+    }
+    CHECK_EQ(atomic_load(&strays), 0);
+    stop_runtime();
+}
+
+TEST(ends, "a callee that ends in a call fails it with the reason, and the calls after it")
+{
+    start_runtime(2);
+    for (int i = 0; i < 30; i++) {
+        apus_message *down;
+        apus_pid clerk = spawn_clerk();
+        uint64_t next = call_on(clerk, 0, OFTEN);
+        tell(clerk, ACT_END);
+        CHECK_EQ(apus_call(clerk, &type_owned, &next, sizeof next, APUS_INFINITY, &down), -ECONNABORTED);
+        CHECK_EQ(((apus_down_message *)apus_message_payload(down))->reason.kind, APUS_REASON_NORMAL);
+        apus_message_release(down);
+        for (int j = 0; j < 5; j++)
+            CHECK_EQ(call(clerk, &type_owned, next, APUS_INFINITY), -ESRCH);
+    }
+    stop_runtime();
+    CHECK_EQ(atomic_load(&drops), 30 * 6);
+}
+
+static void full_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_message *request;
+    while ((request = apus_receive(self, NULL, NULL, APUS_INFINITY))) {
+        if (apus_message_is_request(request))
+            CHECK_EQ(apus_reply(request, apus_message_type(request), apus_message_payload(request), apus_message_size(request)), 0);
+        apus_message_release(request);
+    }
+}
+
+TEST(bounds, "a call waits for space in a mailbox that blocks, and fails where it is full and refuses")
+{
+    apus_spawn_options blocks = {.struct_size = sizeof blocks, .mailbox_messages = 1, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    apus_spawn_options fails = {.struct_size = sizeof fails, .mailbox_bytes = 4, .mailbox_policy = APUS_MAILBOX_FAIL};
+    apus_pid patient, full;
+    start_runtime(2);
+    CHECK_EQ(apus_spawn_blocking(full_body, NULL, 0, &blocks, &patient), 0);
+    CHECK_EQ(apus_spawn_blocking(full_body, NULL, 0, &fails, &full), 0);
+    for (uint64_t i = 0; i < 500; i++) {
+        for (int j = 0; j < 3; j++)
+            CHECK_EQ(apus_send(patient, &type_number, &i, sizeof i), 0);
+        CHECK_EQ(call(patient, &type_number, i, APUS_INFINITY), 0);
+        CHECK_EQ(call(full, &type_owned, i, APUS_INFINITY), -ENOBUFS);
+    }
+    CHECK_EQ(atomic_load(&drops), 500);
+    stop_runtime();
+}
+
+// A clerk of its own, so that the numbers are in order.
+static void *call_often(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 10; i++) {
+        apus_pid clerk = spawn_clerk();
+        call_on(clerk, 0, OFTEN);
+        CHECK_EQ(apus_exit_signal(clerk, apus_reason_of(APUS_REASON_KILL)), 0);
+    }
+    return NULL;
+}
+
+TEST(threads, "more threads than a scheduler attends to call it, end while it does, and others come")
+{
+    enum { THREADS = 12, ROUNDS = 3 };
+    pthread_t threads[THREADS];
+    start_runtime(2);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, call_often, NULL), 0);
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    }
+    CHECK_EQ(atomic_load(&handled), ROUNDS * THREADS * 10 * OFTEN);
+    stop_runtime();
+}
+
+static atomic_bool is_over;
+static atomic_uint calls_made;
+static _Atomic uint64_t callee;
+
+// Calls whoever is there, over many runs of the runtime.
+static void *call_until_over(void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&is_over)) {
+        uint64_t number = atomic_fetch_add(&calls_made, 1);
+        apus_message *reply;
+        int result = apus_call((apus_pid){atomic_load(&callee)}, &type_owned, &number, sizeof number, APUS_INFINITY, &reply);
+        if (!result)
+            CHECK_EQ(*(uint64_t *)apus_message_payload(reply), number);
+        else
+            CHECK(result == -ESHUTDOWN || result == -ESRCH || result == -ECONNABORTED);
+        apus_message_release(reply);
+    }
+    return NULL;
+}
+
+static int copy_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    int result = apus_reply(message, &type_number, apus_message_payload(message), apus_message_size(message));
+    CHECK(result == 0 || result == -ESRCH); // the stop has ended who asked
+    return APUS_OK;
+}
+
+// Waits in its callback, so that the stop ends it, and those who call it, in their waits.
+static void never_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_sleep(self, 1000000);
+}
+
+TEST(stop, "threads that call go on calling while the runtime stops, is not there, and starts again")
+{
+    enum { THREADS = 3, RUNS = 30 };
+    static const apus_behaviour copy_behaviour = {.name = "copy", .handle = copy_handle};
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, call_until_over, NULL), 0);
+    for (int run = 0; run < RUNS; run++) {
+        apus_pid pid;
+        start_runtime(2);
+        CHECK_EQ(apus_spawn(&copy_behaviour, NULL, 0, NULL, &pid), 0);
+        atomic_store(&callee, pid.id);
+        for (unsigned until = atomic_load(&calls_made) + 300; atomic_load(&calls_made) < until;)
+            sched_yield();
+        if (run % 2) {
+            CHECK_EQ(apus_spawn_blocking(never_body, NULL, 0, NULL, &pid), 0);
+            atomic_store(&callee, pid.id);
+            for (unsigned until = atomic_load(&calls_made) + 1; atomic_load(&calls_made) < until;)
+                usleep(run * 10);
+        }
+        stop_runtime();
+    }
+    atomic_store(&is_over, true);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_EQ(atomic_load(&drops), atomic_load(&calls_made));
+}
+
+static void *end_after_calls(void *clerk)
+{
+    call_on(*(apus_pid *)clerk, 0, OFTEN);
+    return NULL;
+}
+
+TEST(stop_at_once, "a line that is attended to until the runtime stops is let go, though its thread has ended")
+{
+    for (int i = 0; i < 100; i++) {
+        pthread_t thread;
+        start_runtime(2);
+        apus_pid clerk = spawn_clerk();
+        CHECK_EQ(pthread_create(&thread, NULL, end_after_calls, &clerk), 0);
+        pthread_join(thread, NULL);
+        stop_runtime();
+    }
+}
+
+TEST(rescued, "a scheduler that was taken from a callback that stays goes on attending to the lines it had")
+{
+    start_runtime(1);
+    for (int i = 0; i < 5; i++) {
+        apus_pid clerk = spawn_clerk();
+        struct stay stay = {.clerk = spawn_clerk()};
+        uint64_t next = call_on(clerk, 0, OFTEN);
+        stay_begin(&stay);
+        call_on(clerk, next, OFTEN);
+        stay_end(&stay);
+    }
+    CHECK(runtime_info().rescues >= 5);
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
