@@ -71,14 +71,18 @@ static inline unsigned apus__run_queue_turn(struct apus__run_queue *queue)
     return APUS__RUN_NORMAL;
 }
 
+// Where others wait than normal ones, or nobody. Out of line, so that who pops need not save registers for it.
+static __attribute__((noinline, unused)) struct apus__run_link *apus__run_queue_pop_mixed(struct apus__run_queue *queue)
+{
+    return queue->mask ? apus__run_queue_pop_list(queue, apus__run_queue_turn(queue)) : NULL;
+}
+
 // The link whose turn it is, or NULL.
 apus_inline struct apus__run_link *apus__run_queue_pop(struct apus__run_queue *queue)
 {
     if (apus_likely(queue->mask == 1u << APUS__RUN_NORMAL))
         return apus__run_queue_pop_list(queue, APUS__RUN_NORMAL);
-    if (!queue->mask)
-        return NULL;
-    return apus__run_queue_pop_list(queue, apus__run_queue_turn(queue));
+    return apus__run_queue_pop_mixed(queue);
 }
 
 #endif

@@ -241,18 +241,12 @@ apus_inline struct apus_process *slot_take_next(struct apus__owner *here)
     return next;
 }
 
-// The process that was woken last has had its turns in a row, or something more urgent waits: it waits with the others. Out of line, as
-// the next: each wait begins the loop anew, and with these in it that would save more registers.
+// The process that was woken last has had its turns in a row, or something more urgent waits: it waits with the others. Out of line: each
+// wait begins the loop anew, and with this in it that would save more registers.
 static __attribute__((noinline)) void slot_put_off(struct apus__owner *here, struct apus_process *next)
 {
     here->next = NULL;
     apus__run_queue_push(&here->run, &next->run, next->priority);
-}
-
-// From a queue in which more than the normal ones wait, or nobody.
-static __attribute__((noinline)) struct apus__run_link *slot_pop(struct apus__owner *here)
-{
-    return apus__run_queue_pop(&here->run);
 }
 
 // The process that was woken last, then the one that was spawned last, for some turns in a row each; then those that wait. What is
@@ -272,8 +266,7 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
         here->fresh_turns++;
     } else {
         here->fresh_turns = 0;
-        bool are_normal = here->run.mask == 1u << APUS__RUN_NORMAL;
-        link = apus_likely(are_normal) ? apus__run_queue_pop_list(&here->run, APUS__RUN_NORMAL) : slot_pop(here);
+        link = apus__run_queue_pop(&here->run);
     }
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
 }

@@ -49,4 +49,18 @@ static inline void run_process(void (*body)(apus_process *self, void *argument),
     CHECK(reason.kind == APUS_REASON_NORMAL || reason.kind == APUS_REASON_NOPROC);
 }
 
+// Matches no message.
+static inline bool match_none(const apus_message *message, void *context)
+{
+    (void)message, (void)context;
+    return false;
+}
+
+// A blocking body that never takes a message.
+static inline void deaf_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_receive(self, match_none, NULL, APUS_INFINITY);
+}
+
 #endif

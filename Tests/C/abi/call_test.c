@@ -153,19 +153,6 @@ static void call_blocked(apus_process *self, void *argument)
     CHECK_EQ(call_owned(call.to, call.timeout_ms, NULL), -ETIMEDOUT);
 }
 
-static bool asks_for_space(const apus_message *message, void *context)
-{
-    (void)message, (void)context;
-    return false;
-}
-
-// Never takes a message.
-static void deaf_body(apus_process *self, void *argument)
-{
-    (void)argument;
-    apus_receive(self, asks_for_space, NULL, APUS_INFINITY);
-}
-
 TEST(blocked, "a call that waits for room in a mailbox drops its payload when its time is up, and when its process is ended")
 {
     struct {

@@ -83,12 +83,6 @@ TEST(long_callback_unrescued, "also where no scheduler is taken from anybody")
 
 // --- Long mailboxes -------------------------------------------------------------------------------------------------------------
 
-static bool never(const apus_message *message, void *context)
-{
-    (void)message, (void)context;
-    return false;
-}
-
 static void pile_up(apus_process *self, void *argument)
 {
     uint64_t count = *(uint64_t *)argument;
@@ -96,7 +90,7 @@ static void pile_up(apus_process *self, void *argument)
         for (uint64_t i = 0; i < count; i++)
             CHECK_EQ(apus_send(apus_pid_of(self), &type_number, &i, sizeof i), 0);
         for (int i = 0; i < 3; i++)
-            CHECK(apus_receive(self, never, NULL, 1) == NULL); // told once, however often it waits
+            CHECK(apus_receive(self, match_none, NULL, 1) == NULL); // told once, however often it waits
         for (apus_message *message; (message = apus_receive(self, NULL, NULL, 0));)
             apus_message_release(message);
         CHECK_EQ(apus_sleep(self, 1), 0); // fewer now

@@ -147,7 +147,7 @@ static int stubborn_init(apus_process *self, void *state, const void *argument)
     return apus_trap_exits(self, true);
 }
 
-static void deaf_body(apus_process *self, void *argument)
+static void stubborn_body(apus_process *self, void *argument)
 {
     (void)argument;
     CHECK_EQ(apus_trap_exits(self, true), 0);
@@ -160,7 +160,7 @@ TEST(stop, "the end is a stop like any other: who does not listen is killed")
     static const apus_behaviour stubborn = {.name = "stubborn", .init = stubborn_init, .handle = stubborn_handle};
     begin(2, 1);
     CHECK_EQ(apus_spawn(&stubborn, NULL, 0, NULL, NULL), 0);
-    CHECK_EQ(apus_spawn_blocking(deaf_body, NULL, 0, NULL, NULL), 0);
+    CHECK_EQ(apus_spawn_blocking(stubborn_body, NULL, 0, NULL, NULL), 0);
     CHECK(!apus__simulation_run(100));
     end();
 }

@@ -233,18 +233,6 @@ static void *send_one(void *argument)
     return (void *)(intptr_t)apus_send(*(const apus_pid *)argument, &type_order, NULL, 0);
 }
 
-static bool is_nothing(const apus_message *message, void *context)
-{
-    (void)message, (void)context;
-    return false;
-}
-
-static void deaf_body(apus_process *self, void *argument)
-{
-    (void)argument;
-    apus_receive(self, is_nothing, NULL, APUS_INFINITY);
-}
-
 TEST(bound_exact, "R70: of two messages that come at the same time to a mailbox with room for one, one is refused")
 {
     const apus_spawn_options options = {.struct_size = sizeof options, .mailbox_messages = 1};
