@@ -23,15 +23,15 @@ allocations() { # allocations PEER WORKLOAD SCALE
 }
 
 while read -r peer workload count limit; do
-    at_most "$limit" "$(each "$(instructions "$peer" "$workload" 0.03)" "$(instructions "$peer" "$workload" 0.01)" "$count")" \
+    at_most "$limit" "$(each "$(instructions "$peer" "$workload" 0.05)" "$(instructions "$peer" "$workload" 0.01)" "$count")" \
         "instructions per message or call of $workload, $peer"
-    at_most 0.001 "$(each "$(allocations "$peer" "$workload" 0.03)" "$(allocations "$peer" "$workload" 0.01)" "$count")" \
+    at_most 0.001 "$(each "$(allocations "$peer" "$workload" 0.05)" "$(allocations "$peer" "$workload" 0.01)" "$count")" \
         "allocations per message or call of $workload, $peer"
 done <<'END'
-apus-swift       pingpong 40000 340
-apus-swift       call     10000 790
-apus-swift-async pingpong 40000 640
-apus-swift-async call     10000 880
+apus-swift       pingpong 80000 340
+apus-swift       call     20000 790
+apus-swift-async pingpong 80000 640
+apus-swift-async call     20000 880
 END
 while read -r peer limit; do
     at_most "$limit" "$("$OUT/swift-bench/bare" "$peer" idle_mem 1 0.3 | cut -d, -f4)" "bytes per idle process, $peer"
