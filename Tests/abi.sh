@@ -15,7 +15,7 @@ CXX=${CXX:-g++}
 dump=Tests/abi/apus.abi.txt
 # Functions of the C and C++ libraries that this one stands in front of (docs/decisions/0010).
 interposed='__assert_fail|__cxa_guard_abort|__cxa_guard_acquire|__cxa_guard_release|abort|fputs|pthread_mutex_clocklock'
-interposed+='|pthread_mutex_lock|pthread_mutex_timedlock|pthread_mutex_trylock|pthread_mutex_unlock'
+interposed+='|pthread_create|pthread_mutex_lock|pthread_mutex_timedlock|pthread_mutex_trylock|pthread_mutex_unlock'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0

@@ -3,6 +3,7 @@
 
 #include "os/clock.h"
 #include "os/context.h"
+#include "os/thread.h"
 
 __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")));
 
@@ -17,6 +18,7 @@ __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")))
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,11 +93,13 @@ int __pthread_mutex_trylock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_unlock(pthread_mutex_t *mutex) __attribute__((weak));
 int __pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *time) __attribute__((weak));
 int __pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *time) __attribute__((weak));
+int __pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) __attribute__((weak));
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 
 static int (*real_lock)(pthread_mutex_t *), (*real_trylock)(pthread_mutex_t *), (*real_unlock)(pthread_mutex_t *);
 static int (*real_timedlock)(pthread_mutex_t *, const struct timespec *);
 static int (*real_clocklock)(pthread_mutex_t *, clockid_t, const struct timespec *);
+static int (*real_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 #define LOOK_UP(name) (dlsym ? dlsym(RTLD_NEXT, name) : NULL)
 #define FIND(pointer, name) (pointer = (__typeof__(pointer))LOOK_UP(#name), pointer ? pointer : (pointer = __##name))
@@ -107,6 +111,7 @@ __attribute__((constructor(101))) static void interpose_find(void)
     FIND(real_unlock, pthread_mutex_unlock);
     FIND(real_timedlock, pthread_mutex_timedlock);
     FIND(real_clocklock, pthread_mutex_clocklock);
+    FIND(real_create, pthread_create);
     FIND(real_lock, pthread_mutex_lock); // last: it says that the others are there
 }
 
@@ -153,6 +158,26 @@ INTERPOSED int pthread_mutex_unlock(pthread_mutex_t *mutex)
     int result = real_unlock(mutex);
     if (result == 0)
         apus__held.mutexes--;
+    return result;
+}
+
+// --- Threads --------------------------------------------------------------------------------------------------------------------
+
+// In a static program the C library's pthread_create is only there if something needs it: thrd_create does.
+__attribute__((used)) static const void *const interpose_needs_create = (const void *)thrd_create;
+
+// The thread takes its creator's CPUs in the moment it is made, unless `attributes` name others: so the creator has those of the program
+// meanwhile. It may be moved, and comes back.
+INTERPOSED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes, void *(*body)(void *),
+                              void *restrict argument)
+{
+    struct apus__cpus own;
+    const struct apus__cpus *cpus = apus__held.cpus;
+    interpose_need();
+    bool is_widened = cpus && apus__thread_cpus(&own) == 0 && apus__thread_use(cpus) == 0;
+    int result = real_create(thread, attributes, body, argument);
+    if (is_widened)
+        apus__thread_use(&own);
     return result;
 }
 

@@ -4,6 +4,8 @@
 //   fputs                            remembers what a thread said last on standard error: language runtimes explain their traps so
 //   pthread_mutex_lock and the like  count how many the thread holds
 //   __cxa_guard_acquire, _release    count the initialisers of static variables under way (C++)
+//   pthread_create                   a thread made by one that is bound to a core may use all CPUs of the program: Linux would bind it
+//                                    to the same core, and with it whatever a library makes of it (a pool of threads, say)
 //
 // They are exported by the shared library and are in the archive; what they do is what the C library's do, and a count more. Under a
 // sanitizer they are left out. docs/decisions/0010 has the reasons.
@@ -14,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct apus__cpus;
+
 // What a thread holds and has said. Plain: the thread itself, and its signal handlers.
 struct apus__held {
     int32_t mutexes;
@@ -23,6 +27,7 @@ struct apus__held {
     uint32_t text_size;
     uint32_t text_length;
     uint64_t said_ns;  // when that was
+    const struct apus__cpus *cpus; // that threads made by this one, and children forked by it, may use; NULL: its own
 };
 
 extern __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")));

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "os/interpose.h"
 
-enum { CPU_SETS = 8 }; // 8,192 CPUs: as many as Linux can be built for
+enum { CPU_SETS = sizeof(struct apus__cpus) / sizeof(cpu_set_t) };
 
 int apus__thread_pin_cpu(uint32_t id, unsigned cpu)
 {
@@ -27,6 +28,16 @@ int apus__thread_pin_cpu(uint32_t id, unsigned cpu)
     CPU_ZERO_S(sizeof sets, sets);
     CPU_SET_S(cpu, sizeof sets, sets);
     return sched_setaffinity((pid_t)id, sizeof sets, sets) < 0 ? -errno : 0;
+}
+
+int apus__thread_cpus(struct apus__cpus *cpus)
+{
+    return sched_getaffinity(0, sizeof cpus->sets, (cpu_set_t *)(void *)cpus->sets) < 0 ? -errno : 0;
+}
+
+int apus__thread_use(const struct apus__cpus *cpus)
+{
+    return sched_setaffinity(0, sizeof cpus->sets, (const cpu_set_t *)(const void *)cpus->sets) < 0 ? -errno : 0;
 }
 
 int apus__thread_cpu(void)
@@ -99,6 +110,8 @@ static _Atomic bool fork_seen; // relaxed throughout: the child of fork() has on
 static void fork_in_child(void)
 {
     apus_store_relaxed(&fork_seen, true);
+    if (apus__held.cpus)
+        apus__thread_use(apus__held.cpus);
 }
 
 static void fork_register(void)

@@ -15,6 +15,17 @@ int apus__thread_pin_cpu(uint32_t id, unsigned cpu);
 // Restricts the calling thread to the CPUs that `topology` lists on a node. -EINVAL if it lists none there.
 int apus__thread_pin_node(const struct apus__topology *topology, unsigned node);
 
+// CPUs that a thread may use.
+struct apus__cpus {
+    _Alignas(8) unsigned char sets[1024]; // a bit for each CPU: 8,192, as many as Linux can be built for
+};
+
+// Those of the calling thread. 0 or a negative errno.
+int apus__thread_cpus(struct apus__cpus *cpus);
+
+// Lets the calling thread use those. Async-signal-safe. 0 or a negative errno.
+int apus__thread_use(const struct apus__cpus *cpus);
+
 // Names the calling thread for debuggers and top; the kernel keeps 15 bytes, the rest is cut off.
 void apus__thread_name(const char *name);
 

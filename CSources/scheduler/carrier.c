@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { LOOKS_BEFORE_PLACE = 2 }; // at the clock (slot.c)
@@ -21,6 +22,7 @@ static _Atomic uint32_t carrier_claim; // where the last spare was found: those 
 static pthread_mutex_t carrier_lock = PTHREAD_MUTEX_INITIALIZER; // who makes spares
 static bool may_demote;
 static struct apus__placement carrier_placement;
+static struct apus__cpus carrier_cpus; // the program's, before any thread was bound
 
 static void carrier_set(struct apus__carrier *carrier, enum apus__carrier_word word)
 {
@@ -243,6 +245,7 @@ static void *carrier_main(void *argument)
     apus__altstack_install(&carrier->altstack); // without it a stack overflow ends the program
     apus__held.text_size = carrier->said ? APUS__SAID : 0;
     apus__held.text = carrier->said;
+    apus__held.cpus = carrier_placement.binding == APUS_BIND_NONE ? NULL : &carrier_cpus;
     apus__rcu_register();
     apus__context_adopt(&carrier->native);
     bool goes_on = true;
@@ -252,6 +255,7 @@ static void *carrier_main(void *argument)
     apus__rcu_unregister();
     apus__altstack_remove(&carrier->altstack);
     apus__held.text = NULL;
+    apus__held.cpus = NULL;
     return NULL;
 }
 
@@ -286,6 +290,8 @@ int apus__carriers_start(uint32_t slots, uint32_t spares_max, const struct apus_
     apus_store_relaxed(&carrier_made, 0);
     apus_store_relaxed(&carrier_claim, 0);
     carrier_placement = *placement;
+    if (apus__thread_cpus(&carrier_cpus))
+        memset(&carrier_cpus, 0xff, sizeof carrier_cpus);
     may_demote = apus__thread_may_set_nice();
     for (uint32_t i = 0; i < slots; i++) {
         struct apus__slot *slot = apus__machine.slots[i];

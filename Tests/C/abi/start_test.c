@@ -2,10 +2,12 @@
 // process (a fork).
 #include "../scene.h"
 
+#include "os/thread.h"
 #include "process/owner.h"
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/wait.h>
 
 static int start_with(apus_options options)
 {
@@ -40,6 +42,52 @@ TEST(defaults, "apus_start: NULL starts with the defaults, on each kind of bindi
     for (int binding = APUS_BIND_AUTO; binding <= APUS_BIND_NONE; binding++)
         CHECK_EQ(start_with((apus_options){.struct_size = sizeof(apus_options), .schedulers = 2,
                                            .binding = (apus_binding)binding}), 0);
+}
+
+static struct apus__cpus cpus_of_thread, cpus_of_creator[2];
+
+static void *thread_looks(void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus__thread_cpus(&cpus_of_thread), 0);
+    return NULL;
+}
+
+static void child_looks(const struct apus__cpus *expected)
+{
+    struct apus__cpus cpus;
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(apus__thread_cpus(&cpus) || memcmp(&cpus, expected, sizeof cpus) != 0);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+}
+
+static void make_thread_and_child(apus_process *self, void *argument)
+{
+    pthread_t thread;
+    (void)self;
+    CHECK_EQ(apus__thread_cpus(&cpus_of_creator[0]), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, thread_looks, NULL), 0);
+    pthread_join(thread, NULL);
+    child_looks(argument);
+    CHECK_EQ(apus__thread_cpus(&cpus_of_creator[1]), 0);
+}
+
+TEST(unbound_children, "a thread and an OS process that are made in a callback may use all CPUs of the program, not just the scheduler's")
+{
+    struct apus__cpus cpus;
+    CHECK_EQ(apus__thread_cpus(&cpus), 0);
+    for (int binding = APUS_BIND_CORES; binding <= APUS_BIND_NONE; binding++) {
+        CHECK_EQ(apus_start(&(apus_options){.struct_size = sizeof(apus_options), .schedulers = 1, .binding = (apus_binding)binding,
+                                            .rescue_ms = APUS_RESCUE_OFF}), 0);
+        run_process(make_thread_and_child, &cpus, sizeof cpus);
+        // The sanitizers have a pthread_create of their own.
+        CHECK(SANITIZED || memcmp(&cpus_of_thread, &cpus, sizeof cpus) == 0);
+        CHECK_EQ(memcmp(&cpus_of_creator[0], &cpus_of_creator[1], sizeof cpus), 0);
+        stop_runtime();
+    }
 }
 
 TEST(many_schedulers, "apus_start: 1024 schedulers start and stop")
