@@ -52,7 +52,7 @@ int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_
 // The parts of it, for an errand that is used again (line.c). By the thread: the scheduler of `to`, or any; whether to spin for it, since
 // it does not want the thread's core; whether the word is no more `open` after a spin; the same asleep, false if time is up, and the
 // errand is disposed of later. By the scheduler: a process for it, or -EAGAIN if there is no cell; that it is done; whether the thread has
-// given it up.
+// given it up; that it is for `to`, which may have to leave the thread's core.
 uint32_t apus__errand_where(struct apus__owner *here, apus_pid to);
 bool apus__errand_may_spin(uint32_t id);
 bool apus__errand_spin(const struct apus__errand *errand, uint32_t open);
@@ -60,6 +60,7 @@ bool apus__errand_await(struct apus__errand *errand, uint32_t open, uint64_t tim
 int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand);
 void apus__errand_done(struct apus__owner *here, struct apus__errand *errand);
 bool apus__errand_is_abandoned(const struct apus__errand *errand);
+void apus__errand_makes_way(struct apus__owner *here, apus_pid to);
 
 // Calls by the line of the calling thread, which is plain. False if that cannot be, and nothing has been done: the call is to be
 // made by an errand of its own.

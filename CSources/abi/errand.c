@@ -12,7 +12,8 @@
 //             is what an errand that is used again begins with as open (line.c); one that is not begins with 0.
 // Waiting:    while the errand and the thread have a core each, the thread spins for a moment before it sleeps; only one that sleeps is
 //             woken. Where they share one, each makes room at once: the thread sees where the errand's scheduler is bound, and the
-//             scheduler where the thread fell asleep.
+//             scheduler where the thread fell asleep. If that happens again and again, the process that is called goes to another
+//             scheduler that sleeps, so that they have a core each.
 // Ordering:   the inbox publishes the errand to errand_arrived(). acq_rel on the word: DONE publishes the result to who awaits it,
 //             ABANDONED gives the whole errand to the other side; ASLEEP publishes nothing.
 #include "abi/enter.h"
@@ -32,6 +33,9 @@ enum {
     ERRAND_SPINS = 200
 };
 
+// After so many threads in a row that waited for this core, what they call goes elsewhere.
+enum { ERRANDS_IN_THE_WAY = 8 };
+
 // How much longer than asked a thread waits for the process, whose own time limit comes first unless its scheduler is stuck.
 enum { ERRAND_SLACK_MS = 20 };
 
@@ -42,20 +46,31 @@ void apus__errand_done(struct apus__owner *here, struct apus__errand *errand)
     // relaxed: whatever the thread makes of the word meanwhile, it waits for another one than this was.
     uint32_t done = (((apus_load_relaxed(&errand->word) >> ERRAND_CPU) + 1) << ERRAND_CPU) | ERRAND_DONE;
     uint32_t word = apus_exchange_acq_rel(&errand->word, done);
-    if ((word & ERRAND_STATE) == ERRAND_ABANDONED) {
+    struct apus__slot *slot = apus__slot_of(here);
+    bool is_in_the_way = (word & ERRAND_STATE) == ERRAND_ASLEEP && (int)(word >> ERRAND_CPU) - 1 == apus__thread_cpu();
+    if (apus_unlikely(is_in_the_way)) {
+        slot->is_in_the_way = true;
+        apus__lines_forget(slot); // before the thread is back, and spins for what cannot be seen to while it does
+    }
+    if ((word & ERRAND_STATE) == ERRAND_ABANDONED)
         errand->dispose(errand);
-    } else if ((word & ERRAND_STATE) == ERRAND_ASLEEP) {
+    else if ((word & ERRAND_STATE) == ERRAND_ASLEEP)
         // The errand is the thread's now; the wake-up uses its address only, and waking one where nobody sleeps is harmless.
         apus__futex_wake(&errand->word, 1);
-        if ((int)(word >> ERRAND_CPU) - 1 == apus__thread_cpu())
-            apus__slot_of(here)->is_in_the_way = true;
-    }
+    slot->in_the_way = is_in_the_way ? slot->in_the_way + 1 : 0;
 }
 
 bool apus__errand_is_abandoned(const struct apus__errand *errand)
 {
     // acquire: what the thread has left. Pairs with apus__errand_await().
     return (apus_load_acquire(&errand->word) & ERRAND_STATE) == ERRAND_ABANDONED;
+}
+
+void apus__errand_makes_way(struct apus__owner *here, apus_pid to)
+{
+    struct apus__slot *slot = apus__slot_of(here);
+    if (apus_unlikely(slot->in_the_way >= ERRANDS_IN_THE_WAY))
+        apus__share_aside(slot, to);
 }
 
 void apus__errand_ended(struct apus__owner *here, struct apus_process *process)

@@ -213,6 +213,7 @@ int apus__call_here(struct apus__owner *here, apus_pid to, const apus_type *type
 {
     apus_message *request;
     apus_ref ref = {apus__new_ref(here)};
+    apus__errand_makes_way(here, to);
     int result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__REQUEST, ref, &request);
     *is_begun = result == 0;
     return result ? result : call_from_process(here, to, request, ref.id, timeout_ms, reply);

@@ -263,9 +263,22 @@ static bool share_is_early(struct apus__slot *slot)
     return slot->share_is_late;
 }
 
+// The taker must be woken if it was claimed, even if nothing could be given: then false.
+static bool share_hand_over(struct apus__slot *slot, const struct share_gift *gift)
+{
+    bool must_wake = gift->is_claimed;
+    if (gift->count) {
+        // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.
+        must_wake |= apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
+        apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
+    }
+    if (must_wake)
+        apus__owner_wake(&gift->to->owner, &slot->owner);
+    return gift->count != 0;
+}
+
 // Gives the taker up to `wanted` of those in the run queue, and of those that have not begun all but the newest `keep`, or, if turns are
-// long and not all are to go, some that have been sent something. False if there was nothing. The taker must be woken if it was claimed,
-// even if nothing could be given.
+// long and not all are to go, some that have been sent something. False if there was nothing.
 static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
 {
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
@@ -276,15 +289,7 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
     bool may_pick = keep > 0 && !slot->owner.turns_are_short;
     if (!may_pick || !share_take_sent(slot, gift))
         share_take_fresh(slot, gift, keep);
-    bool must_wake = gift->is_claimed;
-    if (gift->count) {
-        // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.
-        must_wake |= apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
-        apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
-    }
-    if (must_wake)
-        apus__owner_wake(&gift->to->owner, &slot->owner);
-    return gift->count != 0;
+    return share_hand_over(slot, gift);
 }
 
 apus_cold void apus__share(struct apus__slot *slot)
@@ -312,4 +317,19 @@ apus_cold void apus__share_all(struct apus__slot *slot)
     here->next = NULL;
     if (share_has_any(slot, &gift) && share_find_taker(slot, &gift))
         share_give(slot, &gift, GIFT_MAX, 0);
+}
+
+apus_cold void apus__share_aside(struct apus__slot *slot, apus_pid pid)
+{
+    struct share_gift gift = {.is_near = true, .takes_new = true};
+    struct apus_process *process = apus__find(pid);
+    slot->in_the_way = 0;
+    if (!process || !apus__is_local(&slot->owner, process, pid) || process->flags & (APUS__SCHEDULED | APUS__SLOW) ||
+        !share_may_move(&gift, process) || !share_find_taker(slot, &gift))
+        return;
+    if (share_may_move(&gift, process)) {
+        process->flags |= APUS__SCHEDULED; // for an empty turn there
+        share_add(&gift, process);
+    }
+    share_hand_over(slot, &gift);
 }

@@ -66,6 +66,7 @@ struct apus__slot {
     uint64_t share_paused_signals; // so many signals ago
     bool share_is_late;           // that pause was for a few that might have been gone after it
     bool is_in_the_way;           // has just woken a thread that waits for this very core: sleeps without spinning
+    uint32_t in_the_way;          // of so many plain threads in a row it was
     bool was_given;               // work by another slot, since it slept last
     uint64_t woke_ns;             // when that ended
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
@@ -108,6 +109,10 @@ void apus__slot_destroy(struct apus__slot *slot);
 
 // Runs the slot's loop on the calling thread until an event makes it leave. `native` receives the thread's own context.
 void apus__slot_enter(struct apus__slot *slot, struct apus__context *native);
+
+// Gives an idle process that plain threads call, and whose core they wait for (abi/errand.c), to a slot that sleeps, if there is one:
+// then neither has to make room for the other. By who acts for the slot.
+void apus__share_aside(struct apus__slot *slot, apus_pid pid);
 
 // Moves the calling carrier to where the slot belongs; the CPU to which that binds the slot of number `id`, the kernel's number, or -1
 // (carrier.c).

@@ -354,6 +354,48 @@ TEST(cores, "a plain thread has its replies whether or not its core is that of a
     }
 }
 
+static int where_handle(apus_process *self, void *state, apus_message *message)
+{
+    int cpu = sched_getcpu();
+    (void)self, (void)state;
+    CHECK_EQ(apus_reply(message, NULL, &cpu, sizeof cpu), 0);
+    return APUS_OK;
+}
+
+// Calls from a CPU until the answer comes from another one.
+static void call_until_aside(int cpu, apus_pid where)
+{
+    cpu_set_t one;
+    int there;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    do {
+        apus_message *reply;
+        CHECK_EQ(apus_call(where, &type_plain, NULL, 0, APUS_INFINITY, &reply), 0);
+        there = *(const int *)apus_message_payload(reply);
+        apus_message_release(reply);
+    } while (there == cpu);
+}
+
+TEST(aside, "a process that is called again and again from its own core leaves that to the thread, while another scheduler sleeps")
+{
+    static const apus_behaviour where_behaviour = {.name = "where", .handle = where_handle};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_CORES};
+    cpu_set_t allowed;
+    apus_pid where;
+    CHECK_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    if (CPU_COUNT(&allowed) < 2)
+        return;
+    CHECK_EQ(apus_start(&options), 0);
+    CHECK_EQ(apus_spawn(&where_behaviour, NULL, 0, NULL, &where), 0);
+    for (int round = 0; round < 3; round++)
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+            if (CPU_ISSET(cpu, &allowed))
+                call_until_aside(cpu, where);
+    stop_runtime();
+}
+
 TEST(outlives, "the reply to a plain thread, small or large, is its own, and outlives the runtime")
 {
     static const apus_behaviour echo_behaviour = {.name = "echo", .handle = echo_handle};
