@@ -85,6 +85,12 @@ def _bound(name, cores, measured):
         return ns, "a block for each message"
     if name in ("call", "selective_call"):
         return 2 * ns, "a block for the request and one for the reply"
+    if name == "call_thread":
+        return (
+            (2 * measured["futex"], "a wake-up there and one back")
+            if cores == 1
+            else (2 * measured["line"], "a cache line there and one back")
+        )
     if name == "timers":
         return ns, "a block for each timer"
     if name in ("pairs", "big", "ehb", "timer_wheel", "fork_join", "million"):

@@ -115,6 +115,8 @@ ALL = [
              "a process pings another and takes the answer out from behind 100,000 messages, *200* times", 0.1, 1, 0.05),
     Workload("selective_call", OWN, "ns/call", "a call behind 100,000 others", "the same by a call, *200,000* times", 0.1, 2, 0.005),
     Workload("fanin", OWN, "msg/s", "threads that are none of the runtime's", "4 plain threads send *500,000* integers each to one process", 0.2, 2),
+    Workload("call_thread", OWN, "ns/call", "a call from a thread that is none of the runtime's",
+             "a plain thread starts a counter server and calls it, *200,000* times", 0.2, 3, 0.005),
     Workload("echo", OWN, "round trips/s", "sockets",
              "TCP, 64 bytes, a process for each connection; 1, 10, 100 and 1,000 connections, *100,000* round trips; the value "
              "is that of 100",

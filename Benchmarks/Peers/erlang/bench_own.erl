@@ -1,4 +1,4 @@
-%% Our own workloads; see ../../WORKLOADS.md. Threads that are none of the runtime's (fanin) have no form without a NIF.
+%% Our own workloads; see ../../WORKLOADS.md. Threads that are none of the runtime's (fanin, call_thread) have no form without a NIF.
 -module(bench_own).
 -export([run/2]).
 -compile({nowarn_unused_function, [{spin, 2}, {next, 1}]}).

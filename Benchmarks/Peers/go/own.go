@@ -42,6 +42,31 @@ func fanin(scale float64) float64 {
 	return value
 }
 
+func callThread(scale float64) float64 {
+	calls := n(200000, scale)
+	requests, done := make(chan request, 1), make(chan time.Duration)
+	go func() {
+		count := 0
+		for r := range requests {
+			count++
+			r.reply <- count
+		}
+	}()
+	go func() {
+		runtime.LockOSThread()
+		reply, last := make(chan int, 1), 0
+		start := time.Now()
+		for i := 0; i < calls; i++ {
+			requests <- request{false, reply}
+			last = <-reply
+		}
+		took := time.Since(start)
+		check(last == calls, "last reply")
+		done <- took
+	}()
+	return float64((<-done).Nanoseconds()) / float64(calls)
+}
+
 func serve(connection net.Conn) {
 	buffer := make([]byte, 4096)
 	for {

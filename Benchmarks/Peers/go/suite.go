@@ -35,6 +35,7 @@ var suite = map[string]workload{
 	"mbrot":          {"points/s", mbrot},
 	"orbit":          {"vertices/s", orbit},
 	"fanin":          {"msg/s", fanin},
+	"call_thread":    {"ns/call", callThread},
 	"echo":           {"round trips/s", echo},
 	"size_64":        {"bytes/s", sizes(64, 1000000)},
 	"size_1k":        {"bytes/s", sizes(1024, 500000)},

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 
 type Tx<T> = UnboundedSender<T>;
 type Rx<T> = UnboundedReceiver<T>;
@@ -29,6 +30,32 @@ pub async fn fanin(scale: f64) -> f64 {
     let value = per_second(THREADS * each, start);
     ensure(sum == THREADS * (each * (each + 1) / 2), "sum");
     value
+}
+
+pub async fn call_thread(scale: f64) -> f64 {
+    let calls = scaled(200_000, scale);
+    let (tx, mut rx) = unbounded_channel::<(i64, oneshot::Sender<i64>)>();
+    tokio::spawn(async move {
+        let mut count = 0;
+        while let Some((more, reply)) = rx.recv().await {
+            count += more;
+            ensure(reply.send(count).is_ok(), "reply");
+        }
+    });
+    let (done, result) = oneshot::channel();
+    std::thread::spawn(move || {
+        let start = Instant::now();
+        let mut last = 0;
+        for _ in 0..calls {
+            let (reply, answer) = oneshot::channel();
+            ensure(tx.send((1, reply)).is_ok(), "send");
+            last = answer.blocking_recv().unwrap();
+        }
+        let took = start.elapsed();
+        ensure(last == calls, "last reply");
+        done.send(took).unwrap();
+    });
+    result.await.unwrap().as_nanos() as f64 / calls as f64
 }
 
 pub async fn echo(cores: usize, scale: f64) -> f64 {

@@ -124,6 +124,7 @@ pub async fn run(w: &str, cores: usize, s: f64) -> Option<(f64, &'static str)> {
         "mbrot" => (bencherl::mbrot(s).await, "points/s"),
         "orbit" => (bencherl::orbit(s).await, "vertices/s"),
         "fanin" => (own::fanin(s).await, "msg/s"),
+        "call_thread" => (own::call_thread(s).await, "ns/call"),
         "echo" => (own::echo(cores, s).await, "round trips/s"),
         "size_64" => (own::sizes(64, 1_000_000, s).await, "bytes/s"),
         "size_1k" => (own::sizes(1024, 500_000, s).await, "bytes/s"),

@@ -8,6 +8,7 @@ let ownWorkloads = [
     Workload(name: "selective", unit: "us") { boss in try runSelective(boss, scaled(200), calls: false) / 1000 },
     Workload(name: "selective_call", unit: "ns/call") { boss in try runSelective(boss, scaled(200_000), calls: true) },
     Workload(name: "fanin", unit: "msg/s", run: runFanin),
+    Workload(name: "call_thread", unit: "ns/call", run: runCallThread),
     Workload(name: "size_64", unit: "bytes/s") { boss in try runSizes(boss, 64, 1_000_000) },
     Workload(name: "size_1k", unit: "bytes/s") { boss in try runSizes(boss, 1024, 500_000) },
     Workload(name: "size_16k", unit: "bytes/s") { boss in try runSizes(boss, 16_384, 100_000) },
@@ -157,6 +158,33 @@ func runFanin(_ boss: borrowing Boss) throws -> Double {
     for thread in threads { pthread_join(thread, nil) }
     check(sum == count * (each * (each + 1) / 2), "sum")
     return value
+}
+
+// call_thread: a plain thread of the program starts a counter server and calls it.
+
+nonisolated(unsafe) var threadCalls = 0
+nonisolated(unsafe) var threadBoss: Pid<Int>?
+
+func runCallThread(_ boss: borrowing Boss) throws -> Double {
+    threadCalls = scaled(200_000)
+    threadBoss = boss.pid
+    var thread = pthread_t()
+    let error = pthread_create(
+        &thread, nil,
+        { _ in
+            guard let server = try? spawn(Counter()) else { fail("spawn") }
+            var last = 0
+            let start = nanoseconds()
+            for _ in 0..<threadCalls { last = (try? server.callSync(timeout: nil) { .add(1, $0) }) ?? -1 }
+            let end = nanoseconds()
+            check(last == threadCalls, "last reply")
+            threadBoss!.send(end - start)
+            return nil
+        }, nil)
+    check(error == 0, "thread")
+    let took = boss.number()
+    pthread_join(thread, nil)
+    return Double(took) / Double(threadCalls)
 }
 
 // size_64 to size_1m: one process sends fresh copies of a buffer to another that reads all, at most eight at once.
