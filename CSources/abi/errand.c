@@ -3,7 +3,7 @@
 // Idea:       the thread allocates the errand with all it needs (nothing points back to the thread), pushes it on the inbox of a
 //             scheduler, which makes a process for it, and waits on the errand's word. When the process ends, having done the errand or
 //             because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by
-//             then nobody finds the process any more.
+//             then nobody finds the process any more. That of a line tells by itself (line.c).
 // Where:      a call is done on the scheduler of the process it is for, so that nothing crosses cores but the errand, there and back: the
 //             cell, the request, and the reply stay with that scheduler, as long as it has a cell.
 // Ownership:  the word is open, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
@@ -75,7 +75,9 @@ void apus__errand_makes_way(struct apus__owner *here, apus_pid to)
 
 void apus__errand_ended(struct apus__owner *here, struct apus_process *process)
 {
-    apus__errand_done(here, *apus__errand_of(process));
+    struct apus__errand *errand = *apus__errand_of(process);
+    if (errand)
+        apus__errand_done(here, errand);
 }
 
 static void errand_body(apus_process *self, void *argument)

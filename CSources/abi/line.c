@@ -8,6 +8,8 @@
 //             is.
 // Ownership:  as an errand's, but DONE leaves the block to the thread's next call. One that it has given up it leaves behind, and
 //             takes another.
+// Told early: the process tells the thread before it ends, hidden from all others, so that the thread need not wait for that. The answer is
+//             written last and at once: the thread, which spins on that cache line, would take it away in between.
 // Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
 //             its wait has not said anything, and what is read is the answer before.
 #include "abi/enter.h"
@@ -47,15 +49,17 @@ static void line_run(struct apus__owner *here, struct apus__errand *errand)
     struct apus__line *line = line_of(errand);
     apus_message *reply = NULL;
     int result = apus__call_here(here, line->to, line->type, line->request, line->size, line->timeout_ms, &line->is_begun, &reply);
+    apus__errand_hide(here->current);
     uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
     line_say(line, reply && !what ? -ENOBUFS : result, what);
+    apus__errand_done(here, errand);
 }
 
-static void line_begin(struct apus__owner *here, struct apus__line *line)
+static void line_begin(struct apus__owner *here, struct apus__line *line, bool has_rung)
 {
     line->is_begun = false;
     const struct apus_process *process = apus__find(line->to);
-    bool is_abandoned = apus__errand_is_abandoned(&line->errand);
+    bool is_abandoned = has_rung && apus__errand_is_abandoned(&line->errand);
     // relaxed: only where the next request should better go.
     if (apus_unlikely(is_abandoned || (process && apus_load_relaxed(&process->owner) != here->id)))
         apus__line_forget(apus__slot_of(here), line);

@@ -25,7 +25,7 @@ apus_pid apus_pid_of(const apus_process *self)
     apus_process *process = (apus_process *)(uintptr_t)self;
     apus_pid pid = process ? apus__pid(process) : APUS_NOBODY;
     // One that has been ended in the middle of its callback has its pid from itself only.
-    return pid.id || !process ? pid : apus__pid_of_departed(process);
+    return pid.id || !process ? pid : apus__pid_of_cell(process);
 }
 
 apus_pid apus_parent_of(const apus_process *self)

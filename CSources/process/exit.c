@@ -245,9 +245,16 @@ apus_inline void exit_give_cell(struct apus__owner *here, struct apus_process *p
     exit_tell_world();
 }
 
+void apus__errand_hide(struct apus_process *process)
+{
+    *apus__errand_of(process) = NULL;
+    // release: as in exit_hide(), which comes at the end, and sees to a name that somebody may have given it.
+    apus_store_release(&process->pid, 0);
+}
+
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason)
 {
-    apus_pid pid = apus__pid(process);
+    apus_pid pid = apus__pid_of_cell(process);
     exit_hide(process, pid);
     exit_free_state(here, process);
     if (apus_unlikely(process->flags & (APUS__ACK | APUS__ROOT | APUS__ERRAND) || process->relations || process->extra))
@@ -294,7 +301,7 @@ void apus__process_bury(struct apus__owner *here, struct apus_process *process, 
 {
     static const apus_reason gone = {.kind = APUS_REASON_NOPROC};
     struct apus__extra *extra = process->extra;
-    exit_tell_all(here, process, apus__pid_of_departed(process), &gone); // what cleanup may have added
+    exit_tell_all(here, process, apus__pid_of_cell(process), &gone); // what cleanup may have added
     exit_free_state(here, process);
     apus__arena_free(here, process);
     if (handling && !(handling->flags & APUS__HELD))

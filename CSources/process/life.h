@@ -77,6 +77,9 @@ static inline void **apus__errand_of(struct apus_process *process)
     return (void **)(void *)(process->small + sizeof(void *));
 }
 
+// By itself, before it tells whom it is for and then ends: nobody finds it any more, and the layer above does not hear of its end.
+void apus__errand_hide(struct apus_process *process);
+
 // Ends the process, whose stack is no longer in use, for `reason`, which the process itself does not own.
 void apus__process_end(struct apus__owner *here, struct apus_process *process, const apus_reason *reason);
 

@@ -200,8 +200,8 @@ static inline apus_pid apus__pid(struct apus_process *process)
     return (apus_pid){apus_load_relaxed(&process->pid)};
 }
 
-// The pid that a process had which has ended while its thread is in a callback still.
-static inline apus_pid apus__pid_of_departed(const struct apus_process *process)
+// The pid of a process, by its owner, or the one that it had, when nobody else finds it any more and there is something left to be done.
+static inline apus_pid apus__pid_of_cell(const struct apus_process *process)
 {
     return (apus_pid){(uint64_t)process->generation << 32 | apus__index_of(process)};
 }

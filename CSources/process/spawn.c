@@ -33,7 +33,7 @@ static apus_pid cell_new_pid(struct apus_process *process)
 {
     if (++process->generation == 0)
         process->generation = 1;
-    return (apus_pid){(uint64_t)process->generation << 32 | apus__index_of(process)};
+    return apus__pid_of_cell(process);
 }
 
 apus_inline struct apus_process *cell_alloc(struct apus__owner *here)

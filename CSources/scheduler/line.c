@@ -66,10 +66,10 @@ static bool line_is_due(struct apus__slot *slot, struct apus__line *line, uint64
     return *asked % APUS__LINE_SLOTS == slot->owner.id && *asked > apus_load_relaxed(&line->taken);
 }
 
-static void line_take(struct apus__slot *slot, struct apus__line *line, uint64_t asked)
+static void line_take(struct apus__slot *slot, struct apus__line *line, uint64_t asked, bool has_rung)
 {
     apus_store_relaxed(&line->taken, asked);
-    line->begin(&slot->owner, line);
+    line->begin(&slot->owner, line, has_rung);
 }
 
 bool apus__lines_look(struct apus__slot *slot)
@@ -79,7 +79,7 @@ bool apus__lines_look(struct apus__slot *slot)
         uint64_t asked;
         if (apus_unlikely(line_is_due(slot, line, &asked))) {
             slot->attended[i].has_asked = true;
-            line_take(slot, line, asked);
+            line_take(slot, line, asked, apus_load_relaxed(&line->rung) != 0);
             return true;
         }
         if (apus_unlikely(asked % APUS__LINE_SLOTS != slot->owner.id))
@@ -99,14 +99,14 @@ static void line_rung(struct apus__owner *here, struct apus__command *command)
     apus_exchange_acq_rel(&line->rung, 0);
     bool is_due = line_is_due(slot, line, &asked), attends = is_due && line_attend(slot, line);
     if (is_due)
-        line_take(slot, line, asked);
+        line_take(slot, line, asked, true);
     if (!attends)
         apus__line_let_go(line);
 }
 
 // --- The thread's side ----------------------------------------------------------------------------------------------------------
 
-struct apus__line *apus__line_new(void (*begin)(struct apus__owner *here, struct apus__line *line),
+struct apus__line *apus__line_new(void (*begin)(struct apus__owner *here, struct apus__line *line, bool has_rung),
                                   void (*body)(struct apus__owner *here, struct apus__errand *errand),
                                   void (*dispose)(struct apus__errand *errand))
 {

@@ -93,7 +93,7 @@ static void report_records(struct apus__report *report, const struct apus__owner
 static void report_process(struct apus__report *report, const struct apus__owner *here, struct apus_process *process,
                            const apus_message *handling)
 {
-    report->pid = process->flags & APUS__DEPARTED ? apus__pid_of_departed(process) : apus__pid(process);
+    report->pid = process->flags & APUS__DEPARTED ? apus__pid_of_cell(process) : apus__pid(process);
     report->parent = process->parent;
     report->scheduler = here->id;
     report->callback = report_callback(process);
