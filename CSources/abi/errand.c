@@ -5,7 +5,8 @@
 //             because the runtime is being stopped, the core calls `apus__errand_ended` (process/exit.c), which wakes the thread: so by
 //             then nobody finds the process any more. That of a line tells by itself (line.c).
 // Where:      a call is done on the scheduler of the process it is for, so that nothing crosses cores but the errand, there and back: the
-//             cell, the request, and the reply stay with that scheduler, as long as it has a cell.
+//             cell, the request, and the reply stay with that scheduler, as long as it has a cell. A call of a caller that was made
+//             before is done where the cell is that was reserved for it (caller.c), and only there.
 // Ownership:  the word is open, or ASLEEP with the thread's core. Whoever moves it on says who frees the errand: DONE (by the process's
 //             end): the thread, which reads the result first. ABANDONED (by the thread, when its own time is up, because the process's
 //             scheduler is stuck in a callback, or has much to do): the process's end. Each DONE is another number than the word was, and
@@ -90,25 +91,39 @@ static void errand_body(apus_process *self, void *argument)
     apus__depart();
 }
 
-int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand)
+int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand, apus_pid caller)
 {
-    return apus__spawn_errand(here, errand_body, errand);
+    return apus__spawn_errand(here, caller, errand_body, errand);
+}
+
+static void errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error)
+{
+    errand->result = error;
+    apus__errand_done(here, errand);
+    apus__errand_refused(here);
 }
 
 // The errand has arrived. One for which there is no cell here goes on to the next scheduler, and ends when all have been asked.
 static void errand_arrived(struct apus__owner *here, struct apus__command *command)
 {
     struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
-    if (apus_likely(apus__errand_begin(here, errand) == 0))
+    if (apus_likely(apus__errand_begin(here, errand, APUS_NOBODY) == 0))
         return;
     if (++errand->asked < apus__world.owner_count) {
         struct apus__owner *next = apus__world.owners[(here->id + 1) % apus__world.owner_count];
         apus__owner_tell(next, here, &command->link, APUS__INBOX_COMMAND);
         return;
     }
-    errand->result = -EAGAIN;
-    apus__errand_done(here, errand);
-    apus__errand_refused(here);
+    errand_refuse(here, errand, -EAGAIN);
+}
+
+// One that has its cell has arrived where that is.
+static void errand_arrived_home(struct apus__owner *here, struct apus__command *command)
+{
+    struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
+    int error = apus__errand_begin(here, errand, errand->caller);
+    if (apus_unlikely(error))
+        errand_refuse(here, errand, error);
 }
 
 // --- The thread's side ----------------------------------------------------------------------------------------------------------
@@ -171,14 +186,16 @@ bool apus__errand_may_spin(uint32_t id)
     return core < 0 || apus__slot_core(id) != core;
 }
 
-static void errand_send(struct apus__owner *here, struct apus__errand *errand, uint32_t id)
+static void errand_send(struct apus__owner *here, struct apus__errand *errand, apus_pid caller, uint32_t id)
 {
-    errand->command.run = errand_arrived;
+    errand->command.run = caller.id ? errand_arrived_home : errand_arrived;
+    if (caller.id)
+        errand->caller = caller;
     apus_bump_relaxed(&here->counters.errands, 1);
     apus__owner_tell(apus__world.owners[id], here, &errand->command.link, APUS__INBOX_COMMAND);
 }
 
-int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_ms, bool *is_mine)
+int apus__run_errand(struct apus__errand *errand, apus_pid caller, apus_pid to, uint64_t timeout_ms, bool *is_mine)
 {
     int result;
     *is_mine = true;
@@ -194,9 +211,13 @@ int apus__run_errand(struct apus__errand *errand, apus_pid to, uint64_t timeout_
     } else if (apus__world.is_simulated) {
         result = -EDEADLK; // the driver would wait for turns that it alone can give
     } else {
-        uint32_t id = apus__errand_where(here, to);
-        spins = apus__errand_may_spin(id);
-        errand_send(here, errand, id);
+        uint32_t id = caller.id ? apus__caller_at(caller) : apus__errand_where(here, to);
+        if (id == APUS__FOREIGN) {
+            result = -EINVAL;
+        } else {
+            spins = apus__errand_may_spin(id);
+            errand_send(here, errand, caller, id);
+        }
     }
     apus__leave(here);
     if (result)

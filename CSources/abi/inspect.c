@@ -47,7 +47,7 @@ int apus_process_info(apus_pid pid, uint64_t timeout_ms, apus_process_info_t *in
     ask->pid = pid;
     ask->timeout_ms = timeout_ms;
     bool is_mine;
-    int result = apus__run_errand(&ask->errand, APUS_NOBODY, timeout_ms, &is_mine);
+    int result = apus__run_errand(&ask->errand, APUS_NOBODY, APUS_NOBODY, timeout_ms, &is_mine);
     if (!result)
         *info = ask->info;
     if (is_mine)

@@ -3,6 +3,8 @@
 // Idea:       the thread writes the request, asks, and waits for another word than the errand's last; the scheduler makes the
 //             errand's process, which calls as any other does and writes the answer. What does not fit a line, or finds its bell
 //             under way to another scheduler, or no cell here, has an errand of its own (request.c).
+// A caller:   what it asks as one that was made before (caller.c) goes to the scheduler of the cell that is reserved for that, which begins
+//             the process there. With the answer comes the pid of a cell for the thread's next caller.
 // Where:      the line stays with the scheduler that attends to it while the thread calls one process. A scheduler that finds this
 //             to be another's by now serves the request all the same, and attends no more: so the thread looks where the process
 //             is.
@@ -13,10 +15,9 @@
 // Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
 //             its wait has not said anything, and what is read is the answer before.
 #include "abi/enter.h"
+#include "process/nursery.h"
 
 #include <stdlib.h>
-
-_Static_assert(sizeof(apus_message) - offsetof(apus_message, type) == APUS__LINE_ENVELOPE, "what an answer holds of an envelope");
 
 static struct apus__line *line_of(struct apus__errand *errand)
 {
@@ -25,8 +26,10 @@ static struct apus__line *line_of(struct apus__errand *errand)
 
 // --- The scheduler's side -------------------------------------------------------------------------------------------------------
 
-static void line_say(struct apus__line *line, int result, uint32_t what)
+static void line_say(struct apus__line *line, int result, uint32_t what, apus_pid spare)
 {
+    if (line->caller.id)
+        memcpy(line->reply + APUS__LINE_SPARE, &spare, sizeof spare);
     line->errand.result = result;
     line->says = apus__line_number(line) << APUS__LINE_SAYS | what;
 }
@@ -44,14 +47,26 @@ static uint32_t line_put_reply(struct apus__owner *here, struct apus__line *line
     return copy ? APUS__LINE_LARGE : 0;
 }
 
+// A cell for the thread's next caller, if it wants one, and its callee is here still, where the thread has asked.
+static apus_pid line_reserve(struct apus__owner *here, const struct apus__line *line)
+{
+    if (!line->wants_spare || apus_load_relaxed(&line->taken) % APUS__LINE_SLOTS != here->id)
+        return APUS_NOBODY;
+    const struct apus_process *process = apus__find(line->to);
+    return process && apus_load_relaxed(&process->owner) == here->id ? apus__reserve_here(here) : APUS_NOBODY;
+}
+
 static void line_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct apus__line *line = line_of(errand);
     apus_message *reply = NULL;
-    int result = apus__call_here(here, line->to, line->type, line->request, line->size, line->timeout_ms, &line->is_begun, &reply);
+    uint64_t timeout_ms = line->timeout_ms == UINT32_MAX ? APUS_INFINITY : line->timeout_ms;
+    int result =
+        apus__call_here(here, line->caller, line->to, line->type, line->request, line->size, timeout_ms, &line->is_begun, &reply);
     apus__errand_hide(here->current);
+    apus_pid spare = line_reserve(here, line);
     uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
-    line_say(line, reply && !what ? -ENOBUFS : result, what);
+    line_say(line, reply && !what ? -ENOBUFS : result, what, spare);
     apus__errand_done(here, errand);
 }
 
@@ -63,9 +78,10 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
     // relaxed: only where the next request should better go.
     if (apus_unlikely(is_abandoned || (process && apus_load_relaxed(&process->owner) != here->id)))
         apus__line_forget(apus__slot_of(here), line);
-    if (apus_likely(!is_abandoned && apus__errand_begin(here, &line->errand) == 0))
+    int result = is_abandoned ? -ETIMEDOUT : apus__errand_begin(here, &line->errand, line->caller);
+    if (apus_likely(result == 0))
         return;
-    line_say(line, -EAGAIN, 0);
+    line_say(line, result, 0, APUS_NOBODY);
     apus__errand_done(here, &line->errand);
     apus__errand_refused(here);
 }
@@ -75,6 +91,8 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
 static void line_copy_reply(const struct apus__line *line, apus_message *room)
 {
     memcpy(&room->type, line->reply, APUS__LINE_ENVELOPE);
+    if (line->caller.id)
+        room->ref = apus__caller_ref(line->caller);
     memcpy(apus_message_payload(room), line->reply + APUS__LINE_ENVELOPE, room->size);
     room->block = APUS__BLOCK_MALLOC;
 }
@@ -86,12 +104,18 @@ static void line_drop_reply(const struct apus__line *line)
     apus__payload_drop((apus_message *)(void *)room);
 }
 
+// Whether the answer is to the last request.
+static bool line_has_said(const struct apus__line *line)
+{
+    return line->says >> APUS__LINE_SAYS == apus__line_number(line) << APUS__LINE_SAYS >> APUS__LINE_SAYS;
+}
+
 // The result of the request that is done, and in *outcome what has come with it: in `room`, if there is one, or in a block of its
 // own.
 static int line_take_answer(struct apus__line *line, apus_message *room, apus_message **outcome)
 {
     *outcome = NULL;
-    if (line->says >> APUS__LINE_SAYS != apus__line_number(line) << APUS__LINE_SAYS >> APUS__LINE_SAYS)
+    if (!line_has_said(line))
         return -ESHUTDOWN;
     if (line->says & APUS__LINE_LARGE) {
         memcpy(outcome, line->reply, sizeof *outcome);
@@ -103,6 +127,15 @@ static int line_take_answer(struct apus__line *line, apus_message *room, apus_me
         return -ENOBUFS;
     }
     return line->errand.result;
+}
+
+// The cell that was reserved by the answer, if that was taken; nobody's if none was.
+static apus_pid line_take_spare(const struct apus__line *line)
+{
+    apus_pid spare = APUS_NOBODY;
+    if (line->wants_spare && line_has_said(line))
+        memcpy(&spare, line->reply + APUS__LINE_SPARE, sizeof spare);
+    return spare;
 }
 
 // Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Not in the line: it is not aligned there,
@@ -132,6 +165,7 @@ static void line_dispose(struct apus__errand *errand)
     line_take_answer(line, NULL, &outcome);
     line_drop_outcome(outcome);
     line_drop_request(line, -ETIMEDOUT);
+    apus__reserved_drop(line_take_spare(line));
     apus__unpin(inside);
     apus__line_let_go(line);
 }
@@ -142,15 +176,21 @@ struct line_way {
     bool spins, rings;
 };
 
-// The line of the thread, and the way to `to`; NULL if it cannot be by a line.
-static struct apus__line *line_find(struct apus__owner *here, apus_pid to, struct line_way *way)
+// The line of the thread, and the way to `to`, or to the cell of the caller; NULL if it cannot be by a line.
+static struct apus__line *line_find(struct apus__owner *here, apus_pid caller, apus_pid to, struct line_way *way)
 {
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING || apus__world.is_simulated)
         return NULL;
-    struct apus__line **mine = apus__foreign_line(), *line = *mine;
+    struct apus__line **mine = &apus__foreign_keeps()->line, *line = *mine;
     if (apus_unlikely(!line) && !(line = *mine = apus__line_new(line_begin, line_run, line_dispose)))
         return NULL;
     way->id = apus__errand_where(here, to);
+    if (caller.id) {
+        here->last_used = way->id; // the next caller had better be there
+        way->id = apus__caller_at(caller);
+        if (apus_unlikely(way->id == APUS__FOREIGN))
+            return NULL;
+    }
     // Who attends has a core, and so has this thread: they are two.
     way->rings = !apus__line_is_attended(line, way->id);
     way->spins = !way->rings || apus__errand_may_spin(way->id);
@@ -175,24 +215,39 @@ static bool line_await(struct apus__line *line, uint32_t open, uint64_t timeout_
     return apus__errand_await(&line->errand, open, timeout_ms);
 }
 
-bool apus__line_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply,
-                     int *result)
+// What the thread asks with, but for its asking.
+static void line_write(struct apus__line *line, apus_pid caller, apus_pid to, const apus_type *type, const void *payload,
+                       size_t size, uint64_t timeout_ms)
 {
-    struct apus__owner *here = size > APUS__LINE_REQUEST || apus__local.carrier ? NULL : apus__foreign_enter(result);
+    line->to = to;
+    line->type = type;
+    line->caller = caller;
+    line->timeout_ms = (uint32_t)timeout_ms;
+    line->size = (uint8_t)size;
+    line->wants_spare = caller.id && !apus__foreign_keeps()->spare.pid.id;
+    if (size)
+        memcpy(line->request, payload, size);
+}
+
+// Whether the size of the payload and the time limit can be said in a line's request.
+static bool line_has_room(size_t size, uint64_t timeout_ms)
+{
+    return size <= APUS__LINE_REQUEST && (timeout_ms < UINT32_MAX || timeout_ms == APUS_INFINITY);
+}
+
+bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                     uint64_t timeout_ms, apus_message **reply, int *result)
+{
+    struct apus__owner *here = !line_has_room(size, timeout_ms) || apus__local.carrier ? NULL : apus__foreign_enter(result);
     if (!here)
         return false;
     struct line_way way;
-    struct apus__line *line = line_find(here, to, &way);
+    struct apus__line *line = line_find(here, caller, to, &way);
     if (!line) {
         apus__foreign_leave();
         return false;
     }
-    line->to = to;
-    line->type = type;
-    line->timeout_ms = timeout_ms;
-    line->size = (uint32_t)size;
-    if (size)
-        memcpy(line->request, payload, size);
+    line_write(line, caller, to, type, payload, size, timeout_ms);
     uint32_t open = apus_load_relaxed(&line->errand.word);
     apus_bump_relaxed(&here->counters.errands, 1);
     apus__line_ask(line, way.id);
@@ -204,9 +259,11 @@ bool apus__line_call(apus_pid to, const apus_type *type, const void *payload, si
     if (line_await(line, open, timeout_ms, way)) {
         *result = line_take_answer(line, room, &outcome);
         line_drop_request(line, *result);
+        if (line->wants_spare)
+            apus__foreign_keeps()->spare = (struct apus__place){line_take_spare(line), way.id};
     } else {
         *result = -ETIMEDOUT;
-        *apus__foreign_line() = NULL;
+        apus__foreign_keeps()->line = NULL;
     }
     if (outcome != room)
         free(room);

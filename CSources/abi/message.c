@@ -70,7 +70,7 @@ apus_cold static int message_deliver_waiting(struct apus__owner **here, apus_pid
     send->message = *message;
     apus__foreign_leave();
     bool is_mine; // always: the wait has no limit
-    result = apus__run_errand(&send->errand, APUS_NOBODY, APUS_INFINITY, &is_mine);
+    result = apus__run_errand(&send->errand, APUS_NOBODY, APUS_NOBODY, APUS_INFINITY, &is_mine);
     *message = send->message;
     apus__errand_dispose(&send->errand);
     int error;

@@ -490,7 +490,7 @@ int apus_join(apus_pid pid, uint64_t timeout_ms, apus_reason *reason)
     join->pid = pid;
     join->timeout_ms = timeout_ms;
     bool is_mine;
-    int result = apus__run_errand(&join->errand, APUS_NOBODY, timeout_ms, &is_mine);
+    int result = apus__run_errand(&join->errand, APUS_NOBODY, APUS_NOBODY, timeout_ms, &is_mine);
     if (!result && reason)
         *reason = join->reason;
     if (is_mine)

@@ -149,6 +149,7 @@ struct call_errand {
     char room_payload[CALL_ROOM];
     struct apus__errand errand;
     apus_message *reply;
+    apus_pid caller; // nobody: a new one
     apus_pid to;
     const apus_type *type;
     size_t size;
@@ -208,13 +209,16 @@ apus_message *apus__message_copy_out(struct apus__owner *here, apus_message *mes
     return copy;
 }
 
-int apus__call_here(struct apus__owner *here, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
-                    bool *is_begun, apus_message **reply)
+int apus__call_here(struct apus__owner *here, apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                    uint64_t timeout_ms, bool *is_begun, apus_message **reply)
 {
     apus_message *request;
-    apus_ref ref = {apus__new_ref(here)};
+    apus_pid self = apus__pid(here->current);
+    apus_ref ref = caller.id ? apus__caller_ref(caller) : (apus_ref){apus__new_ref(here)};
+    int result = -EDEADLK;
     apus__errand_makes_way(here, to);
-    int result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__REQUEST, ref, &request);
+    if (apus_likely(!apus_pid_equal(to, self)))
+        result = apus__message_make(here, self, type, payload, size, APUS__REQUEST, ref, &request);
     *is_begun = result == 0;
     return result ? result : call_from_process(here, to, request, ref.id, timeout_ms, reply);
 }
@@ -223,7 +227,7 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
 {
     struct call_errand *call = apus_container_of(errand, struct call_errand, errand);
     apus_message *reply = NULL;
-    int result = apus__call_here(here, call->to, call->type, call->payload, call->size, call->timeout_ms, &call->is_begun, &reply);
+    int result = apus__call_here(here, call->caller, call->to, call->type, call->payload, call->size, call->timeout_ms, &call->is_begun, &reply);
     if (reply) {
         call->reply = apus__message_copy_out(here, reply, call->size > CALL_KEPT ? NULL : &call->room, CALL_ROOM);
         result = call->reply ? result : -ENOBUFS;
@@ -231,11 +235,12 @@ static void call_errand_run(struct apus__owner *here, struct apus__errand *erran
     errand->result = result;
 }
 
-static int call_from_thread(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+// As `caller`; nobody: a new one.
+static int call_from_thread(apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
                             apus_message **reply)
 {
     int result = apus__message_check(type, payload, size);
-    if (result || apus__line_call(to, type, payload, size, timeout_ms, reply, &result))
+    if (result || apus__line_call(caller, to, type, payload, size, timeout_ms, reply, &result))
         return result;
     struct call_errand *call = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *call + size);
     if (!call)
@@ -243,6 +248,7 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     call->errand = (struct apus__errand){.body = call_errand_run, .dispose = call_errand_dispose};
     call->reply = NULL;
     call->is_begun = false;
+    call->caller = caller;
     call->to = to;
     call->type = type;
     call->size = size;
@@ -250,7 +256,7 @@ static int call_from_thread(apus_pid to, const apus_type *type, const void *payl
     if (size)
         memcpy(call->payload, payload, size);
     bool is_mine;
-    result = apus__run_errand(&call->errand, to, timeout_ms, &is_mine);
+    result = apus__run_errand(&call->errand, caller, to, timeout_ms, &is_mine);
     if (is_mine) {
         call->errand.result = result;
         call_errand_end(call, reply);
@@ -293,35 +299,21 @@ int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t si
         apus__depart();
     } else {
         apus__depart();
-        result = call_from_thread(to, type, payload, size, timeout_ms, reply);
+        result = call_from_thread(APUS_NOBODY, to, type, payload, size, timeout_ms, reply);
     }
     return result;
 }
 
-static __attribute__((noinline)) int caller_make_otherwise(apus_pid asker, apus_caller *caller)
+// Whatever comes of it, the caller is used up. One whose process has begun is that already.
+static int call_as_thread(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
+                          apus_message **reply)
 {
-    int error;
-    if (!caller)
-        return -EINVAL;
-    struct apus__owner *here = apus__enter(&error);
-    if (!here)
-        return error;
-    if (!asker.id)
-        asker = apus__sender(here);
-    if (asker.id)
-        *caller = (apus_caller){asker, {apus__new_ref(here)}};
-    apus__leave(here);
-    return asker.id ? 0 : -EPERM;
-}
-
-apus_hot int apus_caller_make(apus_pid asker, apus_caller *caller)
-{
-    struct apus__owner *here = apus__arrive();
-    if (apus_unlikely(!here || !here->current || asker.id || !caller))
-        return caller_make_otherwise(asker, caller);
-    *caller = (apus_caller){apus__pid(here->current), {apus__new_ref(here)}};
-    apus__depart();
-    return 0;
+    int result = -EINVAL;
+    if (apus_likely(caller.pid.id && apus_ref_equal(caller.ref, apus__caller_ref(caller.pid))))
+        result = call_from_thread(caller.pid, to, type, payload, size, timeout_ms, reply);
+    if (apus_unlikely(result))
+        apus_caller_drop(caller);
+    return result;
 }
 
 int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms,
@@ -330,11 +322,12 @@ int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const v
     if (reply)
         *reply = NULL;
     struct apus__owner *here = call_enter();
-    int result = !here && apus__is_refused() ? -ECANCELED : -EINVAL;
+    bool is_thread = !here && !apus__is_refused();
+    int result = !here && !is_thread ? -ECANCELED : -EINVAL;
     if (apus_likely(caller.ref.id && here && here->current && apus_pid_equal(caller.pid, apus__pid(here->current))))
         result = call_of_process(here, caller.ref.id, to, type, payload, size, timeout_ms, reply);
     apus__depart();
-    return result;
+    return is_thread ? call_as_thread(caller, to, type, payload, size, timeout_ms, reply) : result;
 }
 
 // --- Requests -------------------------------------------------------------------------------------------------------------------

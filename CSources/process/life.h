@@ -2,15 +2,11 @@
 //
 // Beginning:  a process that spawns takes a cell of its own owner and fills it in; no locked instruction. A plain thread, or a process
 //             that wants the child on another node, takes a cell from the nursery of the owner chosen: a lock-free stack of free cells
-//             that the owner keeps filled. The cell's first signal is then SPAWN, with everything the owner needs to make the process
+//             that the owner keeps filled (nursery.h). The cell's first signal is then SPAWN, with everything the owner needs to make the process
 //             out of it, so that all that is sent after it finds the process made.
 // Ending:     1 its watches and its name go, then the pid is taken back, so that nobody finds the process any more; 2 what else it
 //             holds is released: arena, state, held messages (R8); 3 its links and monitors hear of it, open requests fail; 4 the mailbox is emptied; 5 the cell
 //             is free, and used again at once if it was carved here, else sent home with others in one batch.
-// Nursery:    head = tag << 32 | index. A pop reads the link of a cell that another thread may have popped meanwhile: cells are
-//             type-stable and the link is atomic; the tag makes the compare-and-swap fail. A cell is counted after it was pushed, and
-//             taken out of the count before it is popped: so for each one counted there is one, and those that are kept for errands stay,
-//             however many threads come at the same time. push: the owner, and who could not use what it has popped; pop: any thread.
 #ifndef APUS_PROCESS_LIFE_H
 #define APUS_PROCESS_LIFE_H
 
@@ -40,8 +36,6 @@ struct apus__birth {
     const struct apus__wishes *wishes; // NULL: none
 };
 
-enum { APUS__NURSERY = 64, APUS__NURSERY_FOR_ERRANDS = 8 };
-
 // Makes a process on `here`. Errors: -EAGAIN, -EEXIST, -ENOMEM.
 int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid);
 
@@ -64,9 +58,10 @@ static inline void (**apus__body(struct apus_process *process))(apus_process *se
 extern const apus_behaviour apus__blocking_behaviour;
 
 // A process that does something for a plain thread; the layer above hears of its end by `apus__world.on_errand_end` (abi/errand.c), and
-// has counted it in `errands` when it was sent. Made on `here`, with what it is for; -EAGAIN: there is no cell.
+// has counted it in `errands` when it was sent. Made on `here`, with what it is for, in the cell that is reserved there for `pid`, or in
+// any if that is nobody. Errors: -EAGAIN there is no cell; -EINVAL none is reserved for the pid (any more).
 extern const apus_behaviour apus__errand_behaviour;
-int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self, void *argument), void *errand);
+int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand);
 
 // Counts an errand that no process was made for as ended.
 void apus__errand_refused(struct apus__owner *here);
@@ -91,14 +86,6 @@ void apus__process_bury(struct apus__owner *here, struct apus_process *process, 
 
 // Sends the parent the started message it asked for, if it has not been sent.
 void apus__process_ack(struct apus__owner *here, struct apus_process *process, int status, const apus_reason *reason);
-
-// Refills the owner's nursery; by the owner, which looks now and then whether it has become too small, so that few have to ask. False
-// if there are no cells left to fill it with.
-bool apus__nursery_fill(struct apus__owner *here);
-static inline bool apus__nursery_is_small(const struct apus__owner *owner)
-{
-    return apus_load_relaxed(&owner->nursery_count) < APUS__NURSERY / 2; // relaxed: a hint
-}
 
 // Cells that came home, and those that must go.
 void apus__cell_home(struct apus__owner *here, struct apus_process *process);

@@ -225,7 +225,7 @@ apus_inline void apus__unpin(uint32_t inside)
     apus_store_release(&apus__local.pinned, apus_load_relaxed(&apus__local.pinned) - 1);
 }
 
-// A reference that was never used in this run. Range 0 is nobody's; bit 63 marks timers.
+// A reference that was never used in this run. Range 0 is nobody's; bit 63 marks timers, bit 62 callers of plain threads.
 static inline uint64_t apus__new_ref(struct apus__owner *here)
 {
     return ++here->next_ref;

@@ -1,15 +1,10 @@
 #include "process/life.h"
-
-#include "os/clock.h"
-#include "os/futex.h"
+#include "process/nursery.h"
 
 const apus_behaviour apus__blocking_behaviour = {.name = "blocking"};
 const apus_behaviour apus__errand_behaviour = {.name = "errand"};
 
 enum { BOUND_CLASS = 1 };
-enum { REFILL_IDLE, REFILL_ASKED, REFILL_DRY /* as idle; the last one found no cells to fill the nursery with */ };
-#define REFILL_LOOK_NS UINT64_C(10000000)
-#define REFILL_PATIENCE_NS UINT64_C(5000000000)
 _Static_assert(sizeof(struct apus__bound) <= 128, "a bound fits its block");
 
 void *apus__spawn_argument(const apus_message *spawn)
@@ -26,28 +21,6 @@ void apus__argument_drop(apus_message *spawn)
         spawn->type->drop(argument, spawn->size - spawn->ref.id, spawn->type);
         apus__unpin(inside);
     }
-}
-
-// A new pid for the cell: the next generation. 0 is skipped, so that no pid is ever nobody's.
-static apus_pid cell_new_pid(struct apus_process *process)
-{
-    if (++process->generation == 0)
-        process->generation = 1;
-    return apus__pid_of_cell(process);
-}
-
-apus_inline struct apus_process *cell_alloc(struct apus__owner *here)
-{
-    uint32_t index = apus__table_alloc(&apus__world.cell_table, &here->cells, here->node);
-    if (apus_unlikely(!index))
-        return NULL;
-    struct apus_process *process = apus__cell_at(index);
-    if (apus_unlikely(process->home == 0)) {
-        process->home = (uint16_t)(here->id + 1);
-        process->generation = apus__world.generation;
-        apus_store_relaxed(&process->owner, here->id);
-    }
-    return process;
 }
 
 // --- What a process asks for ----------------------------------------------------------------------------------------------------
@@ -250,14 +223,12 @@ static void cell_schedule_fresh(struct apus__owner *here, struct apus_process *p
     apus__fresh_push(here, process);
 }
 
-static struct apus_process *nursery_try(struct apus__owner *owner, int32_t kept);
-
 // A cell for a process that begins here. The last resort is our own nursery, in which all the cells of a small table may be; the last `kept`
 // of them stay there.
 apus_inline struct apus_process *cell_get(struct apus__owner *here, int32_t kept)
 {
-    struct apus_process *process = cell_alloc(here);
-    if (apus_unlikely(!process) && !(process = nursery_try(here, kept)))
+    struct apus_process *process = apus__cell_alloc(here);
+    if (apus_unlikely(!process) && !(process = apus__nursery_try(here, kept)))
         return NULL;
     process->flags = 0;
     return process;
@@ -274,7 +245,7 @@ int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, 
             apus__message_free(here, message);
         return -EAGAIN;
     }
-    apus_pid child = cell_new_pid(process);
+    apus_pid child = apus__cell_new_pid(process);
     struct apus__name *name = NULL;
     int result = cell_fill(here, process, birth, false);
     if (apus_unlikely(birth->wishes || apus_load_relaxed(&process->bound)) && !result)
@@ -301,127 +272,20 @@ int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, 
 
 // --- Spawning elsewhere ---------------------------------------------------------------------------------------------------------
 
-static void nursery_push(struct apus__owner *owner, struct apus_process *process)
-{
-    uint64_t head = apus_load_relaxed(&owner->nursery), next;
-    do {
-        apus_store_relaxed(&process->link, (uint32_t)head);
-        next = ((head >> 32) + 1) << 32 | apus__index_of(process);
-        // release: the cell as it was left, for the pop in nursery_pop().
-    } while (!apus_cas_weak_release(&owner->nursery, &head, next));
-    // seq_cst, as nothing weaker is offered: releases the push. Pairs with nursery_try().
-    apus_add_seqcst(&owner->nursery_count, 1);
-}
-
-// By one that has taken the cell out of the count.
-static struct apus_process *nursery_pop(struct apus__owner *owner)
-{
-    // acquire: the link of the first cell. Pairs with nursery_push().
-    uint64_t head = apus_load_acquire(&owner->nursery), next;
-    struct apus_process *process;
-    do {
-        apus_check((uint32_t)head != 0);
-        process = apus__cell_at((uint32_t)head);
-        next = ((head >> 32) + 1) << 32 | (uint32_t)apus_load_relaxed(&process->link);
-        // acquire: the whole cell. Pairs with nursery_push().
-    } while (!apus_cas_weak_acq_rel(&owner->nursery, &head, next));
-    return process;
-}
-
-bool apus__nursery_fill(struct apus__owner *here)
-{
-    while (apus_load_relaxed(&here->nursery_count) < APUS__NURSERY) {
-        struct apus_process *process = cell_alloc(here);
-        if (!process)
-            return false;
-        process->flags = APUS__UNBORN | APUS__SCHEDULED;
-        nursery_push(here, process);
-    }
-    return true;
-}
-
-static void nursery_refill_run(struct apus__owner *here, struct apus__command *command)
-{
-    (void)command;
-    bool is_full = apus__nursery_fill(here);
-    // release: the cells are there before the next refill can be asked for; wakes those that found none.
-    apus_store_release(&here->nursery_asked, is_full ? REFILL_IDLE : REFILL_DRY);
-    apus__futex_wake(&here->nursery_asked, UINT32_MAX >> 1);
-}
-
-// Whether the refill that is now under way was asked for by this call.
-static bool nursery_ask(struct apus__owner *here, struct apus__owner *owner)
-{
-    // acq_rel: whoever makes it ASKED owns the command until the owner has run it and stored something else.
-    if (apus_exchange_acq_rel(&owner->nursery_asked, REFILL_ASKED) == REFILL_ASKED)
-        return false;
-    owner->nursery_refill.run = nursery_refill_run;
-    apus__owner_tell(owner, here, &owner->nursery_refill.link, APUS__INBOX_COMMAND);
-    return true;
-}
-
-// A cell of the nursery, of which the last `kept` are left there. NULL if there is none.
-static struct apus_process *nursery_try(struct apus__owner *owner, int32_t kept)
-{
-    int32_t count = apus_load_relaxed(&owner->nursery_count);
-    while (count > kept)
-        // acquire: the cells counted are in the list. Pairs with nursery_push().
-        if (apus_cas_weak_acq_rel(&owner->nursery_count, &count, count - 1))
-            return nursery_pop(owner);
-    return NULL;
-}
-
-// Waits for a cell. That others took all that a refill brought is no reason to give up, and a refill asked for by somebody else may be
-// over but for its last store, with its cells taken: only one that began after we came, and found none, says that there are none left,
-// and that only if none of the few that it may have brought is there afterwards.
-static struct apus_process *nursery_wait(struct apus__owner *here, struct apus__owner *owner, int32_t kept)
-{
-    uint64_t end = apus__clock_ns() + REFILL_PATIENCE_NS;
-    bool is_ours = false;
-    do {
-        is_ours |= nursery_ask(here, owner);
-        // The thread that has asked may have been stopped before it told the owner; then the cells come when that looks by itself.
-        if (apus_load_relaxed(&owner->nursery_count) <= kept)
-            apus__futex_wait(&owner->nursery_asked, REFILL_ASKED, REFILL_LOOK_NS);
-        // acquire: the cells, before we look for them. Pairs with nursery_refill_run().
-        bool is_dry = apus_load_acquire(&owner->nursery_asked) == REFILL_DRY;
-        struct apus_process *process = nursery_try(owner, kept);
-        if (process || (is_ours && is_dry))
-            return process;
-    } while (apus__clock_ns() < end);
-    return NULL;
-}
-
-// A cell of the other owner. Waits if there is none, unless we are a scheduler, which must not wait.
-static struct apus_process *nursery_take(struct apus__owner *here, struct apus__owner *owner)
-{
-    const int32_t kept = APUS__NURSERY_FOR_ERRANDS;
-    struct apus_process *process = nursery_try(owner, kept);
-    if (!process && here->is_foreign && apus__world.is_simulated) {
-        apus__nursery_fill(owner);
-        return nursery_try(owner, kept);
-    }
-    if (!process && here->is_foreign)
-        return nursery_wait(here, owner, kept);
-    if (apus__nursery_is_small(owner))
-        nursery_ask(here, owner);
-    return process;
-}
-
 int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const struct apus__birth *birth, const void *argument,
                       size_t size, apus_pid *pid)
 {
-    struct apus_process *process = nursery_take(here, there);
+    struct apus_process *process = apus__nursery_take(here, there, APUS__NURSERY_FOR_ERRANDS);
     if (!process)
         return -EAGAIN;
-    apus_pid child = cell_new_pid(process);
+    apus_pid child = apus__cell_new_pid(process);
     apus_message *message = spawn_message(here, birth, argument, size, birth->wishes);
     struct apus__name *name = NULL;
     int result = message ? cell_announce(here, process, birth->wishes, child, &name) : -ENOMEM;
     if (result) {
         if (message)
             apus__message_free(here, message);
-        nursery_push(there, process);
+        apus__nursery_push(there, process);
         return result;
     }
     if (name)
@@ -437,14 +301,15 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const
     return 0;
 }
 
-int apus__spawn_errand(struct apus__owner *here, void (*body)(apus_process *self, void *argument), void *errand)
+int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand)
 {
     // The last cells of the nursery are kept for errands, so that a full table does not keep a plain thread from waiting for a process
     // to end.
-    struct apus_process *process = cell_get(here, 0);
+    struct apus_process *process = pid.id ? apus__reserved_claim(pid) : cell_get(here, 0);
     if (apus_unlikely(!process))
-        return -EAGAIN;
-    apus_pid child = cell_new_pid(process);
+        return pid.id ? -EINVAL : -EAGAIN;
+    apus_debug(apus_load_relaxed(&process->owner) == here->id);
+    apus_pid child = pid.id ? pid : apus__cell_new_pid(process);
     struct apus__birth birth = {.behaviour = &apus__errand_behaviour, .body = body};
     cell_fill(here, process, &birth, false); // neither this nor the next can fail: no wishes, and the state has its place
     if (apus_unlikely(apus_load_relaxed(&process->bound) != NULL))

@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "os/thread.h"
 #include "process/message.h"
+#include "process/nursery.h"
 #include "rcu/rcu.h"
 #include "scheduler/line.h"
 
@@ -19,7 +20,7 @@ struct foreign {
     struct apus__list in_all;
     uint64_t run; // of the runtime the heap belongs to; 0: none
     uint64_t carved; // bytes, as of its last call
-    struct apus__line *line;
+    struct apus__keeps keeps;
 };
 
 static struct {
@@ -58,12 +59,14 @@ static void foreign_thread_ends(void *value)
 {
     struct foreign *mine = value;
     pthread_mutex_lock(&foreign.lock);
+    if (mine->run == foreign.run) // the cells are there until its heap has been retired
+        apus__reserved_drop(mine->keeps.spare.pid);
     foreign_release(mine);
     apus__list_remove(&mine->in_all);
     pthread_mutex_unlock(&foreign.lock);
     apus__rcu_unregister();
-    if (mine->line)
-        apus__line_let_go(mine->line);
+    if (mine->keeps.line)
+        apus__line_let_go(mine->keeps.line);
     foreign_mine = NULL;
     free(mine);
 }
@@ -108,6 +111,7 @@ static bool foreign_join_run(struct foreign *mine)
     if (joined) {
         mine->run = foreign.run;
         mine->carved = 0;
+        mine->keeps.spare = mine->keeps.made = (struct apus__place){APUS_NOBODY, 0};
         owner->reserve_wanted = APUS__RESERVE_FOREIGN;
     }
     pthread_mutex_unlock(&foreign.lock);
@@ -148,9 +152,9 @@ void apus__foreign_leave(void)
         sched_yield();
 }
 
-struct apus__line **apus__foreign_line(void)
+struct apus__keeps *apus__foreign_keeps(void)
 {
-    return &foreign_mine->line;
+    return &foreign_mine->keeps;
 }
 
 void apus__foreign_retire_all(void)

@@ -17,8 +17,21 @@ struct apus__line;
 struct apus__owner *apus__foreign_enter(int *error);
 void apus__foreign_leave(void);
 
-// Where the calling thread, which has entered, keeps its line (line.h), NULL at first. It goes with the thread.
-struct apus__line **apus__foreign_line(void);
+// A reserved cell (process/nursery.h): its pid, nobody's if there is none, and its scheduler.
+struct apus__place {
+    apus_pid pid;
+    uint32_t id;
+};
+
+// What a thread keeps for its calls.
+struct apus__keeps {
+    struct apus__line *line;  // line.h; NULL at first
+    struct apus__place spare; // a cell for its next caller: the thread's, until it is used or the thread or the runtime ends
+    struct apus__place made;  // that of the last caller it has made, which may have been used since
+};
+
+// Those of the calling thread, which has entered before. The line goes with the thread, the places with the runtime as well.
+struct apus__keeps *apus__foreign_keeps(void);
 
 // After the last call has left, at stop: gives back what all foreign heaps hold.
 void apus__foreign_retire_all(void);

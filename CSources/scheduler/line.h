@@ -21,7 +21,7 @@
 // Who:        ask, ring, attended: the thread, in a read section.  look, forget, the bell: who acts for the slot.
 // Ordering:   `asked` is stored with release, and acquired by look. A thread that finds `rung` set has exchanged it for 1 after it
 //             has asked, and the bell exchanges it for 0 before it looks: the latter acquires the former. The answer is ordered by
-//             the errand's word (abi/errand.c). What the thread has sent before to the process it calls lies in that cell's
+//             the errand's word (abi/errand.c), the pid of a spare cell with it. What the thread has sent before to the process it calls lies in that cell's
 //             `remote` by the time its request is seen, and comes first (process/signal.h). `attends` is a hint.
 // Freed:      by the last that holds it: the thread, or from the moment it gives a request up, whoever disposes of that; a bell on
 //             its way; a slot that attends.
@@ -37,7 +37,10 @@ struct apus__errand {
     void (*body)(struct apus__owner *here, struct apus__errand *errand); // stores `result`
     void (*dispose)(struct apus__errand *errand);                        // frees it, with what it holds
     struct apus__command command; // in the inbox of the scheduler that is to do it
-    uint64_t asked;               // schedulers that had no cell for it
+    union {
+        uint64_t asked;  // schedulers that had no cell for it,
+        apus_pid caller; // or whom the one is reserved for that it is begun in
+    };
     int result;                   // -ESHUTDOWN if the process was ended before it was done
     _Atomic uint32_t word;        // futex
 };
@@ -48,24 +51,31 @@ enum {
     APUS__LINE_ENVELOPE = 32 // of an envelope, in front of the latter: from its type on
 };
 
+_Static_assert(sizeof(apus_message) - offsetof(apus_message, type) == APUS__LINE_ENVELOPE, "what an answer holds of an envelope");
+
+// Where in it the answer to a caller has the pid of a cell that was reserved for the thread: its reference is the caller's.
+enum { APUS__LINE_SPARE = offsetof(apus_message, ref) - offsetof(apus_message, type) };
+
 // What an answer says, above the number of its request.
 enum { APUS__LINE_REPLIED = 1, APUS__LINE_LARGE = 2 /* `reply` holds a pointer */, APUS__LINE_SAYS = 2 /* bits */ };
 
 enum { APUS__LINE_SLOTS = 1 << 16 };
 
 struct apus__line {
-    // What is asked. Written by the thread, but for `rung` and `holders`.
+    // What is asked. Written by the thread, but for `holders`.
     apus_cache_aligned _Atomic uint64_t asked; // number of the request * LINE_SLOTS + the scheduler that is to take it
     apus_pid to;
     const apus_type *type;
-    uint64_t timeout_ms;
-    uint32_t size;
-    _Atomic uint32_t rung;
+    apus_pid caller;     // whom a cell is reserved for that the process is begun in; nobody: any cell
+    uint32_t timeout_ms; // UINT32_MAX: none
+    uint8_t size;
+    bool wants_spare; // a cell for the next caller
+    char request[APUS__LINE_REQUEST]; // what is said of it so far, and 26 bytes, are the first cache line
     _Atomic uint32_t holders;
-    char request[APUS__LINE_REQUEST];
     // What the scheduler keeps for itself, and
     apus_cache_aligned _Atomic uint64_t taken; // the last `asked` it has seen to
     bool is_begun;                             // the payload of that has gone into a request
+    _Atomic uint32_t rung;                     // by the thread, too
     void (*begin)(struct apus__owner *here, struct apus__line *line, bool has_rung);
     struct apus__errand errand; // from its `result` on, its answer: on a line of its own, with a small reply
     _Atomic uint32_t attends;   // 1 + the scheduler that attends to the line; 0: none
@@ -73,6 +83,7 @@ struct apus__line {
     char reply[APUS__LINE_ENVELOPE + APUS__LINE_REPLY];
 };
 
+_Static_assert(offsetof(struct apus__line, request) == APUS_CACHE_LINE - 26, "the way back, a number, and which of some messages it is");
 _Static_assert(offsetof(struct apus__line, taken) == 2 * APUS_CACHE_LINE, "a request is two cache lines");
 _Static_assert(offsetof(struct apus__line, errand.result) == 3 * APUS_CACHE_LINE, "an answer begins a cache line");
 _Static_assert(sizeof(struct apus__line) == 5 * APUS_CACHE_LINE, "and is two");

@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/pages.h"
+#include "process/nursery.h"
 #include "scheduler/carrier.h"
 #include "scheduler/line.h"
 #include "scheduler/monitor.h"

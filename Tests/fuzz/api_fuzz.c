@@ -213,6 +213,8 @@ static void call_anywhere(void)
         apus_caller caller;
         if (apus_caller_make(any_pid(), input_below(8) ? &caller : NULL) == 0)
             know_caller(caller);
+        if (input_below(4) == 0)
+            apus_caller_drop(any_caller());
         break;
     }
     case 16: {

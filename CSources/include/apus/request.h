@@ -69,16 +69,25 @@ typedef struct apus_caller {
     apus_ref ref;
 } apus_caller;
 
-/* Makes a caller, good for one `apus_call_as` or `apus_request_as`. A plain value; one that is not used costs nothing.
- * asker:     the process that will ask; APUS_NOBODY: the one that calls.
- * Errors:    -EPERM a plain thread has named no process. */
+/* Makes a caller, good for one `apus_call_as` or `apus_request_as`. A plain value.
+ * asker:     the process that will ask; APUS_NOBODY: the one that calls or, on a plain thread, the one that `apus_call_as` will make
+ *            for the call. Of such a caller nobody finds the process before that, and it holds a place for a process until it is used
+ *            or dropped; any other one that is not used costs nothing.
+ * Errors:    on a plain thread, of APUS_NOBODY: -EAGAIN there is no place, -ESHUTDOWN, -EDEADLK it drives a simulation.
+ * Cost:      on a plain thread: two locked instructions and a wait for a scheduler if it keeps no place there; none from the second
+ *            call on, if the callees are on one scheduler: the thread keeps a place for its next caller then, until it ends. */
 APUS_API int apus_caller_make(apus_pid asker, apus_caller *caller);
+
+/* Gives a caller back that will not be used. If it was used, or was made for a process, nothing happens. Any thread. */
+APUS_API void apus_caller_drop(apus_caller caller);
 
 /* As `apus_request`, with a reference that was made before. Errors: also -EINVAL the caller was made for another process. */
 APUS_API int apus_request_as(apus_process *self, apus_caller caller, apus_pid to, const apus_type *type, const void *payload,
                              size_t size, uint64_t timeout_ms);
 
-/* As `apus_call`, with a reference that was made before. Errors: also -EINVAL the caller was not made for the calling process. */
+/* As `apus_call`, with a reference that was made before. On a plain thread it uses the caller up, whatever comes of it.
+ * Errors:    also -EINVAL the caller was not made for the calling process or, on a plain thread, was made for a process, has been used or
+ *            dropped, or is of an earlier run of the runtime. */
 APUS_API int apus_call_as(apus_caller caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
                           uint64_t timeout_ms, apus_message **reply);
 

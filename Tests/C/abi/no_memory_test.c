@@ -1102,6 +1102,20 @@ static int visit_call(void)
     return result == -ENOBUFS ? -ENOMEM : result; // the reply could not be handed out
 }
 
+static int visit_call_as(void)
+{
+    apus_caller caller;
+    apus_message *answer = NULL;
+    int result = apus_caller_make(APUS_NOBODY, &caller);
+    if (result)
+        return result;
+    result = apus_call_as(caller, partner, &type_note, "question", 8, APUS_INFINITY, &answer);
+    CHECK((answer != NULL) == (result == 0));
+    apus_message_release(answer);
+    CHECK_EQ(apus_call_as(caller, partner, &type_note, "question", 8, APUS_INFINITY, &answer), -EINVAL);
+    return result == -ENOBUFS ? -ENOMEM : result;
+}
+
 static int visit_inspect(void)
 {
     apus_process_info_t info = {.struct_size = sizeof info};
@@ -1140,6 +1154,7 @@ TEST(visits, "a thread's first call fails without memory, and its second succeed
     CHECK_EQ(apus_spawn(&partner_behaviour, NULL, 0, NULL, &partner), 0);
     visit_until_all_is_well(visit_send);
     visit_until_all_is_well(visit_call);
+    visit_until_all_is_well(visit_call_as);
     visit_until_all_is_well(visit_inspect);
     visit_until_all_is_well(visit_join);
     visit_until_all_is_well(visit_start_child);

@@ -6,6 +6,7 @@
 #include "../scene.h"
 
 #include "process/life.h"
+#include "process/nursery.h"
 
 #include <pthread.h>
 #include <sched.h>
