@@ -1,15 +1,8 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE // sched_getaffinity
-#endif
 #include "CApusSwift.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
-#include <linux/futex.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define SWIFT_CC __attribute__((swiftcall))
 #define SWIFT_CONTEXT __attribute__((swift_context))
@@ -227,41 +220,6 @@ const apus_swift_program *apus_swift_add_program(const void *metadata, const apu
 }
 
 // --- Threads that wait ----------------------------------------------------------------------------------------------------------
-
-// How often it is worth to look again before going to sleep: on a lone CPU whoever is to tell needs that one.
-static int wait_spins(void)
-{
-    enum { SPINS = 2000 };
-    static int known = -1;
-    int spins = __atomic_load_n(&known, __ATOMIC_RELAXED); // relaxed: whoever finds out finds the same
-    if (spins < 0) {
-        cpu_set_t allowed;
-        spins = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) == 1 ? 0 : SPINS;
-        __atomic_store_n(&known, spins, __ATOMIC_RELAXED);
-    }
-    return spins;
-}
-
-void apus_swift_wait(uint32_t *word)
-{
-    for (int i = wait_spins(); i > 0; i--) {
-        // acquire: what was told. Pairs with the store in apus_swift_wake().
-        if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != 0)
-            return;
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == 0)
-        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-}
-
-void apus_swift_wake(uint32_t *word)
-{
-    // release: what is told. From here on the word may be gone: the wake-up uses its address only.
-    __atomic_store_n(word, 1, __ATOMIC_RELEASE);
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
 
 unsigned apus_swift_thread_number(void)
 {

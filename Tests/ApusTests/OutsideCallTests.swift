@@ -32,6 +32,27 @@ extension AllTests { @Suite("calls from outside of any process") struct OutsideC
         }
     }
 
+    @Test("a plain thread's call, made within another, to a server that does not answer, and to one that fails") func threads() async throws {
+        try await withRuntime {
+            let counter = try spawn(Counter(count: 1))
+            var inner = 0
+            let outer: Int = try counter.callSync {
+                inner = (try? counter.callSync { .get($0) }) ?? 0
+                counter.send(.add(1))
+                return .get($0)
+            }
+            #expect(inner == 1)
+            #expect(outer == 2)
+            let late = errorOf { let _: Int = try counter.callSync(timeout: .milliseconds(5)) { .never($0) } }
+            #expect(late?.code == .timeout)
+            let count: Int = try counter.callSync { .get($0) }
+            #expect(count >= 2)  // `never` counts too, if it was begun
+            let exited = errorOf { let _: Int = try counter.callSync { .failing($0) } }
+            #expect(exited?.code == .exited)
+            #expect((exited?.reason?.error as? Failure)?.text == "while asked")
+        }
+    }
+
     @Test("a task that is cancelled gives its call up") func cancels() async throws { try await withRuntime {
         let counter = try spawn(Counter())
         let task = Task { await errorOf { let _: Int = try await counter.call(timeout: nil) { .never($0) } } }

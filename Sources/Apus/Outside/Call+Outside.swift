@@ -15,13 +15,14 @@ extension Pid where Message: ~Copyable {
     /// - Throws: ``ApusError/Code/timeout`` (a late reply is never seen), ``ApusError/Code/noproc``, ``ApusError/Code/exited`` with the
     ///   reason, ``ApusError/Code/mailboxFull``, ``ApusError/Code/notRunning``, ``ApusError/Code/notPermitted`` inside a process.
     /// - **OTP**: `gen_server:call/3`.
+    @inlinable
     public func callSync<Reply: ~Copyable>(
         timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Message
     ) throws(ApusError) -> Reply {
         guard apus_self() == nil else { throw ApusError(.notPermitted, detail: "a process calls with its context") }
-        let waiter = ThreadWaiter<Reply>()
-        Porter.ask(c, timeout: timeout, waiter: waiter, message)
-        return try waiter.wait()
+        var caller = apus_caller()
+        try check(apus_caller_make(apus_pid(id: 0), &caller))
+        return try callMoving(caller, c, timeout, message(From(caller)))
     }
 
     /// Asks the server and waits for its reply, in a Task, which is suspended meanwhile.
@@ -54,6 +55,7 @@ extension Pid where Message: ~Copyable {
 
 extension Name where Message: ~Copyable {
     /// As ``Pid/callSync(timeout:_:)``, whoever has the name now.
+    @inlinable
     public func callSync<Reply: ~Copyable>(
         timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Message
     ) throws(ApusError) -> Reply {

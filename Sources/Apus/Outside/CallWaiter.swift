@@ -11,34 +11,6 @@ class CallWaiter: @unchecked Sendable {  // no state here; subclasses say why th
     func tell(_ error: ApusError) {}
 }
 
-/// A thread that sleeps until it is told.
-final class ThreadWaiter<Reply: ~Copyable>: CallWaiter, @unchecked Sendable {  // `reply` and `error` are written before the word
-    private var reply: Reply?
-    private var error: ApusError?
-    private let word = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
-
-    override init() { word.initialize(to: 0) }
-
-    deinit { word.deallocate() }
-
-    override func tell(_ reply: UnsafeMutablePointer<apus_message>) {
-        self.reply = takePayload(of: reply, as: Reply.self)
-        apus_swift_wake(word)
-    }
-
-    override func tell(_ error: ApusError) {
-        self.error = error
-        apus_swift_wake(word)
-    }
-
-    /// The reply, once.
-    func wait() throws(ApusError) -> Reply {
-        apus_swift_wait(word)
-        if let error { throw error }
-        return reply.take()!
-    }
-}
-
 /// A task that is suspended until it is told.
 ///
 /// Cancelling sends the porter an abandon, once the parcel is on its way: so it comes after the parcel.

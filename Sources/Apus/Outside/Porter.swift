@@ -2,7 +2,7 @@ import CApus
 import CApusSwift
 import Synchronization
 
-// Calls from outside of any process: from plain threads and from tasks.
+// Calls from tasks outside of any process, which must not block their thread.
 //
 // Idea:       a request needs a process that asks, to which the reply, or the news of the server's end, can come. A *porter* is such a
 //             process: it is sent the request as a parcel, asks in its own name, and hands the outcome to whoever waits. There is one

@@ -123,11 +123,6 @@ bool apus_swift_task_begin(apus_swift_task *place);
 /* Runs the waiting task on, until it waits again, awaits something else, or ends. In its process only, outside of any task. */
 void apus_swift_task_resume(apus_swift_task *place);
 
-/* A thread that sleeps until another tells it: `wait` returns once `wake` has been called on the word, which was 0. After `wake` the word
- * may be gone. Ordering: wake releases, wait acquires. */
-void apus_swift_wait(uint32_t *word);
-void apus_swift_wake(uint32_t *word);
-
 /* A small number for the calling thread, given in turn. */
 unsigned apus_swift_thread_number(void);
 

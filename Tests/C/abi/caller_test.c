@@ -478,7 +478,7 @@ TEST(given_up, "a request that its thread gives up while its scheduler is stuck 
 TEST(restart, "a caller of an earlier run is good for nothing, and what a thread has kept neither")
 {
     apus_caller old = {APUS_NOBODY, {0}};
-    for (int run = 0; run < 30; run++) {
+    for (int run = 0; run < 12; run++) {
         start_runtime(2);
         apus_pid clerk = spawn_clerk();
         if (run % 2)
@@ -516,7 +516,7 @@ static void *ask_until_over(void *argument)
 
 TEST(stop, "threads that call as callers go on while the runtime stops, is not there, and starts again")
 {
-    enum { THREADS = 3, RUNS = 30 };
+    enum { THREADS = 3, RUNS = 12 };
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, ask_until_over, NULL), 0);
