@@ -16,8 +16,8 @@
 //             last.  I2 `asked` names the one scheduler that may take the request; it takes it once: a bell and a look both
 //             compare with `taken`.  I3 the link is in at most one inbox: `rung` is set by who pushes and cleared by who has
 //             received. While it is set the thread asks nobody but the scheduler that was rung.  I4 a request that was given up
-//             before it was taken is found by the bell, which rang before its thread slept. A look may
-//             come upon it first, but then it sees `rung`, or the thread might as well have given it up a moment later.
+//             before it was taken is found by the bell, which rang before its thread slept. A look may come upon it first, but then it
+//             sees `rung`, or the thread might as well have given it up a moment later.
 // Who:        ask, ring, attended: the thread, in a read section.  look, forget, the bell: who acts for the slot.
 // Ordering:   `asked` is stored with release, and acquired by look. A thread that finds `rung` set has exchanged it for 1 after it
 //             has asked, and the bell exchanges it for 0 before it looks: the latter acquires the former. The answer is ordered by
@@ -88,8 +88,8 @@ _Static_assert(offsetof(struct apus__line, taken) == 2 * APUS_CACHE_LINE, "a req
 _Static_assert(offsetof(struct apus__line, errand.result) == 3 * APUS_CACHE_LINE, "an answer begins a cache line");
 _Static_assert(sizeof(struct apus__line) == 5 * APUS_CACHE_LINE, "and is two");
 
-// A line whose requests are begun by `begin`, which is told whether its thread may have given it up, and, if they were given up, disposed of by `dispose`; NULL if there is no memory. And
-// the end of the hold that its thread has on it.
+// A line whose requests are begun by `begin`, which is told whether its thread may have given it up, and, if they were given up, disposed
+// of by `dispose`; NULL if there is no memory. And the end of the hold that its thread has on it.
 struct apus__line *apus__line_new(void (*begin)(struct apus__owner *here, struct apus__line *line, bool has_rung),
                                   void (*body)(struct apus__owner *here, struct apus__errand *errand),
                                   void (*dispose)(struct apus__errand *errand));
