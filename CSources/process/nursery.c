@@ -113,7 +113,6 @@ struct apus_process *apus__nursery_take(struct apus__owner *here, struct apus__o
     return process;
 }
 
-
 // --- Reserved cells -------------------------------------------------------------------------------------------------------------
 
 static apus_pid reserve(struct apus_process *process)

@@ -21,8 +21,9 @@
 // Who:        ask, ring, attended: the thread, in a read section.  look, forget, the bell: who acts for the slot.
 // Ordering:   `asked` is stored with release, and acquired by look. A thread that finds `rung` set has exchanged it for 1 after it
 //             has asked, and the bell exchanges it for 0 before it looks: the latter acquires the former. The answer is ordered by
-//             the errand's word (abi/errand.c), the pid of a spare cell with it. What the thread has sent before to the process it calls lies in that cell's
-//             `remote` by the time its request is seen, and comes first (process/signal.h). `attends` is a hint.
+//             the errand's word (abi/errand.c), the pid of a spare cell with it. What the thread has sent before to the process it
+//             calls lies in that cell's `remote` by the time its request is seen, and comes first (process/signal.h). `attends` is a
+//             hint.
 // Freed:      by the last that holds it: the thread, or from the moment it gives a request up, whoever disposes of that; a bell on
 //             its way; a slot that attends.
 // Progress:   ask and look are wait-free; ring is a push.
