@@ -49,6 +49,14 @@ static inline void run_process(void (*body)(apus_process *self, void *argument),
     CHECK(reason.kind == APUS_REASON_NORMAL || reason.kind == APUS_REASON_NOPROC);
 }
 
+// Spawns a process without argument or options.
+static inline apus_pid spawn_one(const apus_behaviour *behaviour)
+{
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(behaviour, NULL, 0, NULL, &pid), 0);
+    return pid;
+}
+
 // Matches no message.
 static inline bool match_none(const apus_message *message, void *context)
 {

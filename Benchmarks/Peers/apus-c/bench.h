@@ -74,6 +74,10 @@ static inline apus_pid spawn(const apus_behaviour *behaviour, const void *argume
 int64_t receive_number(apus_process *boss);
 int64_t receive_sum(apus_process *boss, int64_t count);
 
+// A server that adds up what it is asked to (messages.c), and a call that adds to it and returns the sum.
+extern const apus_behaviour counter_server;
+int64_t counter_call(apus_pid server, int64_t add);
+
 // One more value that the run has found: printed after its own as WORKLOAD.METRIC. At most 16.
 void also(const char *metric, double value, const char *unit);
 

@@ -287,9 +287,9 @@ static int counter_handle(apus_process *self, void *state, apus_message *message
     return APUS_OK;
 }
 
-static const apus_behaviour counter = {.name = "counter", .state_size = sizeof(int64_t), .handle = counter_handle};
+const apus_behaviour counter_server = {.name = "counter", .state_size = sizeof(int64_t), .handle = counter_handle};
 
-static int64_t counter_call(apus_pid server, int64_t add)
+int64_t counter_call(apus_pid server, int64_t add)
 {
     apus_message *reply;
     check(apus_call(server, &number_type, &add, sizeof add, APUS_INFINITY, &reply) == 0, "call");
@@ -302,7 +302,7 @@ static double call_run(apus_process *boss)
 {
     (void)boss;
     int64_t calls = scaled(500000), last = 0;
-    apus_pid server = spawn(&counter, NULL, 0);
+    apus_pid server = spawn(&counter_server, NULL, 0);
     int64_t start = now_ns();
     for (int64_t i = 0; i < calls; i++) {
         last = counter_call(server, 1);

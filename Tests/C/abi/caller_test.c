@@ -82,9 +82,7 @@ static const apus_behaviour clerk_behaviour = {.name = "clerk", .state_size = si
 
 static apus_pid spawn_clerk(void)
 {
-    apus_pid pid;
-    CHECK_EQ(apus_spawn(&clerk_behaviour, NULL, 0, NULL, &pid), 0);
-    return pid;
+    return spawn_one(&clerk_behaviour);
 }
 
 static void tell(apus_pid clerk, enum act act, apus_pid other)

@@ -3,17 +3,6 @@
 
 #include <pthread.h>
 
-static int counter_handle(apus_process *self, void *state, apus_message *message)
-{
-    int64_t *count = state;
-    (void)self;
-    *count += number_of(message);
-    check(apus_reply(message, &number_type, count, sizeof *count) == 0, "reply");
-    return APUS_OK;
-}
-
-static const apus_behaviour counter = {.name = "counter", .state_size = sizeof(int64_t), .handle = counter_handle};
-
 struct caller {
     apus_pid boss;
     int64_t calls;
@@ -22,14 +11,11 @@ struct caller {
 static void *caller_body(void *argument)
 {
     const struct caller *me = argument;
-    apus_pid server = spawn(&counter, NULL, 0);
-    int64_t last = 0, one = 1;
+    apus_pid server = spawn(&counter_server, NULL, 0);
+    int64_t last = 0;
     int64_t start = now_ns();
     for (int64_t i = 0; i < me->calls; i++) {
-        apus_message *reply;
-        check(apus_call(server, &number_type, &one, sizeof one, APUS_INFINITY, &reply) == 0, "call");
-        last = number_of(reply);
-        apus_message_release(reply);
+        last = counter_call(server, 1);
     }
     int64_t end = now_ns();
     check(last == me->calls, "last reply");
