@@ -52,14 +52,15 @@ int apus__run_errand(struct apus__errand *errand, apus_pid caller, apus_pid to, 
 
 // The parts of it, for an errand that is used again (line.c). By the thread: the scheduler of `to`, or any; whether to spin for it, since
 // it does not want the thread's core; whether the word is no more `open` after a spin; the same asleep, false if time is up, and the
-// errand is disposed of later. By the scheduler: a process for it, as apus__spawn_errand(); that it is done; whether the thread has given
-// it up; that it is for `to`, which may have to leave the thread's core.
+// errand is disposed of later. By the scheduler: a process for it, as apus__spawn_errand(); that it is done, or cannot be;
+// whether the thread has given it up; that it is for `to`, which may have to leave the thread's core.
 uint32_t apus__errand_where(struct apus__owner *here, apus_pid to);
 bool apus__errand_may_spin(uint32_t id);
 bool apus__errand_spin(const struct apus__errand *errand, uint32_t open);
 bool apus__errand_await(struct apus__errand *errand, uint32_t open, uint64_t timeout_ms);
 int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand, apus_pid caller);
 void apus__errand_done(struct apus__owner *here, struct apus__errand *errand);
+void apus__errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error);
 bool apus__errand_is_abandoned(const struct apus__errand *errand);
 void apus__errand_makes_way(struct apus__owner *here, apus_pid to);
 

@@ -96,7 +96,7 @@ int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand, ap
     return apus__spawn_errand(here, caller, errand_body, errand);
 }
 
-static void errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error)
+void apus__errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error)
 {
     errand->result = error;
     apus__errand_done(here, errand);
@@ -114,7 +114,7 @@ static void errand_arrived(struct apus__owner *here, struct apus__command *comma
         apus__owner_tell(next, here, &command->link, APUS__INBOX_COMMAND);
         return;
     }
-    errand_refuse(here, errand, -EAGAIN);
+    apus__errand_refuse(here, errand, -EAGAIN);
 }
 
 // One that has its cell has arrived where that is.
@@ -123,7 +123,7 @@ static void errand_arrived_home(struct apus__owner *here, struct apus__command *
     struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
     int error = apus__errand_begin(here, errand, errand->caller);
     if (apus_unlikely(error))
-        errand_refuse(here, errand, error);
+        apus__errand_refuse(here, errand, error);
 }
 
 // --- The thread's side ----------------------------------------------------------------------------------------------------------

@@ -82,8 +82,7 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
     if (apus_likely(result == 0))
         return;
     line_say(line, result, 0, APUS_NOBODY);
-    apus__errand_done(here, &line->errand);
-    apus__errand_refused(here);
+    apus__errand_refuse(here, &line->errand, result);
 }
 
 // --- The thread's side, and what is left for the scheduler of what it has given up ---------------------------------------------
