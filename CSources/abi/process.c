@@ -359,7 +359,7 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
         apus__hold(self, message);
         self->extra->serving = 0;
         apus__record(here, message->from.id, apus__pid(self).id, message->type);
-        self->tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
+        apus_bump_relaxed(&self->tally, UINT64_C(1) << APUS__TALLY_REDUCTIONS);
         apus_bump_relaxed(&here->counters.handled, 1);
     }
     return message;

@@ -136,52 +136,65 @@ struct apus_process {
     struct apus__extra *extra;
 
     apus_cache_aligned apus_pid parent;
-    uint64_t tally; // reductions << APUS__TALLY_REDUCTIONS | middle << 8 | remote_wakes, see below
+    _Atomic uint64_t tally; // reductions << APUS__TALLY_REDUCTIONS | middle << 8 | whose << 5 | ahead, see below
     char small[APUS__STATE_INLINE];
 };
 
 _Static_assert(sizeof(struct apus_process) == 192, "a process is three cache lines");
 
-// Three numbers in the tally: how many messages were handled, which is counted at the end of each turn, by one addition; in the middle,
+// Four numbers in the tally: how many messages were handled, which is counted at the end of each turn, by one addition; in the middle,
 // with FOLLOWS, the owner to move to, and else how many will have been handled if none comes but from other owners (the low 16 bits);
-// and by how much the messages from other owners that found the process idle are ahead of those from its own.
-enum { APUS__TALLY_WAKES = 0xff, APUS__TALLY_MIDDLE = 8, APUS__TALLY_REDUCTIONS = 24 };
+// then a vote (Boyer and Moore, 1981): by how much the messages of one other owner that found the process idle are ahead of all others,
+// its own owner's among them; and which that is, as far as three bits tell.
+// Who: the owner's; relaxed, since others read how many messages were handled, as a hint.
+enum { APUS__TALLY_AHEAD = 0x1f, APUS__TALLY_WHOSE = 5, APUS__TALLY_VOTE = 0xff, APUS__TALLY_MIDDLE = 8, APUS__TALLY_REDUCTIONS = 24 };
 
 static inline uint64_t apus__reductions(const struct apus_process *process)
 {
-    return process->tally >> APUS__TALLY_REDUCTIONS;
+    return apus_load_relaxed(&process->tally) >> APUS__TALLY_REDUCTIONS;
+}
+
+// Whether one of two that talk has handled so much more than the other that it must do so with many.
+static inline bool apus__is_hub(const struct apus_process *process, const struct apus_process *other)
+{
+    enum { MARGIN = 2 };
+    return apus__reductions(process) > 2 * apus__reductions(other) + MARGIN;
 }
 
 static inline uint16_t apus__tally_middle(const struct apus_process *process)
 {
-    return (uint16_t)(process->tally >> APUS__TALLY_MIDDLE);
+    return (uint16_t)(apus_load_relaxed(&process->tally) >> APUS__TALLY_MIDDLE);
 }
 
 // Sets everything but the reductions.
-static inline void apus__tally_set(struct apus_process *process, unsigned middle, unsigned wakes)
+static inline void apus__tally_set(struct apus_process *process, unsigned middle, unsigned vote)
 {
-    process->tally = apus__reductions(process) << APUS__TALLY_REDUCTIONS | (uint64_t)(uint16_t)middle << APUS__TALLY_MIDDLE | wakes;
+    uint64_t reductions = apus__reductions(process) << APUS__TALLY_REDUCTIONS;
+    apus_store_relaxed(&process->tally, reductions | (uint64_t)(uint16_t)middle << APUS__TALLY_MIDDLE | vote);
 }
 
 // `count` signals have come from other owners. Without FOLLOWS.
 static inline void apus__tally_foresee(struct apus_process *process, unsigned count)
 {
-    apus__tally_set(process, apus__tally_middle(process) + count, process->tally & APUS__TALLY_WAKES);
+    apus__tally_set(process, apus__tally_middle(process) + count, apus_load_relaxed(&process->tally) & APUS__TALLY_VOTE);
 }
 
-// The same, and they have found the process idle, which speaks for a move to their owner, or against one. What was handled beyond all
-// that was foreseen came from its own owner. Returns by how much the others are ahead now.
-static inline unsigned apus__tally_woken(struct apus_process *process, unsigned count, bool speaks_for)
+// The same, and they have found the process idle, which speaks for a move to `owner`, who sent the last of them, or against any move.
+// What was handled beyond all that was foreseen came from its own owner. Returns by how much that owner is ahead now; 0 if it is not.
+static inline unsigned apus__tally_woken(struct apus_process *process, unsigned count, uint32_t owner, bool speaks_for)
 {
     uint16_t handled = (uint16_t)apus__reductions(process), more = (uint16_t)(handled - apus__tally_middle(process));
-    unsigned against = more <= INT16_MAX ? more : 0, wakes = process->tally & APUS__TALLY_WAKES;
-    wakes -= against < wakes ? against : wakes;
-    if (speaks_for)
-        wakes++;
-    else if (wakes > 0)
-        wakes--;
-    apus__tally_set(process, handled + count, wakes);
-    return wakes;
+    unsigned against = more <= INT16_MAX ? more : 0, vote = apus_load_relaxed(&process->tally) & APUS__TALLY_VOTE;
+    unsigned ahead = vote & APUS__TALLY_AHEAD, whose = vote >> APUS__TALLY_WHOSE, asks = owner & APUS__TALLY_VOTE >> APUS__TALLY_WHOSE;
+    ahead -= against < ahead ? against : ahead;
+    if (ahead == 0)
+        whose = asks;
+    if (speaks_for && whose == asks)
+        ahead++;
+    else if (ahead > 0)
+        ahead--;
+    apus__tally_set(process, handled + count, whose << APUS__TALLY_WHOSE | ahead);
+    return whose == asks ? ahead : 0;
 }
 
 static inline uint32_t apus__index_of(const struct apus_process *process)

@@ -504,22 +504,23 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         return;
     }
     bool are_side_by_side = !here->turns_are_short && apus__inbox_state(&apus__world.owners[owner]->inbox) == APUS__AWAKE;
-    unsigned wakes = apus__tally_woken(process, taken.count, !are_side_by_side);
-    if (wakes >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
+    unsigned ahead = apus__tally_woken(process, taken.count, owner, !are_side_by_side);
+    if (ahead >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
         apus__tally_set(process, owner, 0);
         process->flags |= APUS__FOLLOWS;
     }
 }
 
-// Where processes are best off together, one goes to its senders, if their owner is the one of the two with the lower number. If it
-// waits in a callback, then after that.
+// Where processes are best off together, one goes to its senders: a client to the one that all talk to, and among equals to the owner of
+// the two that has the lower number. If it waits in a callback, then after that.
 static void signal_follow_bulk(struct apus__owner *here, struct apus_process *process, apus_pid from)
 {
     struct apus_process *sender = apus__find(from);
     if (!sender || process->flags & ((APUS__SLOW & ~APUS__WAITING) | APUS__BLOCKING | APUS__NODE_BOUND))
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    if (owner < here->id) {
+    bool is_lower = owner < here->id && !apus__is_hub(process, sender);
+    if (is_lower || (owner != here->id && apus__is_hub(sender, process))) {
         apus__tally_set(process, owner, 0);
         process->flags |= APUS__FOLLOWS;
     }

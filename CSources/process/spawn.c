@@ -122,7 +122,7 @@ apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process
     process->behaviour = birth->behaviour;
     process->priority = APUS_PRIORITY_NORMAL;
     process->parent = birth->parent;
-    process->tally = 0;
+    apus_store_relaxed(&process->tally, 0);
     process->flags = (process->flags & (APUS__EXITING | APUS__OPEN | APUS__OPEN_WIDE)) | APUS__STARTING;
     int result = 0;
     if (apus_unlikely(birth->wishes != NULL))

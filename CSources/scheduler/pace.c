@@ -3,23 +3,23 @@
 #include "scheduler/slot.h"
 
 enum {
-    SHORT_TURN_NS = 1000,
-    FEW_SLOTS = 3,
+    SHORT_TURN_NS = 1000, // and for each signal to another slot
+    SPAWN_NS = 200,
+    REMOTE_NS = 600, // twice what a signal takes a slot, where all send to all
     WINDOW_TURNS = 64, // in a window, unless they take so long, or exchange so much:
     WINDOW_NS = 1000000,
     WINDOW_SIGNALS = 2048,
     BULK_SIGNALS = 16, // cheap ones, for each turn
     APART_PART = 8, // of the signals, one in so many goes to another slot, at least one in
-    APART_NS = 3000,
-    APART_WINDOWS = 12,
+    APART_WINDOWS = 4,
     TOGETHER_FIRST_NS = 10 * 1000000,
     TOGETHER_MOST_NS = 1000 * 1000000
 };
 
-// Whether all are together now; many messages have gone to others for long enough: from now on they are.
+// Whether the slot's processes are together now; many messages have gone to others for long enough: from now on they are.
 static bool pace_look_apart(struct apus__pace *pace, bool is_apart, uint64_t now_ns)
 {
-    uint64_t until_ns = apus_load_relaxed(&apus__machine.together_until_ns), last_ns = apus_load_relaxed(&apus__machine.together_ns);
+    uint64_t until_ns = apus_load_relaxed(&pace->together_until_ns), last_ns = apus_load_relaxed(&pace->together_ns);
     if (now_ns < until_ns) {
         pace->apart = 0;
         return true;
@@ -30,24 +30,41 @@ static bool pace_look_apart(struct apus__pace *pace, bool is_apart, uint64_t now
     // It counts as found again if it comes within twice the time they were together.
     uint64_t next_ns = now_ns < until_ns + 2 * last_ns ? 2 * last_ns : TOGETHER_FIRST_NS;
     next_ns = next_ns < TOGETHER_MOST_NS ? next_ns : TOGETHER_MOST_NS;
-    apus_store_relaxed(&apus__machine.together_ns, next_ns);
-    apus_store_relaxed(&apus__machine.together_until_ns, now_ns + next_ns);
+    apus_store_relaxed(&pace->together_ns, next_ns);
+    apus_store_relaxed(&pace->together_until_ns, now_ns + next_ns);
     return true;
+}
+
+void apus__pace_pass_on(const struct apus__pace *pace, struct apus__pace *other)
+{
+    uint64_t until_ns = apus_load_relaxed(&pace->together_until_ns);
+    if (until_ns > apus_load_relaxed(&other->together_until_ns)) {
+        apus_store_relaxed(&other->together_ns, apus_load_relaxed(&pace->together_ns));
+        apus_store_relaxed(&other->together_until_ns, until_ns);
+    }
+}
+
+// Signals in bulk that take less are done by one slot in less than twice the time that all would need, each at that price.
+static uint64_t pace_cheap_ns(void)
+{
+    uint64_t shared_ns = REMOTE_NS / apus__machine.slot_count;
+    return shared_ns < APUS__SIGNAL_IS_CHEAP_NS ? shared_ns : APUS__SIGNAL_IS_CHEAP_NS;
 }
 
 static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns)
 {
     const struct apus__counters *counters = &here->counters;
-    uint64_t slices = apus_load_relaxed(&counters->slices), took_ns = now_ns - pace->window_ns;
+    uint64_t slices = apus_load_relaxed(&counters->slices), took_ns = now_ns - pace->window_ns, turns = slices - pace->window_slices;
     uint64_t remote = apus_load_relaxed(&counters->sent_remote), sent = apus_load_relaxed(&counters->sent_local) + remote;
     uint64_t signals = apus__pace_signals(here) - pace->window_signals;
-    if (slices - pace->window_slices < WINDOW_TURNS && took_ns < WINDOW_NS && signals < WINDOW_SIGNALS)
+    if (turns < WINDOW_TURNS && took_ns < WINDOW_NS && signals < WINDOW_SIGNALS)
         return;
     uint64_t remote_now = remote - pace->window_remote;
-    bool in_bulk = signals * APUS__SIGNAL_IS_CHEAP_NS > took_ns && signals >= BULK_SIGNALS * (slices - pace->window_slices);
+    bool in_bulk = signals * pace_cheap_ns() > took_ns && signals >= BULK_SIGNALS * turns;
     // With the time asleep: a slot that does little but hand out work, and waits for that, is not apart from those who do it.
-    bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APART_NS > now_ns - pace->window_began_ns;
-    here->in_bulk = apus__machine.slot_count <= FEW_SLOTS && (pace_look_apart(pace, is_apart, now_ns) || in_bulk);
+    bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APUS__APART_NS > now_ns - pace->window_began_ns;
+    bool are_together = pace_look_apart(pace, is_apart, now_ns) && took_ns <= turns * APUS__TURN_IS_LONG_NS;
+    here->in_bulk = are_together || in_bulk;
     pace->window_began_ns = pace->window_ns = now_ns;
     pace->window_slices = slices;
     pace->window_sent = sent;
@@ -57,13 +74,19 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
 
 void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns, uint64_t took_ns)
 {
-    uint64_t slices = apus_load_relaxed(&here->counters.slices), turns = slices - pace->looked_slices;
+    const struct apus__counters *counters = &here->counters;
+    uint64_t slices = apus_load_relaxed(&counters->slices), turns = slices - pace->looked_slices;
     if (turns > 0) {
+        // What takes its time only because it is far away, or because a crowd is born, would not be done sooner by another slot.
+        uint64_t remote = apus_load_relaxed(&counters->sent_remote), spawned = apus_load_relaxed(&counters->spawned);
+        uint64_t excused_ns = (remote - pace->looked_remote) * SHORT_TURN_NS + (spawned - pace->looked_spawned) * SPAWN_NS;
         // One long turn among short ones says nothing of the turns to come.
-        bool are_short = took_ns < turns * SHORT_TURN_NS;
+        bool are_short = took_ns < turns * SHORT_TURN_NS + excused_ns;
         here->turns_are_short = are_short || pace->turns_were_short;
         pace->turns_were_short = are_short;
         pace->looked_slices = slices;
+        pace->looked_remote = remote;
+        pace->looked_spawned = spawned;
     }
     pace_look_at_window(pace, here, now_ns);
 }

@@ -1,15 +1,16 @@
 // scheduler/pace.h - what kind of work a slot has, guessed from its counters at every look at the clock: how long turns take, and
 // whether its processes are better off together on one slot than side by side on two.
 //
-// Why:        a message to another slot costs three times one that stays: a compare-and-swap on a line that both write, a line that
-//             crosses over, a block that goes home. Work that is mostly messages is done sooner by one slot than by two, unless it
-//             falls into groups that keep to themselves. With four slots or more, sharing gains all the same.
-// Together:   either the last turns of the slot were full of cheap messages (bulk), or, over several windows, many of the messages of
-//             some slot went to another although processes had the time to move to those they talk to. Then the slot shares nothing
-//             out, and a process that hears from a slot with a lower number goes there. The first ends by itself, when turns are no
-//             longer like that. The second is for all slots, or one would share out what the other sends back, and ends after a
-//             while, since those who are together show nothing: longer each time it is found again.
-// Who:        the slot's carrier, but for the two words about that in apus__machine, which are hints: relaxed, and a lost update delays.
+// Why:        a message to another slot costs ten times one that stays: a compare-and-swap on a line that both write, a line that
+//             crosses over, a block that goes home. Work that is mostly messages is done sooner by one slot than by all, unless it
+//             falls into groups that keep to themselves, or its messages cost so much that all at once are quicker all the same.
+// Together:   either the last turns of the slot were full of cheap messages (bulk), or, over some windows, many of its messages
+//             went to others although processes had the time to move to those they talk to. Then the slot shares nothing out, and a
+//             process that hears from another slot goes there, if that is where the busier of the two is, or else has the lower
+//             number. The first ends by itself, when turns are no longer like that. The second ends after a while, since those who
+//             are together show nothing: longer each time it is found again. With the processes it goes on to the slots that they
+//             go to, or one would share out what the other sends back; all others share as before.
+// Who:        the slot's carrier, but for the two hints that others pass on: relaxed, and a lost update delays.
 #ifndef APUS_SCHEDULER_PACE_H
 #define APUS_SCHEDULER_PACE_H
 
@@ -21,19 +22,26 @@
 // A turn that takes longer is worth to be done by another slot, if there are not so many signals in it that each takes less.
 enum { APUS__TURN_IS_LONG_NS = 5000, APUS__SIGNAL_IS_CHEAP_NS = 200 };
 
+// A slot that sends to others more often talks with them most of the time.
+enum { APUS__APART_NS = 3000 };
+
 struct apus__pace {
     bool turns_were_short;     // at the last look
-    uint64_t looked_slices;    // turns given by then
+    uint64_t looked_slices;    // turns given by then,
+    uint64_t looked_remote;    // signals sent to others,
+    uint64_t looked_spawned;   // and processes spawned
     uint64_t window_began_ns;  // when the present window began,
-    uint64_t window_ns;        // the same and the time asleep since,
+    uint64_t window_ns;        // the same and the time asleep or idle since,
     uint64_t window_slices;    // and of then: turns given,
     uint64_t window_sent;      // signals sent,
     uint64_t window_remote;    // of them to others,
     uint64_t window_signals;   // and signals sent and messages handled
     uint32_t apart;            // windows in a row in which many went to others
+    _Atomic uint64_t together_until_ns; // when the slot's processes may be shared out again,
+    _Atomic uint64_t together_ns;       // after having stayed together for so long
 };
 
-// Looks at what was done since the last look, `took_ns` ago without the time asleep. Sets the owner's in_bulk and turns_are_short.
+// Looks at what was done since the last look, `took_ns` ago without the time asleep or idle. Sets the owner's in_bulk and turns_are_short.
 void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns, uint64_t took_ns);
 
 // How many signals the slot's processes have sent and handled.
@@ -43,10 +51,13 @@ static inline uint64_t apus__pace_signals(const struct apus__owner *here)
     return apus_load_relaxed(&counters->sent_local) + apus_load_relaxed(&counters->sent_remote) + apus_load_relaxed(&counters->handled);
 }
 
-// The slot has slept: that does not count.
+// The slot has slept, or had nothing to do: that does not count.
 static inline void apus__pace_slept(struct apus__pace *pace, uint64_t slept_ns)
 {
     pace->window_ns += slept_ns;
 }
+
+// A process goes from one slot to another because it is better off there: what is together here stays together there as well.
+void apus__pace_pass_on(const struct apus__pace *pace, struct apus__pace *other);
 
 #endif

@@ -315,7 +315,7 @@ apus_hot void apus__run_messages(struct apus__slot *slot, struct apus_process *p
         if (apus_unlikely(--here->budget == 0) && !apus__turn_goes_on(slot))
             break;
     }
-    process->tally += handled << APUS__TALLY_REDUCTIONS;
+    apus_bump_relaxed(&process->tally, handled << APUS__TALLY_REDUCTIONS);
     apus_bump_relaxed(&here->counters.handled, handled);
     here->current = NULL;
     if (apus_unlikely(process->first || process->flags & APUS__LONG) && apus__system_limit(APUS_SYSTEM_LONG_MAILBOX))
@@ -332,7 +332,10 @@ apus_cold struct apus__context *apus__run_slow(struct apus__slot *slot, struct a
     if (process->flags & APUS__FOLLOWS && !(process->flags & APUS__WAITING)) {
         process->flags &= ~(uint32_t)APUS__FOLLOWS;
         if (apus__may_move(process) && !(process->flags & APUS__EXITING)) {
-            apus__give(slot, process, apus__machine.slots[apus__tally_middle(process)]);
+            struct apus__slot *to = apus__machine.slots[apus__tally_middle(process)];
+            if (slot->owner.in_bulk)
+                apus__pace_pass_on(&slot->pace, &to->pace);
+            apus__give(slot, process, to);
             return NULL;
         }
         if (!(process->flags & APUS__SLOW)) {

@@ -305,8 +305,6 @@ int apus__world_make(const apus_options *options, bool is_simulated)
     apus__world.reductions = options->reductions ? options->reductions : DEFAULT_REDUCTIONS;
     apus__world.stack_size = options->stack_size ? options->stack_size : DEFAULT_STACK;
     apus__world.on_end = runtime_process_ended;
-    apus_store_relaxed(&apus__machine.together_until_ns, 0);
-    apus_store_relaxed(&apus__machine.together_ns, 0);
     apus__system_set(APUS_NOBODY, NULL);
     apus__poller_init();
     uint32_t schedulers = options->schedulers ? options->schedulers : apus__topology_schedulers(&runtime.topology);

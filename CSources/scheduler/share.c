@@ -12,8 +12,8 @@
 //             that sleeps, or, if turns are long, that somebody else has just woken.
 // Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
 //             for it, while it is out of the runtime (scheduler/rescue.h), unless it is busy sending cheap messages.
-// Bulk:       with few schedulers, processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where
-//             those are that send to them (signal_follow_bulk).
+// Bulk:       processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where those are that send
+//             to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
 #include "scheduler/slot.h"
 
@@ -23,7 +23,7 @@ enum {
     SEVERAL = 4,
     LOOKS = 64,                    // at waiting processes, for some that may be given
     PAUSE = 64,                    // turns, after there were none, unless they are long
-    WORTH_NS = 30000,              // a gift was worth it that keeps its taker busy for so long
+    WORTH_NS = 12000,              // a gift was worth it that keeps its taker busy for so long, without talking with others most of the time
     REFUSAL_FIRST_NS = 100 * 1000, // after one that was not; twice as long after each further one
     REFUSAL_MOST_NS = 20 * 1000000
 };
@@ -36,10 +36,18 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
     apus_bump_relaxed(to->owner.node == slot->owner.node ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, 1);
 }
 
+static bool share_was_worth(const struct apus__slot *slot)
+{
+    uint64_t busy_ns = slot->looked_ns - slot->woke_ns;
+    uint64_t local = apus_load_relaxed(&slot->owner.counters.sent_local) - slot->woke_local;
+    uint64_t remote = apus_load_relaxed(&slot->owner.counters.sent_remote) - slot->woke_remote;
+    return busy_ns >= WORTH_NS && (remote <= local || remote * APUS__APART_NS <= busy_ns);
+}
+
 void apus__share_judge(struct apus__slot *slot)
 {
     slot->was_given = false;
-    if (slot->looked_ns - slot->woke_ns >= WORTH_NS)
+    if (share_was_worth(slot))
         slot->refusal_ns = 0;
     else if (slot->refusal_ns == 0)
         slot->refusal_ns = REFUSAL_FIRST_NS;
@@ -174,13 +182,6 @@ static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, u
     }
 }
 
-// Whether two may be in a conversation. One that has handled much more than the other has it with many.
-static bool share_are_equals(const struct apus_process *process, const struct apus_process *partner)
-{
-    enum { MARGIN = 2 };
-    return apus__reductions(partner) <= 2 * apus__reductions(process) + MARGIN;
-}
-
 // Who has sent what `process` is to handle next, if that one does nothing, to go along: while turns are short it most likely waits for the
 // answer, and the two would talk from one scheduler to the other until one follows (signal_follow). It has an empty turn there. Or NULL.
 static struct apus_process *share_partner(struct apus__slot *slot, const struct share_gift *gift, const struct apus_process *process)
@@ -189,7 +190,7 @@ static struct apus_process *share_partner(struct apus__slot *slot, const struct 
     struct apus_process *partner = apus__find(from);
     bool goes_along = partner && slot->owner.turns_are_short && apus__is_local(&slot->owner, partner, from) &&
                       !(partner->flags & (APUS__SCHEDULED | APUS__SLOW)) && share_may_move(gift, partner) &&
-                      share_are_equals(process, partner);
+                      !apus__is_hub(partner, process); // they may be in a conversation
     return goes_along ? partner : NULL;
 }
 

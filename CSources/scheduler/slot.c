@@ -21,7 +21,8 @@ enum {
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
     TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
     POLLER_LOOK_NS = 100000,   // between two looks at descriptors while there is other work
-    SPINS = 400                // pauses before a slot sleeps: a few microseconds
+    SPINS = 400,               // pauses before a slot sleeps: a few microseconds
+    SPINS_COUNT = 8            // fewer are not worth a look at the clock
 };
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
@@ -342,6 +343,8 @@ static void slot_sleep(struct apus__slot *slot)
         else
             apus__futex_wait(&here->inbox.park, parked, timeout);
         slot->woke_ns = apus__now_ns();
+        slot->woke_local = apus_load_relaxed(&here->counters.sent_local);
+        slot->woke_remote = apus_load_relaxed(&here->counters.sent_remote);
         apus__pace_slept(&slot->pace, slot->woke_ns - slot->looked_ns);
         slot->looked_ns = slot->woke_ns;
     } else if (polls) {
@@ -358,10 +361,20 @@ static void slot_sleep(struct apus__slot *slot)
     apus__poller_deliver(here, &poll);
 }
 
+// There was nothing to do since then: that is no part of a turn, nor of what a gift was good for.
+static void slot_idled(struct apus__slot *slot, uint64_t since_ns)
+{
+    uint64_t idle_ns = apus__now_ns() - since_ns;
+    slot->looked_ns += idle_ns;
+    slot->woke_ns += idle_ns;
+    apus__pace_slept(&slot->pace, idle_ns);
+}
+
 static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
 {
     // Who can wait for descriptors does so at once: these come when they come.
     int spins = SPINS;
+    uint64_t since_ns = apus__now_ns();
     if (apus__poller_is_used() && apus__poller_is_free()) {
         if (apus__poller_look(&slot->owner) || (apus__poller_give_way() && apus__poller_look(&slot->owner)))
             return;
@@ -377,11 +390,14 @@ static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
         if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events) ||
             (slot->attended_count && apus__lines_look(slot))) {
             apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
+            if (i >= SPINS_COUNT)
+                slot_idled(slot, since_ns);
             return;
         }
         apus__cpu_relax();
     }
     apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
+    slot_idled(slot, since_ns);
     slot_sleep(slot);
 }
 

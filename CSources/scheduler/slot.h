@@ -68,7 +68,9 @@ struct apus__slot {
     bool is_in_the_way;           // has just woken a thread that waits for this very core: sleeps without spinning
     uint32_t in_the_way;          // of so many plain threads in a row it was
     bool was_given;               // work by another slot, since it slept last
-    uint64_t woke_ns;             // when that ended
+    uint64_t woke_ns;             // when that ended, and the time idle since,
+    uint64_t woke_local;          // and what had been sent by then to its own processes,
+    uint64_t woke_remote;         // and to others
     uint64_t refusal_ns;          // for how long it takes no more small work once it sleeps
     _Atomic uint64_t refuses_until_ns; // no gifts until then but of long turns; read by those who look for a sleeper
     _Atomic uint32_t is_hungry;   // it sleeps, or has been woken and is not awake yet, and nobody has given it work since (share.c)
@@ -95,8 +97,6 @@ struct apus__machine {
     uint32_t detached_max;
     _Atomic uint64_t rescues;         // scheduler by scheduler, counted before the next carrier has it: who sees the one sees the other
     _Atomic uint64_t rescues_refused; // both by the monitor
-    _Atomic uint64_t together_until_ns; // when processes that are better off on one slot may be shared out again (pace.h),
-    _Atomic uint64_t together_ns;       // after having stayed together for so long
     bool has_membarrier;             // without it nobody can claim a slot (rescue.h)
     _Atomic uint32_t monitor_sleeps; // it wants to be rung when a slot wakes (scheduler/monitor.h)
 };

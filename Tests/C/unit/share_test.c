@@ -228,7 +228,7 @@ TEST(hungry, "schedulers are hungry while they sleep, and not while they have wo
 static unsigned woken_after(struct apus_process *process, uint64_t handled, unsigned count)
 {
     process->tally += handled << APUS__TALLY_REDUCTIONS;
-    return apus__tally_woken(process, count, true);
+    return apus__tally_woken(process, count, 1, true);
 }
 
 TEST(conversation, "who hears from another scheduler alone is drawn there, however many messages come at once")
@@ -251,9 +251,79 @@ TEST(hub, "what it has handled from its own scheduler counts against it, and so 
     CHECK_EQ(woken_after(&process, 2, 1), 3); // one of the two from here
     CHECK_EQ(woken_after(&process, 3, 1), 2);
     process.tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
-    CHECK_EQ(apus__tally_woken(&process, 1, false), 1);
+    CHECK_EQ(apus__tally_woken(&process, 1, 1, false), 1);
     CHECK_EQ(woken_after(&process, 20000, 1), 1);
     CHECK_EQ(apus__reductions(&process), 20008);
+}
+
+// A process is found idle by a message from that scheduler, and handles it.
+static unsigned woken_from(struct apus_process *process, uint32_t owner)
+{
+    unsigned ahead = apus__tally_woken(process, 1, owner, true);
+    process->tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
+    return ahead;
+}
+
+TEST(majority, "who hears from many schedulers is drawn to the one that most messages come from, if there is one")
+{
+    struct apus_process process = {0};
+    for (uint32_t i = 0; i < 1000; i++)
+        CHECK(woken_from(&process, i % 5) <= 2);
+    unsigned ahead = 0;
+    for (uint32_t i = 0; i < 16; i++) {
+        woken_from(&process, 6);
+        ahead = woken_from(&process, 6);
+        CHECK_EQ(woken_from(&process, i % 5), 0);
+    }
+    CHECK(ahead >= 16);
+}
+
+// Of two schedulers, the process is found by a message from the other one. Whether it follows, where all are together.
+static bool follows_bulk(uint64_t mine, uint64_t senders, bool is_lower)
+{
+    static apus_message message;
+    begin_unbegun(0, 1);
+    struct apus__owner *here = is_lower ? &taker.owner : &giver.owner;
+    struct apus_process *process = &unbegun[1], *sender = &unbegun[2];
+    apus_store_relaxed(&apus__world.cell_table.limit, 1 + UNBEGUN_MAX);
+    apus_store_relaxed(&process->pid, 1);
+    apus_store_relaxed(&sender->pid, 2);
+    apus_store_relaxed(&process->owner, here->id);
+    apus_store_relaxed(&sender->owner, 1 - here->id);
+    process->tally += mine << APUS__TALLY_REDUCTIONS;
+    sender->tally += senders << APUS__TALLY_REDUCTIONS;
+    memset(&message, 0, sizeof message);
+    message.from = apus__pid(sender);
+    message.reserved1 = 1;
+    apus_store_relaxed(&process->remote, &message);
+    here->in_bulk = true;
+    apus__signal_notified(here, process);
+    CHECK(process->first == &message);
+    bool follows = process->flags & APUS__FOLLOWS;
+    CHECK(!follows || apus__tally_middle(process) == 1 - here->id);
+    return follows;
+}
+
+TEST(together, "where all are together a client goes to the hub, and among equals each goes to the lower scheduler")
+{
+    CHECK(follows_bulk(10, 10, true));
+    CHECK(!follows_bulk(10, 10, false));
+    CHECK(follows_bulk(10, 100, true));
+    CHECK(follows_bulk(10, 100, false));
+    CHECK(!follows_bulk(100, 10, true));
+    CHECK(!follows_bulk(100, 10, false));
+}
+
+TEST(stay_together, "the scheduler that a process goes to, where all are together, keeps them together as long")
+{
+    for (int in_bulk = 0; in_bulk <= 1; in_bulk++) {
+        CHECK(follows_bulk(10, 10, true));
+        apus_store_relaxed(&taker.pace.together_until_ns, 123);
+        taker.owner.in_bulk = in_bulk;
+        CHECK(!apus__run_slow(&taker, &unbegun[1]));
+        CHECK_EQ(apus_load_relaxed(&unbegun[1].owner), 0);
+        CHECK_EQ(apus_load_relaxed(&giver.pace.together_until_ns), in_bulk ? 123 : 0);
+    }
 }
 
 int main(int argc, char **argv)
