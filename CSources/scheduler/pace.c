@@ -5,7 +5,8 @@
 enum {
     SHORT_TURN_NS = 1000, // and for each signal to another slot
     SPAWN_NS = 200,
-    REMOTE_NS = 600, // twice what a signal takes a slot, where all send to all
+    ALL_TO_ALL_NS = 260, // of a slot, for a signal, where all send to all
+    WORTH_TIMES = 6,     // as fast must all slots be in bulk as one of them, to be worth it
     WINDOW_TURNS = 64, // in a window, unless they take so long, or exchange so much:
     WINDOW_NS = 1000000,
     WINDOW_SIGNALS = 2048,
@@ -44,11 +45,11 @@ void apus__pace_pass_on(const struct apus__pace *pace, struct apus__pace *other)
     }
 }
 
-// Signals in bulk that take less are done by one slot in less than twice the time that all would need, each at that price.
+// Signals in bulk that take less are better left to one slot: all slots are not so many.
 static uint64_t pace_cheap_ns(void)
 {
-    uint64_t shared_ns = REMOTE_NS / apus__machine.slot_count;
-    return shared_ns < APUS__SIGNAL_IS_CHEAP_NS ? shared_ns : APUS__SIGNAL_IS_CHEAP_NS;
+    uint64_t worth_ns = WORTH_TIMES * ALL_TO_ALL_NS / apus__machine.slot_count;
+    return worth_ns < APUS__SIGNAL_IS_CHEAP_NS ? worth_ns : APUS__SIGNAL_IS_CHEAP_NS;
 }
 
 static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns)

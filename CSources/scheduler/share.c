@@ -6,8 +6,9 @@
 // What:       half of all that wait, the more urgent and the older first, up to GIFT_MAX, without processes that are tied to their
 //             slot (a stack set aside, a request with a time limit), and to another node only those that were not spawned for theirs.
 //             Many short-lived ones that one process spawns stay with it; the branches of a tree are given, the largest first. While
-//             turns are long, of those that have not begun only the older half of those that have been sent something: there the work is.
-//             One that waits for an answer goes with who is to give it.
+//             turns are long, of those that have not begun only the older ones of those that have been sent something: there the work is.
+//             One that waits for an answer goes with who is to give it. While turns are long, not half to one but equal parts to all
+//             that sleep: a taker could pass on half of its gift only when its first turn is over.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells. To one
 //             that sleeps, or, if turns are long, that somebody else has just woken.
 // Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
@@ -19,6 +20,7 @@
 
 enum {
     GIFT_MAX = 256,
+    TAKERS_MAX = 16,               // at one look
     FEW = 16,
     SEVERAL = 4,
     LOOKS = 64,                    // at waiting processes, for some that may be given
@@ -145,18 +147,20 @@ static bool share_is_sent(const struct share_gift *gift, const struct apus_proce
     return process->first && share_may_move(gift, process);
 }
 
-// Takes the older half of those, among the newest that have not begun, that have been sent something. False if there is none.
-apus_cold static bool share_take_sent(struct apus__slot *slot, struct share_gift *gift)
+// Takes one part of so many, the older ones, of those, among the newest that have not begun, that have been sent something. False if there
+// is none.
+apus_cold static bool share_take_sent(struct apus__slot *slot, struct share_gift *gift, uint32_t parts)
 {
     uint32_t sent = 0, seen = 0;
     struct apus__run_link *link = slot->owner.fresh;
     for (int looked = 0; link && looked < LOOKS; looked++, link = link->next)
         sent += share_is_sent(gift, apus_container_of(link, struct apus_process, run));
     link = slot->owner.fresh;
+    uint32_t keep = sent - (sent + parts - 1) / parts;
     while (seen < sent) {
         struct apus_process *process = apus_container_of(link, struct apus_process, run);
         link = link->next;
-        if (share_is_sent(gift, process) && ++seen > sent / 2) {
+        if (share_is_sent(gift, process) && ++seen > keep) {
             apus__fresh_remove(&slot->owner, process);
             share_add(gift, process);
         }
@@ -164,15 +168,16 @@ apus_cold static bool share_take_sent(struct apus__slot *slot, struct share_gift
     return sent != 0;
 }
 
-// Takes the older ones of those that have not begun: the roots of the largest trees. If there are very many, not the oldest of all:
-// to walk there would take longer than a gift lasts.
-static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, uint32_t keep)
+// Takes the oldest of those that have not begun, up to `wanted`: the roots of the largest trees. If there are very many, not the oldest
+// of all: to walk there would take longer than a gift lasts.
+static void share_take_fresh(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted)
 {
     struct apus__owner *here = &slot->owner;
     struct apus__run_link *link = here->fresh;
+    uint32_t keep = here->fresh_count - wanted, most = gift->count + wanted;
     for (keep = keep < GIFT_MAX ? keep : GIFT_MAX; keep > 0; keep--)
         link = link->next;
-    while (link && gift->count < GIFT_MAX) {
+    while (link && gift->count < most && gift->count < GIFT_MAX) {
         struct apus_process *process = apus_container_of(link, struct apus_process, run);
         link = link->next;
         if (share_may_move(gift, process)) {
@@ -216,8 +221,8 @@ static void share_take(struct apus__slot *slot, unsigned priority, struct share_
     }
 }
 
-// Whether one of the first that wait may be given to somebody near.
-static bool share_has_any(const struct apus__slot *slot, const struct share_gift *gift)
+// Whether one of the first that wait may be given to somebody near; one that has not begun, if it is not the only one or none is to stay.
+static bool share_has_any(const struct apus__slot *slot, const struct share_gift *gift, bool some_stay)
 {
     const struct apus__run_queue *run = &slot->owner.run;
     for (unsigned priority = 0; priority < APUS__PRIORITIES; priority++) {
@@ -226,7 +231,7 @@ static bool share_has_any(const struct apus__slot *slot, const struct share_gift
             if (share_may_move(gift, apus_container_of(link, struct apus_process, run)))
                 return true;
     }
-    return slot->owner.fresh_count > 1 &&
+    return slot->owner.fresh_count > some_stay &&
            share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
@@ -278,46 +283,68 @@ static bool share_hand_over(struct apus__slot *slot, const struct share_gift *gi
     return gift->count != 0;
 }
 
-// Gives the taker up to `wanted` of those in the run queue, and of those that have not begun all but the newest `keep`, or, if turns are
-// long and not all are to go, some that have been sent something. False if there was nothing.
-static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t wanted, uint32_t keep)
+// The size of a part: of two or more at least one, and if none is to stay, at least one of one.
+static uint32_t share_part(uint32_t count, uint32_t parts, bool some_stay)
 {
+    return count > some_stay && count < parts ? 1 : some_stay ? count / parts : (count + parts - 1) / parts;
+}
+
+// Gives the taker one of `parts` equal parts of those in the run queue, and of those that have not begun, or, if turns are long and some
+// are to stay, of those of them that have been sent something. False if there was nothing.
+static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t parts, bool some_stay)
+{
+    const struct apus__owner *here = &slot->owner;
+    uint32_t wanted = share_part(here->run.count + (here->next != NULL), parts, some_stay);
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
     for (unsigned i = 0; i < APUS__PRIORITIES && gift->count - gift->partners < wanted; i++) {
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
         share_take(slot, order[i], gift, wanted);
     }
-    bool may_pick = keep > 0 && !slot->owner.turns_are_short;
-    if (!may_pick || !share_take_sent(slot, gift))
-        share_take_fresh(slot, gift, keep);
+    bool may_pick = some_stay && !here->turns_are_short;
+    if (!may_pick || !share_take_sent(slot, gift, parts))
+        share_take_fresh(slot, gift, share_part(here->fresh_count, parts, some_stay));
     return share_hand_over(slot, gift);
+}
+
+// Gives to one that sleeps, and while turns are long to all, equal parts of what waits, one of which stays, or none. False if nothing
+// could be given.
+static bool share_out(struct apus__slot *slot, bool takes_new, bool some_stay)
+{
+    const struct apus__owner *here = &slot->owner;
+    // relaxed: a hint. One may be hungry and not asleep.
+    uint32_t takers = here->turns_are_short ? 1 : apus_load_relaxed(&apus__machine.parked), given = 0;
+    takers = takers > TAKERS_MAX ? TAKERS_MAX : takers ? takers : 1;
+    while (given < takers) {
+        struct share_gift gift = {.is_near = true, .takes_new = takes_new};
+        bool has_enough = given == 0 || !some_stay || here->run.count + here->fresh_count > 1;
+        if (!has_enough || !share_has_any(slot, &gift, some_stay) || !share_find_taker(slot, &gift) ||
+            !share_give(slot, &gift, takers - given + some_stay, some_stay))
+            break;
+        given++;
+    }
+    return given > 0;
 }
 
 apus_cold void apus__share(struct apus__slot *slot)
 {
-    struct share_gift gift = {.is_near = true};
-    struct apus__owner *here = &slot->owner;
+    const struct apus__owner *here = &slot->owner;
     if (share_pauses(slot))
         return;
-    gift.takes_new = share_takes_new(here);
+    bool takes_new = share_takes_new(here);
     // Many that have not begun and stay: what could be given is who spawns them, and they are born here.
-    bool spawns_many = !gift.takes_new && here->fresh_count > FEW;
-    if (share_is_early(slot) || here->in_bulk || spawns_many || !share_has_any(slot, &gift) ||
-        !share_find_taker(slot, &gift) ||
-        !share_give(slot, &gift, (here->run.count + (here->next != NULL)) / 2, (here->fresh_count + 1) / 2))
+    bool spawns_many = !takes_new && here->fresh_count > FEW;
+    if (share_is_early(slot) || here->in_bulk || spawns_many || !share_out(slot, takes_new, true))
         share_begin_pause(slot);
 }
 
 apus_cold void apus__share_all(struct apus__slot *slot)
 {
-    struct share_gift gift = {.is_near = true, .takes_new = true};
     struct apus__owner *here = &slot->owner;
     here->turns_are_short = false;
     if (here->next)
         apus__run_queue_push(&here->run, &here->next->run, here->next->priority);
     here->next = NULL;
-    if (share_has_any(slot, &gift) && share_find_taker(slot, &gift))
-        share_give(slot, &gift, GIFT_MAX, 0);
+    share_out(slot, true, false);
 }
 
 apus_cold void apus__share_aside(struct apus__slot *slot, apus_pid pid)

@@ -75,7 +75,7 @@ TEST(bulk, "many cheap messages in each turn are bulk, as long as it lasts; the 
     begin(16);
     work(64, 1000, 20, 20, 0);
     CHECK(slot.owner.in_bulk);
-    begin(32);
+    begin(64);
     work(64, 1000, 20, 20, 0);
     CHECK(!slot.owner.in_bulk);
 }

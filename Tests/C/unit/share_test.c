@@ -111,6 +111,59 @@ static void begin_unbegun(int count, int siblings)
     fall_asleep();
 }
 
+// Instead of one taker, three that sleep. Counts what each is given.
+static void share_with_three(void (*share)(struct apus__slot *), bool are_short, unsigned want[3])
+{
+    static struct apus__slot takers[3];
+    static struct apus__slot *slots[] = {&giver, &takers[0], &takers[1], &takers[2]};
+    static uint16_t neighbours[] = {1, 2, 3};
+    memset(takers, 0, sizeof takers);
+    apus__machine.slots = slots;
+    apus__machine.slot_count = 4;
+    giver.neighbours = neighbours;
+    giver.near_count = 3;
+    giver.owner.turns_are_short = are_short;
+    apus_store_relaxed(&apus__machine.parked, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t parked;
+        takers[i].owner.id = i + 1;
+        CHECK(apus__inbox_park(&takers[i].owner.inbox, 0, &parked));
+    }
+    share(&giver);
+    for (int i = 0; i < 3; i++) {
+        unsigned count = 0;
+        for (uintptr_t tagged = apus__inbox_take(&takers[i].owner.inbox); tagged; tagged = apus__inbox_next(tagged))
+            count++;
+        CHECK_EQ(count, want[i]);
+        CHECK_EQ(apus__inbox_state(&takers[i].owner.inbox), count ? APUS__AWAKE : APUS__PARKED);
+    }
+    apus_store_relaxed(&apus__machine.parked, 0);
+}
+
+TEST(all_sleepers, "while turns are long all that sleep are given equal parts, of which the giver keeps one; while they are short, one half")
+{
+    begin();
+    share_with_three(apus__share, false, (unsigned[]){2, 2, 2});
+    CHECK_EQ(giver.owner.run.count, 2);
+    begin();
+    share_with_three(apus__share, true, (unsigned[]){4, 0, 0});
+    begin_unbegun(9, 9);
+    share_with_three(apus__share, false, (unsigned[]){2, 2, 2});
+    CHECK_EQ(giver.owner.fresh_count, 3);
+    begin_unbegun(2, 2);
+    share_with_three(apus__share, false, (unsigned[]){1, 0, 0});
+}
+
+TEST(all_sleepers_all, "what waits behind a process that stays in its callback is shared out among all that sleep, and none is left")
+{
+    begin();
+    share_with_three(apus__share_all, false, (unsigned[]){3, 3, 2});
+    CHECK_EQ(giver.owner.run.count, 0);
+    begin_unbegun(2, 2);
+    share_with_three(apus__share_all, false, (unsigned[]){1, 1, 0});
+    CHECK_EQ(giver.owner.fresh_count, 0);
+}
+
 TEST(many_unbegun, "of very many that have not begun, those behind the newest few are given: the oldest are not looked for")
 {
     struct apus_process *newest = &unbegun[UNBEGUN_MAX];
