@@ -86,7 +86,7 @@ struct apus__owner {
     uint32_t next_turns;          // how many turns in a row went that way
     struct apus__run_link *fresh; // spawned here and not begun, the last one first, so that a tree of processes is walked by depth
     uint32_t fresh_count;
-    bool in_bulk;                 // its processes exchange many cheap messages: they are best off together (scheduler/pace.c)
+    bool in_bulk;                 // its processes exchange so many messages that they are best off together (scheduler/pace.c)
     bool turns_are_short;         // at one of the last two looks at the clock
     uint32_t fresh_turns;         // how many turns in a row went to them
     struct apus__run_queue run;

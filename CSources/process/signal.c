@@ -484,13 +484,15 @@ static struct signal_taken signal_take(struct apus__owner *here, struct apus_pro
     return taken;
 }
 
-// A process that is woken again and again by one on another owner moves there: two that talk to each other end up side by side. Of a
+// By how much one owner must be ahead of all others for a process to follow.
+enum { QUICK = 4, SLOW = 16 };
+
+// A process that is woken again and again from one other owner moves there: two that talk to each other end up side by side. Of a
 // pair the one with the higher index is quicker to go, so that they do not change places for ever. What it has handled from its own
-// owner meanwhile counts against that: one to whom many talk stays where most of them are, and the others come. So does a message
-// that is taken, in turns that are long beside it, while the sender's owner is busy: the two work side by side.
+// owner meanwhile, or from third ones, counts against that: one to whom many talk stays where most of them are, and the others come. So
+// does a message that is taken, in turns that are long beside it, while the sender's owner is busy: the two work side by side.
 static void signal_follow(struct apus__owner *here, struct apus_process *process, struct signal_taken taken, bool was_idle)
 {
-    enum { QUICK = 4, SLOW = 16 };
     bool is_woken = was_idle && (process->flags & (APUS__SCHEDULED | APUS__SLOW | APUS__NODE_BOUND)) == APUS__SCHEDULED;
     const struct apus_process *sender = is_woken ? apus__find(taken.from) : NULL;
     if (!sender) {
@@ -511,16 +513,22 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
     }
 }
 
-// Where processes are best off together, one goes to its senders: a client to the one that all talk to, and among equals to the owner of
-// the two that has the lower number. If it waits in a callback, then after that.
-static void signal_follow_bulk(struct apus__owner *here, struct apus_process *process, apus_pid from)
+// Where processes are best off together, one goes to its senders at once, if their owner is the one of the two with the lower number; if
+// it waits in a callback, then after that. Up it goes only to one that all talk to, and such a one goes anywhere only where most come from:
+// else clients of two such would go to and fro with each answer.
+static void signal_follow_bulk(struct apus__owner *here, struct apus_process *process, struct signal_taken taken)
 {
-    struct apus_process *sender = apus__find(from);
+    struct apus_process *sender = apus__find(taken.from);
     if (!sender || process->flags & ((APUS__SLOW & ~APUS__WAITING) | APUS__BLOCKING | APUS__NODE_BOUND))
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    bool is_lower = owner < here->id && !apus__is_hub(process, sender);
-    if (is_lower || (owner != here->id && apus__is_hub(sender, process))) {
+    if (owner == here->id) {
+        apus__tally_set(process, (unsigned)apus__reductions(process) + taken.count, 0);
+        return;
+    }
+    bool goes_down = owner < here->id && !apus__is_hub(process, sender);
+    unsigned ahead = goes_down ? 0 : apus__tally_woken(process, taken.count, owner, true);
+    if (goes_down || ahead >= (apus__is_hub(sender, process) ? QUICK : SLOW)) {
         apus__tally_set(process, owner, 0);
         process->flags |= APUS__FOLLOWS;
     }
@@ -537,7 +545,7 @@ void apus__signal_notified(struct apus__owner *here, struct apus_process *proces
     bool was_idle = !(process->flags & APUS__SCHEDULED);
     struct signal_taken taken = signal_take(here, process);
     if (here->in_bulk)
-        signal_follow_bulk(here, process, taken.from);
+        signal_follow_bulk(here, process, taken);
     else
         signal_follow(here, process, taken, was_idle);
 }

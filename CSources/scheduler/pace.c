@@ -5,6 +5,7 @@
 enum {
     SHORT_TURN_NS = 1000, // and for each signal to another slot
     SPAWN_NS = 200,
+    CHEAP_NS = 200,      // or less, if there are many slots:
     ALL_TO_ALL_NS = 260, // of a slot, for a signal, where all send to all
     WORTH_TIMES = 6,     // as fast must all slots be in bulk as one of them, to be worth it
     WINDOW_TURNS = 64, // in a window, unless they take so long, or exchange so much:
@@ -45,11 +46,10 @@ void apus__pace_pass_on(const struct apus__pace *pace, struct apus__pace *other)
     }
 }
 
-// Signals in bulk that take less are better left to one slot: all slots are not so many.
-static uint64_t pace_cheap_ns(void)
+uint64_t apus__pace_cheap_ns(void)
 {
     uint64_t worth_ns = WORTH_TIMES * ALL_TO_ALL_NS / apus__machine.slot_count;
-    return worth_ns < APUS__SIGNAL_IS_CHEAP_NS ? worth_ns : APUS__SIGNAL_IS_CHEAP_NS;
+    return worth_ns < CHEAP_NS ? worth_ns : CHEAP_NS;
 }
 
 static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns)
@@ -61,7 +61,7 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
     if (turns < WINDOW_TURNS && took_ns < WINDOW_NS && signals < WINDOW_SIGNALS)
         return;
     uint64_t remote_now = remote - pace->window_remote;
-    bool in_bulk = signals * pace_cheap_ns() > took_ns && signals >= BULK_SIGNALS * turns;
+    bool in_bulk = signals * apus__pace_cheap_ns() > took_ns && signals >= BULK_SIGNALS * turns;
     // With the time asleep: a slot that does little but hand out work, and waits for that, is not apart from those who do it.
     bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APUS__APART_NS > now_ns - pace->window_began_ns;
     bool are_together = pace_look_apart(pace, is_apart, now_ns) && took_ns <= turns * APUS__TURN_IS_LONG_NS;
@@ -77,17 +77,17 @@ void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t
 {
     const struct apus__counters *counters = &here->counters;
     uint64_t slices = apus_load_relaxed(&counters->slices), turns = slices - pace->looked_slices;
+    // What takes its time only because it is far away, or because a crowd is born, would not be done sooner by another slot.
+    uint64_t remote = apus_load_relaxed(&counters->sent_remote), spawned = apus_load_relaxed(&counters->spawned);
+    uint64_t excused_ns = (remote - pace->looked_remote) * SHORT_TURN_NS + (spawned - pace->looked_spawned) * SPAWN_NS;
+    pace->looked_remote = remote;
+    pace->looked_spawned = spawned;
     if (turns > 0) {
-        // What takes its time only because it is far away, or because a crowd is born, would not be done sooner by another slot.
-        uint64_t remote = apus_load_relaxed(&counters->sent_remote), spawned = apus_load_relaxed(&counters->spawned);
-        uint64_t excused_ns = (remote - pace->looked_remote) * SHORT_TURN_NS + (spawned - pace->looked_spawned) * SPAWN_NS;
         // One long turn among short ones says nothing of the turns to come.
         bool are_short = took_ns < turns * SHORT_TURN_NS + excused_ns;
         here->turns_are_short = are_short || pace->turns_were_short;
         pace->turns_were_short = are_short;
         pace->looked_slices = slices;
-        pace->looked_remote = remote;
-        pace->looked_spawned = spawned;
     }
     pace_look_at_window(pace, here, now_ns);
 }

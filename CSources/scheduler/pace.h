@@ -19,8 +19,11 @@
 
 #include "process/owner.h"
 
-// A turn that takes longer is worth to be done by another slot, if there are not so many signals in it that each takes less.
-enum { APUS__TURN_IS_LONG_NS = 5000, APUS__SIGNAL_IS_CHEAP_NS = 200 };
+// A turn that takes longer is worth to be done by another slot, if there are not so many signals in it that they are cheap.
+enum { APUS__TURN_IS_LONG_NS = 5000 };
+
+// Signals, many of them in each turn, that take less are better left to one slot.
+uint64_t apus__pace_cheap_ns(void);
 
 // A slot that sends to others more often talks with them most of the time.
 enum { APUS__APART_NS = 3000 };

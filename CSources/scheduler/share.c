@@ -1,4 +1,4 @@
-// scheduler/share.c - sharing work: a slot that has more than one process waiting gives half of them to one that sleeps.
+// scheduler/share.c - sharing work: a slot that has more than one process waiting gives half of them to one that sleeps, or parts to all.
 //
 // Idea:       run queues are private, so nobody steals: a slot that has nothing to do sleeps, which shows in `machine.parked`, and a
 //             slot with work to spare sees that between two turns, picks the nearest sleeper, wakes it and gives. The giver pays one
@@ -221,8 +221,8 @@ static void share_take(struct apus__slot *slot, unsigned priority, struct share_
     }
 }
 
-// Whether one of the first that wait may be given to somebody near; one that has not begun, if it is not the only one or none is to stay.
-static bool share_has_any(const struct apus__slot *slot, const struct share_gift *gift, bool some_stay)
+// Whether one of the first that wait may be given to somebody near.
+static bool share_has_any(const struct apus__slot *slot, const struct share_gift *gift)
 {
     const struct apus__run_queue *run = &slot->owner.run;
     for (unsigned priority = 0; priority < APUS__PRIORITIES; priority++) {
@@ -231,8 +231,7 @@ static bool share_has_any(const struct apus__slot *slot, const struct share_gift
             if (share_may_move(gift, apus_container_of(link, struct apus_process, run)))
                 return true;
     }
-    return slot->owner.fresh_count > some_stay &&
-           share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
+    return slot->owner.fresh_count > 0 && share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
 static void share_begin_pause(struct apus__slot *slot)
@@ -252,7 +251,7 @@ static bool share_pauses(struct apus__slot *slot)
         return true;
     uint64_t took_ns = apus__now_ns() - slot->share_paused_ns;
     uint64_t signals = apus__pace_signals(&slot->owner) - slot->share_paused_signals;
-    if (took_ns < (uint64_t)turns * APUS__TURN_IS_LONG_NS || took_ns < signals * APUS__SIGNAL_IS_CHEAP_NS)
+    if (took_ns < (uint64_t)turns * APUS__TURN_IS_LONG_NS || took_ns < signals * apus__pace_cheap_ns())
         return true;
     slot->share_pause = 0;
     slot->owner.turns_are_short = false;
@@ -295,15 +294,35 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
 {
     const struct apus__owner *here = &slot->owner;
     uint32_t wanted = share_part(here->run.count + (here->next != NULL), parts, some_stay);
+    uint32_t fresh = share_part(here->fresh_count, parts, some_stay);
+    bool are_two = wanted + fresh == 0; // one of each kind, or one and `next`
+    if (are_two)
+        wanted = here->run.count;
     wanted = wanted < GIFT_MAX ? wanted : GIFT_MAX;
     for (unsigned i = 0; i < APUS__PRIORITIES && gift->count - gift->partners < wanted; i++) {
         static const unsigned order[APUS__PRIORITIES] = {APUS__RUN_MAX, APUS__RUN_HIGH, APUS__RUN_NORMAL, APUS__RUN_LOW};
         share_take(slot, order[i], gift, wanted);
     }
-    bool may_pick = some_stay && !here->turns_are_short;
+    if (are_two && gift->count == 0)
+        fresh = here->fresh_count;
+    bool may_pick = some_stay && !here->turns_are_short && fresh > 0;
     if (!may_pick || !share_take_sent(slot, gift, parts))
-        share_take_fresh(slot, gift, share_part(here->fresh_count, parts, some_stay));
+        share_take_fresh(slot, gift, fresh);
     return share_hand_over(slot, gift);
+}
+
+// How many there are to give to: one while turns are short.
+static uint32_t share_count_takers(const struct apus__slot *slot)
+{
+    if (slot->owner.turns_are_short)
+        return 1;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i + 1 < apus__machine.slot_count && count < TAKERS_MAX; i++) {
+        const struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
+        // relaxed: a hint; share_claim() looks again.
+        count += apus__inbox_state(&other->owner.inbox) == APUS__PARKED || apus_load_relaxed(&other->is_hungry);
+    }
+    return count;
 }
 
 // Gives to one that sleeps, and while turns are long to all, equal parts of what waits, one of which stays, or none. False if nothing
@@ -311,13 +330,11 @@ static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_
 static bool share_out(struct apus__slot *slot, bool takes_new, bool some_stay)
 {
     const struct apus__owner *here = &slot->owner;
-    // relaxed: a hint. One may be hungry and not asleep.
-    uint32_t takers = here->turns_are_short ? 1 : apus_load_relaxed(&apus__machine.parked), given = 0;
-    takers = takers > TAKERS_MAX ? TAKERS_MAX : takers ? takers : 1;
+    uint32_t takers = share_count_takers(slot), given = 0;
     while (given < takers) {
         struct share_gift gift = {.is_near = true, .takes_new = takes_new};
-        bool has_enough = given == 0 || !some_stay || here->run.count + here->fresh_count > 1;
-        if (!has_enough || !share_has_any(slot, &gift, some_stay) || !share_find_taker(slot, &gift) ||
+        uint32_t waiting = here->run.count + here->fresh_count + (here->next != NULL);
+        if (waiting <= some_stay || !share_has_any(slot, &gift) || !share_find_taker(slot, &gift) ||
             !share_give(slot, &gift, takers - given + some_stay, some_stay))
             break;
         given++;

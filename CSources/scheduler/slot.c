@@ -361,13 +361,15 @@ static void slot_sleep(struct apus__slot *slot)
     apus__poller_deliver(here, &poll);
 }
 
-// There was nothing to do since then: that is no part of a turn, nor of what a gift was good for.
+// There was nothing to do since then: that is no part of a turn, nor of what a gift was good for. But a timer may be due.
 static void slot_idled(struct apus__slot *slot, uint64_t since_ns)
 {
     uint64_t idle_ns = apus__now_ns() - since_ns;
     slot->looked_ns += idle_ns;
     slot->woke_ns += idle_ns;
     apus__pace_slept(&slot->pace, idle_ns);
+    if (slot->wheel.count)
+        slot->turns_to_clock = 1;
 }
 
 static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
@@ -376,8 +378,10 @@ static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
     int spins = SPINS;
     uint64_t since_ns = apus__now_ns();
     if (apus__poller_is_used() && apus__poller_is_free()) {
-        if (apus__poller_look(&slot->owner) || (apus__poller_give_way() && apus__poller_look(&slot->owner)))
+        if (apus__poller_look(&slot->owner) || (apus__poller_give_way() && apus__poller_look(&slot->owner))) {
+            slot_idled(slot, since_ns);
             return;
+        }
         spins = 0;
     }
     if (slot->is_in_the_way)

@@ -167,7 +167,7 @@ void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_
 // Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
 
-// Gives half of what waits here to a slot that sleeps, if there is one; all of it, since the process that runs stays in its callback; judges by
+// Gives half of what waits here to a slot that sleeps, or parts to all that sleep, if there is one; all of it, since the process that runs stays in its callback; judges by
 // how soon a slot sleeps again whether what it was given was worth it; gives one process to another slot (share.c).
 void apus__share(struct apus__slot *slot);
 void apus__share_all(struct apus__slot *slot);

@@ -123,7 +123,6 @@ static void share_with_three(void (*share)(struct apus__slot *), bool are_short,
     giver.neighbours = neighbours;
     giver.near_count = 3;
     giver.owner.turns_are_short = are_short;
-    apus_store_relaxed(&apus__machine.parked, 3);
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t parked;
         takers[i].owner.id = i + 1;
@@ -137,7 +136,6 @@ static void share_with_three(void (*share)(struct apus__slot *), bool are_short,
         CHECK_EQ(count, want[i]);
         CHECK_EQ(apus__inbox_state(&takers[i].owner.inbox), count ? APUS__AWAKE : APUS__PARKED);
     }
-    apus_store_relaxed(&apus__machine.parked, 0);
 }
 
 TEST(all_sleepers, "while turns are long all that sleep are given equal parts, of which the giver keeps one; while they are short, one half")
@@ -152,6 +150,28 @@ TEST(all_sleepers, "while turns are long all that sleep are given equal parts, o
     CHECK_EQ(giver.owner.fresh_count, 3);
     begin_unbegun(2, 2);
     share_with_three(apus__share, false, (unsigned[]){1, 0, 0});
+}
+
+TEST(last_ones, "one stays that can have its turn at once, and nobody is woken for nothing")
+{
+    begin_unbegun(1, 1);
+    apus__run_queue_push(&giver.owner.run, &processes[0].run, APUS__RUN_NORMAL);
+    share_with_three(apus__share, false, (unsigned[]){1, 0, 0});
+    CHECK_EQ(giver.owner.fresh_count, 1);
+    begin_unbegun(1, 1);
+    giver.owner.next = &processes[0];
+    share_with_three(apus__share, false, (unsigned[]){1, 0, 0});
+    CHECK_EQ(giver.owner.fresh_count, 0);
+    begin_unbegun(0, 1);
+    giver.owner.next = &processes[0];
+    apus__run_queue_push(&giver.owner.run, &processes[1].run, APUS__RUN_NORMAL);
+    apus__run_queue_push(&giver.owner.run, &processes[2].run, APUS__RUN_NORMAL);
+    share_with_three(apus__share, false, (unsigned[]){1, 1, 0});
+    begin_unbegun(1, 1);
+    for (int i = 0; i < 3; i++)
+        apus__run_queue_push(&giver.owner.run, &processes[i].run, APUS__RUN_NORMAL);
+    share_with_three(apus__share, false, (unsigned[]){1, 1, 1});
+    CHECK_EQ(giver.owner.run.count + giver.owner.fresh_count, 1);
 }
 
 TEST(all_sleepers_all, "what waits behind a process that stays in its callback is shared out among all that sleep, and none is left")
@@ -331,46 +351,73 @@ TEST(majority, "who hears from many schedulers is drawn to the one that most mes
     CHECK(ahead >= 16);
 }
 
-// Of two schedulers, the process is found by a message from the other one. Whether it follows, where all are together.
-static bool follows_bulk(uint64_t mine, uint64_t senders, bool is_lower)
+// Two schedulers where all are together. On one of them is a process, unbegun[1], on the other its sender, unbegun[2]; they have handled so many.
+static struct apus__owner *begin_together(uint64_t mine, uint64_t senders, bool is_lower)
 {
-    static apus_message message;
     begin_unbegun(0, 1);
     struct apus__owner *here = is_lower ? &taker.owner : &giver.owner;
-    struct apus_process *process = &unbegun[1], *sender = &unbegun[2];
     apus_store_relaxed(&apus__world.cell_table.limit, 1 + UNBEGUN_MAX);
-    apus_store_relaxed(&process->pid, 1);
-    apus_store_relaxed(&sender->pid, 2);
-    apus_store_relaxed(&process->owner, here->id);
-    apus_store_relaxed(&sender->owner, 1 - here->id);
-    process->tally += mine << APUS__TALLY_REDUCTIONS;
-    sender->tally += senders << APUS__TALLY_REDUCTIONS;
+    for (uint32_t i = 1; i <= 2; i++) {
+        apus_store_relaxed(&unbegun[i].pid, i);
+        apus_store_relaxed(&unbegun[i].owner, i == 1 ? here->id : 1 - here->id);
+        unbegun[i].tally += (i == 1 ? mine : senders) << APUS__TALLY_REDUCTIONS;
+    }
+    here->in_bulk = true;
+    apus__tally_set(&unbegun[1], (unsigned)mine, 0);
+    return here;
+}
+
+// The process is found by a message of the sender's, from that owner, and handles it. Whether it follows.
+static bool hears_from(struct apus__owner *here, uint32_t owner)
+{
+    static apus_message message;
+    struct apus_process *process = &unbegun[1];
+    apus_store_relaxed(&unbegun[2].owner, owner);
     memset(&message, 0, sizeof message);
-    message.from = apus__pid(sender);
+    message.from = apus__pid(&unbegun[2]);
     message.reserved1 = 1;
     apus_store_relaxed(&process->remote, &message);
-    here->in_bulk = true;
     apus__signal_notified(here, process);
-    CHECK(process->first == &message);
+    CHECK(apus__mailbox_pop(process) == &message);
     bool follows = process->flags & APUS__FOLLOWS;
-    CHECK(!follows || apus__tally_middle(process) == 1 - here->id);
+    CHECK(!follows || apus__tally_middle(process) == owner);
+    process->tally += UINT64_C(1) << APUS__TALLY_REDUCTIONS;
     return follows;
 }
 
-TEST(together, "where all are together a client goes to the hub, and among equals each goes to the lower scheduler")
+// After how many messages it follows; 0: not after 40.
+static int follows_after(uint64_t mine, uint64_t senders, bool is_lower)
 {
-    CHECK(follows_bulk(10, 10, true));
-    CHECK(!follows_bulk(10, 10, false));
-    CHECK(follows_bulk(10, 100, true));
-    CHECK(follows_bulk(10, 100, false));
-    CHECK(!follows_bulk(100, 10, true));
-    CHECK(!follows_bulk(100, 10, false));
+    struct apus__owner *here = begin_together(mine, senders, is_lower);
+    for (int i = 1; i <= 40; i++)
+        if (hears_from(here, 1 - here->id))
+            return i;
+    return 0;
+}
+
+TEST(together, "where all are together a process goes down at once, up to a hub soon, and up to an equal when that has become one")
+{
+    CHECK_EQ(follows_after(1000, 1000, true), 1);
+    CHECK_EQ(follows_after(10, 1000, true), 1);
+    CHECK_EQ(follows_after(10, 1000, false), 4);
+    CHECK_EQ(follows_after(1000, 1000, false), 16);
+    CHECK_EQ(follows_after(1000, 10, true), 16);
+}
+
+TEST(two_hubs, "a client of two hubs on higher schedulers, and a hub with clients on two, stay where they are")
+{
+    struct apus__owner *here = begin_together(10, 1000, false);
+    for (uint32_t i = 0; i < 100; i++)
+        CHECK(!hears_from(here, 1 + i % 2));
+    here = begin_together(1000, 10, true);
+    for (uint32_t i = 0; i < 100; i++)
+        CHECK(!hears_from(here, i % 2 ? 0 : 2));
 }
 
 TEST(stay_together, "the scheduler that a process goes to, where all are together, keeps them together as long")
 {
     for (int in_bulk = 0; in_bulk <= 1; in_bulk++) {
-        CHECK(follows_bulk(10, 10, true));
+        CHECK_EQ(follows_after(10, 10, true), 1);
         apus_store_relaxed(&taker.pace.together_until_ns, 123);
         taker.owner.in_bulk = in_bulk;
         CHECK(!apus__run_slow(&taker, &unbegun[1]));
