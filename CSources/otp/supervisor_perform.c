@@ -60,7 +60,7 @@ static struct apus__event supervisor_start_custom(struct apus__supervisor *super
 }
 
 // Waits until the child's init has ended. One that takes too long is killed, and waited for all the same, so that its name is free
-// when the answer is given.
+// when the answer is given. NULL if there is no memory to wait: then it is killed too.
 static apus_message *supervisor_await_started(struct apus__supervisor *supervisor, uint64_t timeout_ms, bool *timed_out)
 {
     uint64_t until_ms = timeout_ms == APUS_INFINITY ? APUS_INFINITY : apus_now_ms() + timeout_ms;
@@ -68,9 +68,9 @@ static apus_message *supervisor_await_started(struct apus__supervisor *superviso
     for (;;) {
         apus_message *message = apus__supervisor_next(supervisor, until_ms);
         if (message == NULL) {
-            if (until_ms == APUS_INFINITY)
-                return NULL; // no memory to wait
             apus_exit_signal(supervisor->starting, apus_reason_of(APUS_REASON_KILL));
+            if (until_ms == APUS_INFINITY)
+                return NULL; // no memory to wait: nobody would know of it
             *timed_out = true;
             until_ms = APUS_INFINITY;
             continue;

@@ -42,7 +42,8 @@ static struct {
     struct apus__topology topology;
     bool has_topology;
     _Atomic uint32_t ended;   // futex: changes when a process has ended while the world is being stopped
-    _Atomic uint32_t waiting; // the one who stops sleeps on `ended`
+    _Atomic uint32_t waiting; // the one who stops sleeps on `ended`: for the how manieth time; else 0
+    uint32_t waits;           // that one's: how often it has
     pthread_mutex_t last_lock; // guards the two below
     apus_runtime_info_t last;  // the final counters of the last run
     bool has_last;
@@ -461,8 +462,9 @@ static void runtime_process_ended(void)
 {
     apus_add_seqcst(&runtime.ended, 1);
     // seq_cst: after the count. Pairs with runtime_wait_for_end(): either it sees the count, or we see that it waits. One wake-up for
-    // each wait, not one for each process.
-    if (apus_load_seqcst(&runtime.waiting) && apus_and_seqcst(&runtime.waiting, 0))
+    // each wait, not one for each process: who is late, and finds that another has ended this wait, leaves the next one alone.
+    uint32_t waiting = apus_load_seqcst(&runtime.waiting);
+    if (waiting && apus_cas_strong_seqcst(&runtime.waiting, &waiting, 0))
         apus__futex_wake(&runtime.ended, 1);
 }
 
@@ -502,8 +504,9 @@ bool apus__no_processes(void)
 static bool runtime_wait_for_end(uint32_t ended, uint64_t until_ns)
 {
     uint64_t now = apus__clock_ns();
+    runtime.waits = runtime.waits == UINT32_MAX ? 1 : runtime.waits + 1;
     // seq_cst: see runtime_process_ended(). An exchange, as in apus__inbox_park().
-    apus_exchange_seqcst(&runtime.waiting, 1);
+    apus_exchange_seqcst(&runtime.waiting, runtime.waits);
     if (apus_load_seqcst(&runtime.ended) == ended && now < until_ns)
         apus__futex_wait(&runtime.ended, ended, until_ns - now);
     apus_store_seqcst(&runtime.waiting, 0);
