@@ -484,8 +484,19 @@ static struct signal_taken signal_take(struct apus__owner *here, struct apus_pro
     return taken;
 }
 
-// By how much one owner must be ahead of all others for a process to follow.
-enum { QUICK = 4, SLOW = 16 };
+enum { AT_ONCE = 0, QUICK = 4, SLOW = 16 };
+
+// So many signals have come, the last of them from a process of `owner`. The process goes there if that owner is `enough` ahead of all others.
+static void signal_heard_from(struct apus__owner *here, struct apus_process *process, uint32_t count, uint32_t owner, unsigned enough,
+                              bool speaks_for)
+{
+    if (owner == here->id) {
+        apus__tally_set(process, (unsigned)apus__reductions(process) + count, 0);
+    } else if (apus__tally_woken(process, count, owner, speaks_for) >= enough) {
+        apus__tally_set(process, owner, 0);
+        process->flags |= APUS__FOLLOWS;
+    }
+}
 
 // A process that is woken again and again from one other owner moves there: two that talk to each other end up side by side. Of a
 // pair the one with the higher index is quicker to go, so that they do not change places for ever. What it has handled from its own
@@ -501,16 +512,9 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         return;
     }
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    if (owner == here->id) {
-        apus__tally_set(process, (unsigned)apus__reductions(process) + taken.count, 0);
-        return;
-    }
     bool are_side_by_side = !here->turns_are_short && apus__inbox_state(&apus__world.owners[owner]->inbox) == APUS__AWAKE;
-    unsigned ahead = apus__tally_woken(process, taken.count, owner, !are_side_by_side);
-    if (ahead >= (apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW)) {
-        apus__tally_set(process, owner, 0);
-        process->flags |= APUS__FOLLOWS;
-    }
+    unsigned enough = apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW;
+    signal_heard_from(here, process, taken.count, owner, enough, !are_side_by_side);
 }
 
 // Where processes are best off together, one goes to its senders at once, if their owner is the one of the two with the lower number; if
@@ -522,16 +526,9 @@ static void signal_follow_bulk(struct apus__owner *here, struct apus_process *pr
     if (!sender || process->flags & ((APUS__SLOW & ~APUS__WAITING) | APUS__BLOCKING | APUS__NODE_BOUND))
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    if (owner == here->id) {
-        apus__tally_set(process, (unsigned)apus__reductions(process) + taken.count, 0);
-        return;
-    }
     bool goes_down = owner < here->id && !apus__is_hub(process, sender);
-    unsigned ahead = goes_down ? 0 : apus__tally_woken(process, taken.count, owner, true);
-    if (goes_down || ahead >= (apus__is_hub(sender, process) ? QUICK : SLOW)) {
-        apus__tally_set(process, owner, 0);
-        process->flags |= APUS__FOLLOWS;
-    }
+    unsigned enough = goes_down ? AT_ONCE : apus__is_hub(sender, process) ? QUICK : SLOW;
+    signal_heard_from(here, process, taken.count, owner, enough, true);
 }
 
 void apus__signal_notified(struct apus__owner *here, struct apus_process *process)

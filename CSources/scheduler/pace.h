@@ -6,8 +6,8 @@
 //             falls into groups that keep to themselves, or its messages cost so much that all at once are quicker all the same.
 // Together:   either the last turns of the slot were full of cheap messages (bulk), or, over some windows, many of its messages
 //             went to others although processes had the time to move to those they talk to. Then the slot shares nothing out, and a
-//             process that hears from another slot goes there, if that is where the busier of the two is, or else has the lower
-//             number. The first ends by itself, when turns are no longer like that. The second ends after a while, since those who
+//             process that hears from another slot goes there: down at once, by the slots' numbers, up to one that many talk to
+//             (signal_follow_bulk). The first ends by itself, when turns are no longer like that. The second ends after a while, since those who
 //             are together show nothing: longer each time it is found again. With the processes it goes on to the slots that they
 //             go to, or one would share out what the other sends back; all others share as before.
 // Who:        the slot's carrier, but for the two hints that others pass on: relaxed, and a lost update delays.

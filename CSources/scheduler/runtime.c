@@ -42,12 +42,12 @@ static struct {
     struct apus__topology topology;
     bool has_topology;
     _Atomic uint32_t ended;   // futex: changes when a process has ended while the world is being stopped
-    _Atomic uint32_t waiting; // the one who stops sleeps on `ended`: for the how manieth time; else 0
-    uint32_t waits;           // that one's: how often it has
+    _Atomic uint32_t waiting; // the one who stops sleeps on `ended`: the number of that wait; else 0
+    uint32_t waits;           // that one's: the last number, odd, so that it is never 0
     pthread_mutex_t last_lock; // guards the two below
     apus_runtime_info_t last;  // the final counters of the last run
     bool has_last;
-} runtime = {.last_lock = PTHREAD_MUTEX_INITIALIZER};
+} runtime = {.waits = 1, .last_lock = PTHREAD_MUTEX_INITIALIZER};
 
 // --- Counters -------------------------------------------------------------------------------------------------------------------
 
@@ -504,7 +504,7 @@ bool apus__no_processes(void)
 static bool runtime_wait_for_end(uint32_t ended, uint64_t until_ns)
 {
     uint64_t now = apus__clock_ns();
-    runtime.waits = runtime.waits == UINT32_MAX ? 1 : runtime.waits + 1;
+    runtime.waits += 2;
     // seq_cst: see runtime_process_ended(). An exchange, as in apus__inbox_park().
     apus_exchange_seqcst(&runtime.waiting, runtime.waits);
     if (apus_load_seqcst(&runtime.ended) == ended && now < until_ns)

@@ -231,7 +231,7 @@ static bool share_has_any(const struct apus__slot *slot, const struct share_gift
             if (share_may_move(gift, apus_container_of(link, struct apus_process, run)))
                 return true;
     }
-    return slot->owner.fresh_count > 0 && share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
+    return slot->owner.fresh && share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
 static void share_begin_pause(struct apus__slot *slot)
@@ -285,7 +285,9 @@ static bool share_hand_over(struct apus__slot *slot, const struct share_gift *gi
 // The size of a part: of two or more at least one, and if none is to stay, at least one of one.
 static uint32_t share_part(uint32_t count, uint32_t parts, bool some_stay)
 {
-    return count > some_stay && count < parts ? 1 : some_stay ? count / parts : (count + parts - 1) / parts;
+    if (!some_stay)
+        return (count + parts - 1) / parts;
+    return count > 1 && count < parts ? 1 : count / parts;
 }
 
 // Gives the taker one of `parts` equal parts of those in the run queue, and of those that have not begun, or, if turns are long and some

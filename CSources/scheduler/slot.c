@@ -21,7 +21,7 @@ enum {
     TURN_IS_SHORT_NS = 200000, // ... which is when that many of them took less than this
     TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
     POLLER_LOOK_NS = 100000,   // between two looks at descriptors while there is other work
-    SPINS = 400,               // pauses before a slot sleeps: a few microseconds
+    SPINS = 400,               // pauses before a slot sleeps: 5 to 20 us, by the processor
     SPINS_COUNT = 8            // fewer are not worth a look at the clock
 };
 
