@@ -10,17 +10,69 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLLER_FDS_MAX = 1 << 20, MILLION = 1000000 };
+enum { POLLER_FDS_MAX = 1 << 20, POLLER_BELL = -1, MILLION = 1000000 };
 enum poller_turn { POLLER_FREE, POLLER_LOOKS, POLLER_WAITS };
+
+// Nobody watches, somebody is about to, somebody does.
+enum watch_kind { WATCH_NONE, WATCH_BEGINS, WATCH_STANDS, WATCH_KINDS = 4 };
+
+struct poller_watch {
+    _Atomic uint32_t state; // a kind, and a number times WATCH_KINDS
+    _Atomic uint64_t pid;   // whose; written by who has made it WATCH_BEGINS
+};
 
 static struct {
     pthread_mutex_t starting; // guards the first watch only
     _Atomic int is_used;
     int epoll;
-    _Atomic uint64_t *watchers; // pid by descriptor
+    struct poller_watch *watches; // by descriptor
     apus_cache_aligned _Atomic uint32_t turn;
     _Atomic uint32_t gives_way; // somebody does
 } poller = {.starting = PTHREAD_MUTEX_INITIALIZER};
+
+// --- Watches --------------------------------------------------------------------------------------------------------------------
+
+// The same number, of another kind.
+static uint32_t watch_turned(uint32_t state, enum watch_kind kind)
+{
+    return state - state % WATCH_KINDS + kind;
+}
+
+static uint64_t watch_tag(int fd, uint32_t state)
+{
+    return (uint64_t)state << 32 | (uint32_t)fd;
+}
+
+// Begins a watch; *state is what it is known by. False if another process that lives watches, or another is about to.
+static bool watch_put(struct poller_watch *watch, apus_pid pid, uint32_t *state)
+{
+    // acquire, as the compare and swap that fails: the pid, of that watch or a later one. Pairs with the store below.
+    uint32_t before = apus_load_acquire(&watch->state);
+    do {
+        apus_pid watcher = {apus_load_relaxed(&watch->pid)};
+        if (before % WATCH_KINDS == WATCH_BEGINS ||
+            (before % WATCH_KINDS == WATCH_STANDS && watcher.id != pid.id && apus__find(watcher)))
+            return false;
+        *state = watch_turned(before + WATCH_KINDS, WATCH_BEGINS);
+        // acq_rel: the pid is written after whoever had the watch before has read it. Pairs with watch_take().
+    } while (!apus_cas_weak_acq_rel(&watch->state, &before, *state));
+    apus_store_relaxed(&watch->pid, pid.id);
+    *state = watch_turned(*state, WATCH_STANDS);
+    // release: the pid. Pairs with watch_take().
+    apus_store_release(&watch->state, *state);
+    return true;
+}
+
+// Ends the watch of that state, whose it was; false if it has ended.
+static bool watch_take(struct poller_watch *watch, uint32_t state, apus_pid *pid)
+{
+    // acquire: the pid. Pairs with watch_put().
+    if (apus_load_acquire(&watch->state) != state)
+        return false;
+    pid->id = apus_load_relaxed(&watch->pid);
+    // acq_rel: if the watch still stands no other pid has been written, and none is before this. Pairs with watch_put().
+    return apus_cas_strong_acq_rel(&watch->state, &state, watch_turned(state, WATCH_NONE));
+}
 
 // --- Events ---------------------------------------------------------------------------------------------------------------------
 
@@ -38,13 +90,10 @@ void apus__poller_tell(struct apus__owner *here, apus_pid pid, int fd, unsigned 
 void apus__poller_deliver(struct apus__owner *here, const struct apus__poll *poll)
 {
     for (int i = 0; i < poll->count; i++) {
-        int fd = poll->events[i].data.fd;
+        int fd = (int)(uint32_t)poll->events[i].data.u64;
         uint32_t happened = poll->events[i].events;
-        if (fd < 0)
-            continue; // the bell
-        // acq_rel: takes the watch; whoever puts one in afterwards comes after this.
-        apus_pid pid = {apus_exchange_acq_rel(&poller.watchers[fd], 0)};
-        if (pid.id)
+        apus_pid pid;
+        if (fd != POLLER_BELL && watch_take(&poller.watches[fd], (uint32_t)(poll->events[i].data.u64 >> 32), &pid))
             apus__poller_tell(here, pid, fd, (happened & (EPOLLIN | EPOLLRDHUP) ? APUS_IO_READ : 0u) |
                                                  (happened & EPOLLOUT ? APUS_IO_WRITE : 0u) |
                                                  (happened & (EPOLLERR | EPOLLHUP) ? APUS_IO_ERROR : 0u));
@@ -127,27 +176,27 @@ bool apus__poller_give_way(void)
 
 static size_t poller_bytes(void)
 {
-    return POLLER_FDS_MAX * sizeof *poller.watchers;
+    return POLLER_FDS_MAX * sizeof *poller.watches;
 }
 
 static void poller_close(void)
 {
-    if (poller.watchers)
-        apus__pages_release((void *)poller.watchers, poller_bytes());
+    if (poller.watches)
+        apus__pages_release((void *)poller.watches, poller_bytes());
     if (poller.epoll >= 0)
         close(poller.epoll);
     apus__bell_close();
-    poller.watchers = NULL;
+    poller.watches = NULL;
 }
 
 static int poller_open(void)
 {
     int bell = apus__bell_open();
     poller.epoll = epoll_create1(EPOLL_CLOEXEC);
-    poller.watchers = apus__pages_reserve(poller_bytes(), apus__page_size());
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = -1};
-    if (poller.epoll >= 0 && bell >= 0 && poller.watchers &&
-        apus__pages_commit((void *)poller.watchers, poller_bytes(), -1) == 0 &&
+    poller.watches = apus__pages_reserve(poller_bytes(), apus__page_size());
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = watch_tag(POLLER_BELL, 0)};
+    if (poller.epoll >= 0 && bell >= 0 && poller.watches &&
+        apus__pages_commit((void *)poller.watches, poller_bytes(), -1) == 0 &&
         epoll_ctl(poller.epoll, EPOLL_CTL_ADD, bell, &event) == 0)
         return 0;
     poller_close();
@@ -182,19 +231,18 @@ static int poller_watch(int fd, unsigned events, apus_pid pid)
     int result = poller_ensure();
     if (result)
         return result;
-    uint64_t watcher = apus_load_relaxed(&poller.watchers[fd]);
-    do {
-        if (watcher && watcher != pid.id && apus__find((apus_pid){watcher}))
-            return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBUSY;
-    } while (!apus_cas_weak_acq_rel(&poller.watchers[fd], &watcher, pid.id));
+    struct poller_watch *watch = &poller.watches[fd];
+    uint32_t state;
+    if (!watch_put(watch, pid, &state))
+        return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EBUSY;
     struct epoll_event event = {.events = EPOLLONESHOT | (events & APUS_IO_READ ? EPOLLIN | EPOLLRDHUP : 0u) |
                                           (events & APUS_IO_WRITE ? EPOLLOUT : 0u),
-                                .data.fd = fd};
+                                .data.u64 = watch_tag(fd, state)};
     // A descriptor stays in epoll's set between watches; it is new there the first time, and after it was closed and opened again.
     if (epoll_ctl(poller.epoll, EPOLL_CTL_MOD, fd, &event) == 0 || epoll_ctl(poller.epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
     result = -errno;
-    apus_cas_strong_acq_rel(&poller.watchers[fd], &pid.id, 0);
+    watch_take(watch, state, &pid);
     return result == -ENOSPC ? -ENOMEM : result;
 }
 
@@ -202,9 +250,11 @@ static void poller_unwatch(int fd, apus_pid pid)
 {
     if (!apus_load_acquire(&poller.is_used) || fd < 0 || fd >= POLLER_FDS_MAX)
         return;
-    uint64_t watcher = pid.id;
-    if (apus_cas_strong_acq_rel(&poller.watchers[fd], &watcher, 0))
-        epoll_ctl(poller.epoll, EPOLL_CTL_DEL, fd, NULL);
+    struct poller_watch *watch = &poller.watches[fd];
+    // acquire: the pid, of that watch or a later one, so that it is not taken for that of another process. Pairs with watch_put().
+    uint32_t state = apus_load_acquire(&watch->state);
+    if (state % WATCH_KINDS == WATCH_STANDS && apus_load_relaxed(&watch->pid) == pid.id)
+        watch_take(watch, state, &pid);
 }
 
 void apus__poller_init(void)

@@ -3,8 +3,9 @@
 // Idea:       all watched descriptors are in one set of epoll. A slot that is about to sleep while nobody waits for that set sleeps there
 //             instead of on its futex, and delivers what happens as the owner that it is: to its own processes without an atomic, and
 //             without a thread between the network and them. The other slots look at the set now and then while they are busy.
-//             Who watches a descriptor stands in an array indexed by the descriptor: its pid, or 0. One shot: who finds an event takes
-//             the pid out by an exchange and sends.
+//             Who watches a descriptor stands in an array indexed by the descriptor: a pid, and the number of the watch, which is the
+//             event's too. One shot: who finds an event ends the watch of that number, and if it still stands, sends. An event of an
+//             older one, of another descriptor of the same number perhaps, is passed over.
 // Turns:      one thread at a time is at the set: FREE --begin--> LOOKS or WAITS --end--> FREE. An event that wakes the waiting slot, the
 //             bell's above all, so reaches nobody else.
 // Invariants: I1 once there is a watch, somebody WAITS or some slot is awake: a slot sleeps elsewhere only if it has seen one that WAITS,
@@ -19,10 +20,10 @@
 //             Meanwhile another slot sees to what they send, or it lies there together afterwards. So only while another slot is awake, and
 //             one at a time: if others compute on all cores, somebody still takes its core from them for what comes.
 // Who:        watch, unwatch: any thread.  look, wait: a slot's carrier; look: the monitor too, with a plain thread's owner.
-// Ordering:   the array's words are only compared and exchanged by value; epoll_ctl and epoll_wait order everything else. `turn` keeps two
-//             from being at the set at once, and guards nothing else.
-// Cost:       a system call for each watch, and one for each batch of events.
-// Checked:    docs/internals/models/polling.pml; Tests/C/torture/io_test.c.
+// Ordering:   the array's words order themselves; epoll_ctl and epoll_wait order everything else. `turn` keeps two from being at the set at
+//             once, and guards nothing else.
+// Cost:       a system call for each watch, and one for each batch of events. None to unwatch: at worst one event is found for nothing.
+// Checked:    docs/internals/models/polling.pml; Tests/C/unit/poller_test.c, torture/io_test.c.
 // Dropped:    a thread of its own in epoll_wait: a context switch and a message between schedulers for each event; two thirds of the round
 //             trips of an echo server with 100 connections on two cores.
 #ifndef APUS_SCHEDULER_POLLER_H
