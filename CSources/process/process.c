@@ -61,7 +61,7 @@ apus_message *apus__mailbox_extend_wide(struct apus__owner *here, struct apus_pr
 {
     unsigned lines = apus__lines(size);
     apus_message *last = process->last, *message;
-    if (!process->first || process->first == last)
+    if (!apus__mailbox_has_several(process))
         return NULL;
     bool is_open = apus__mailbox_lines(process) == lines;
     if (is_open && apus__wide_line(last) + 2 * lines <= APUS__WIDE_LINES) {
@@ -103,7 +103,7 @@ void apus__wide_free(struct apus__owner *here, apus_message *message)
 
 apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_process *process, uint8_t *block)
 {
-    if (process->first) {
+    if (apus__mailbox_has_several(process)) {
         *block = APUS__SEGMENT;
         return mailbox_open_narrow(here, process);
     }

@@ -302,6 +302,12 @@ static inline apus_message *apus__mailbox_next(const struct apus_process *proces
     return message == process->last ? NULL : apus__message_next(message);
 }
 
+// Whether more than one message waits: then what comes behind them lies in segments.
+static inline bool apus__mailbox_has_several(const struct apus_process *process)
+{
+    return process->first && process->first != process->last;
+}
+
 // The lines that each message takes in the wide segment that is open, or 1.
 static inline unsigned apus__mailbox_lines(const struct apus_process *process)
 {

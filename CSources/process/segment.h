@@ -2,18 +2,19 @@
 //
 // Problem:    a mailbox is a list. If each message lies in a block of its own, a receiver that has fallen behind misses the cache for
 //             each, one after the other, since only a message tells where the next one lies.
-// Idea:       a small message from the receiver's own scheduler that does not find the mailbox empty is built in place behind the
-//             last one, in a segment: a block of eight lines, seven of them messages. The receiver reads forward through memory, and
+// Idea:       a small message from the receiver's own scheduler that finds two others waiting is built in place behind the last
+//             one, in a segment: a block of eight lines, seven of them messages. The receiver reads forward through memory, and
 //             the first message of a segment lets it ask for the whole next one ahead of time. The sender touches the cell and the
-//             new line, nothing else. Taking a line is an addition, giving it back a count: less work than a block.
+//             new line, nothing else. Taking a line is an addition, giving it back a count: less work than a block. Two messages
+//             take less in blocks, and many processes have two and no more: the argument of the spawn and a first message.
 //
-//                 first -> [block]     last ------------------------------v
-//                              \-> [left next | m1 | m2 | .. | m7] -> [left next | m1 | m2 | free ..]
+//                 first -> [block] -> [block]      last -----------------------------v
+//                                         \-> [left next | m1 | .. | m7] -> [left next | m1 | m2 | free ..]
 //
 // Line:       a segment is aligned to its size, so the address of a message tells its line and the segment. `block` of a message with
 //             at most APUS__LINE_PAYLOAD bytes of payload is APUS__SEGMENT there.
 // Wide:       messages of two to four lines, up to APUS__WIDE_PAYLOAD bytes of payload, lie in segments of their own, twice as large:
-//             all that one holds are of as many lines. `block` is APUS__WIDE. The third that waits opens one: two take less in blocks.
+//             all that one holds are of as many lines. `block` is APUS__WIDE. The third that waits opens one of these too.
 // Invariants: I1 OPEN is set in a process's flags exactly while its last message lies in a segment whose later lines are free, and
 //             OPEN_WIDE is not 0 exactly while it lies in such a wide one; never both, and the mailbox is not empty then.
 //             I2 `left` is the number of messages not freed yet, less the number given out while the segment is open: opening and

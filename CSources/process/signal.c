@@ -418,11 +418,11 @@ void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *dead
 
 // --- The owner's side -----------------------------------------------------------------------------------------------------------
 
-// A small message that comes behind others in an unbounded mailbox moves to where they lie: its line is in the cache now, and may not
+// A small message that comes behind several in an unbounded mailbox moves to where they lie: its line is in the cache now, and may not
 // be any more when its turn comes.
 static apus_message *signal_gather(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
-    if (!process->first || message->size > APUS__LINE_PAYLOAD || message->flags || message->kind > APUS__REQUEST)
+    if (!apus__mailbox_has_several(process) || message->size > APUS__LINE_PAYLOAD || message->flags || message->kind > APUS__REQUEST)
         return NULL;
     uint8_t block;
     apus_message *line = apus__mailbox_extend(here, process, &block);
