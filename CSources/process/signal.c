@@ -419,22 +419,24 @@ void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *dead
 // --- The owner's side -----------------------------------------------------------------------------------------------------------
 
 // A small message that comes behind several in an unbounded mailbox moves to where they lie: its line is in the cache now, and may not
-// be any more when its turn comes.
-static apus_message *signal_gather(struct apus__owner *here, struct apus_process *process, apus_message *message)
+// be any more when its turn comes. False if it is any other.
+static bool signal_gather(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
-    if (!apus__mailbox_has_several(process) || message->size > APUS__LINE_PAYLOAD || message->flags || message->kind > APUS__REQUEST)
-        return NULL;
+    if (!apus__mailbox_has_several(process) || message->reserved1 != apus__pid(process).id || message->size > APUS__LINE_PAYLOAD ||
+        message->flags || message->kind > APUS__REQUEST)
+        return false;
     uint8_t block;
     apus_message *line = apus__mailbox_extend(here, process, &block);
     if (!line && !(line = apus__mailbox_extend_slow(here, process, &block)))
-        return NULL;
+        return false;
     line->type = message->type;
     line->from = message->from;
     line->ref = message->ref;
     apus__message_set_head(line, message->size, (enum apus__kind)message->kind, block);
     memcpy(apus_message_payload(line), apus_message_payload(message), APUS__LINE_PAYLOAD);
     apus__message_free(here, message);
-    return line;
+    apus__wake(here, process);
+    return true;
 }
 
 static void signal_arrive(struct apus__owner *here, struct apus_process *process, apus_message *message)
@@ -442,8 +444,6 @@ static void signal_arrive(struct apus__owner *here, struct apus_process *process
     if (message->reserved1 != apus__pid(process).id) {
         apus__bound_discount(here, process, message);
         apus__message_to_dead(here, (apus_pid){message->reserved1}, message);
-    } else if (signal_gather(here, process, message)) {
-        apus__wake(here, process);
     } else if (message->kind <= APUS__LAST_VISIBLE) {
         signal_accept(here, process, message);
     } else if (message->kind == APUS__SPAWN) {
@@ -476,9 +476,12 @@ static struct signal_taken signal_take(struct apus__owner *here, struct apus_pro
         oldest = newest;
         newest = next;
     }
+    // Of more, the first have left the cache again by now, and the lines for all of them would mostly be fresh memory.
+    enum { GATHERED_MOST = 64 };
     while (oldest) {
         apus_message *next = apus__message_next(oldest);
-        signal_arrive(here, process, oldest);
+        if (taken.count > GATHERED_MOST || !signal_gather(here, process, oldest))
+            signal_arrive(here, process, oldest);
         oldest = next;
     }
     return taken;

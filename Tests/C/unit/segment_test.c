@@ -7,6 +7,8 @@
 #include "os/random.h"
 #include "process/process.h"
 
+#include <unistd.h>
+
 enum { STEPS = 200000, PILE_MAX = 200, HELD_MAX = 50 };
 
 static struct apus__random dice;
@@ -156,6 +158,56 @@ TEST(wide, "messages of two to four lines lie side by side from the third on, in
     start_runtime(1);
     run_process(wide_body, NULL, 0);
     stop_runtime();
+}
+
+// --- From elsewhere -------------------------------------------------------------------------------------------------------------
+
+enum { FEW = 64, MANY = 65 }; // signals that are taken at once
+
+struct waiting {
+    int messages; // that a plain thread sends while the process is in its callback
+    uint8_t last_block;
+};
+
+static atomic_int told;
+
+// Enters the runtime only when all have been sent, so that it takes them at once.
+static void waiting_body(apus_process *self, void *argument)
+{
+    const struct waiting *wanted = argument;
+    atomic_store(&told, 1);
+    while (atomic_load(&told) != 2)
+        usleep(100);
+    for (int i = 1; i <= wanted->messages; i++) {
+        apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+        CHECK(message != NULL);
+        CHECK_EQ(*(const int64_t *)apus_message_payload(message), i);
+        CHECK_EQ(message->block, i <= 2 ? 0 : wanted->last_block);
+        apus_message_release(message);
+    }
+}
+
+static void send_to_waiting(int messages, uint8_t last_block)
+{
+    struct waiting wanted = {messages, last_block};
+    apus_pid pid;
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
+    atomic_store(&told, 0);
+    CHECK_EQ(apus_spawn_blocking(waiting_body, &wanted, sizeof wanted, NULL, &pid), 0);
+    while (atomic_load(&told) != 1)
+        usleep(100);
+    for (int64_t i = 1; i <= messages; i++)
+        CHECK_EQ(apus_send(pid, &type_number, &i, sizeof i), 0);
+    atomic_store(&told, 2);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
+TEST(gathered, "a few messages from elsewhere move to where those before them lie, many stay where they are")
+{
+    send_to_waiting(FEW, APUS__SEGMENT);
+    send_to_waiting(MANY, 0);
 }
 
 int main(int argc, char **argv)
