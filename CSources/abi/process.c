@@ -415,8 +415,7 @@ int apus_blocking_begin(apus_process *self)
     struct apus__owner *here = apus__enter_self(self, &error);
     if (!here)
         return error;
-    bool may = !apus__world.is_simulated && apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
-    if (may && !apus__rescue_oneself(apus__slot_of(here)))
+    if (!apus__world.is_simulated && apus__rescue_has_room() && !apus__rescue_oneself(apus__slot_of(here)))
         apus__monitor_want_spares();
     apus__depart();
     return APUS_OK;

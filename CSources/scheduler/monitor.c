@@ -154,7 +154,7 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
 {
     apus_pid culprit = APUS_NOBODY;
     watch->tried_ns = now;
-    if (apus_load_relaxed(&apus__machine.detached) >= apus__machine.detached_max) {
+    if (!apus__rescue_has_room()) {
         apus_bump_relaxed(&apus__machine.rescues_refused, 1);
         monitor_warn();
         return;

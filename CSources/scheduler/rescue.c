@@ -142,17 +142,38 @@ void apus__rescue_share(struct apus__slot *slot)
     rescue_unclaim(carrier, slot);
 }
 
+bool apus__rescue_has_room(void)
+{
+    // relaxed: a hint.
+    return apus_load_relaxed(&apus__machine.detached) < apus__machine.detached_max;
+}
+
+// A thread to go on with, and room for one more that has lost its slot.
+static struct apus__carrier *rescue_claim_spare(void)
+{
+    // relaxed, both: it is a count, and hands nothing over.
+    uint32_t detached = apus_load_relaxed(&apus__machine.detached);
+    do {
+        if (detached >= apus__machine.detached_max)
+            return NULL;
+    } while (!apus_cas_weak_relaxed(&apus__machine.detached, &detached, detached + 1));
+    struct apus__carrier *spare = apus__carrier_claim_spare();
+    if (!spare)
+        apus_sub_relaxed(&apus__machine.detached, 1);
+    return spare;
+}
+
 // With the slot to itself: its process keeps the stack and the thread, the spare gets the slot.
 static bool rescue_hand_over(struct apus__slot *slot, struct apus__carrier *carrier, struct apus__carrier *spare)
 {
     struct apus__fiber *fiber = slot->fiber;
     if (apus__slot_detach(slot)) {
         apus__carrier_unclaim_spare(spare);
+        apus_sub_relaxed(&apus__machine.detached, 1);
         return false;
     }
     carrier->detached = fiber;
     fiber->keeper = fiber->detached.process->flags & APUS__KEEPS_THREAD ? carrier : NULL;
-    apus_add_relaxed(&apus__machine.detached, 1);
     return true;
 }
 
@@ -165,7 +186,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is
     enum apus__rescue result = APUS__RESCUE_NOT_NOW;
     struct apus_process *process = slot->owner.current;
     if (process && (for_others || apus__slot_keeps_waiting(slot))) {
-        struct apus__carrier *spare = apus__carrier_claim_spare();
+        struct apus__carrier *spare = rescue_claim_spare();
         *culprit = apus__pid(process);
         result = spare ? APUS__RESCUE_NO_MEMORY : APUS__RESCUE_NO_SPARE;
         if (spare && is_noted)
@@ -184,7 +205,7 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is
 
 bool apus__rescue_oneself(struct apus__slot *slot)
 {
-    struct apus__carrier *carrier = apus__local.carrier, *spare = carrier ? apus__carrier_claim_spare() : NULL;
+    struct apus__carrier *carrier = apus__local.carrier, *spare = carrier ? rescue_claim_spare() : NULL;
     if (!spare)
         return false;
     // As if claimed, so that the monitor keeps away; it may be looking at this moment, and gives up since we are inside.

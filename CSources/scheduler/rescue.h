@@ -43,9 +43,12 @@
 enum apus__rescue {
     APUS__RESCUE_DONE,     // the slot has a new carrier
     APUS__RESCUE_NOT_NOW,  // the carrier is inside the runtime, or nobody waits after all
-    APUS__RESCUE_NO_SPARE, // there is no thread to go on with
+    APUS__RESCUE_NO_SPARE, // there is no thread to go on with, or no room
     APUS__RESCUE_NO_MEMORY // there is no stack, or no block, to go on with
 };
+
+// Whether there is room for one more thread that has lost its slot (`detached_max`). A hint, so that nothing is tried in vain.
+bool apus__rescue_has_room(void);
 
 // Takes the slot from the carrier whose process has been in its callback for long, if others wait: behind it, or `for_others`, on a slot
 // that could give this one some of its work if it had a carrier that sleeps. *culprit: its pid. `is_noted`: for a report as well, by a
@@ -60,7 +63,7 @@ bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus
 void apus__rescue_share(struct apus__slot *slot);
 
 // The same by the carrier itself, whose process is about to block: it is detached when this returns, and touches the slot no more. False
-// if there is no spare, or no memory.
+// if there is no spare, no room, or no memory.
 bool apus__rescue_oneself(struct apus__slot *slot);
 
 // Whether the slot's carrier seems to be in a callback now. A hint.

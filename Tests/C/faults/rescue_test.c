@@ -553,6 +553,37 @@ TEST(ceiling, "beyond detached_max a process keeps its scheduler, which is count
     stop_runtime();
 }
 
+enum { BEGINNERS = 4 };
+static atomic_int at_the_start;
+
+static void begin_with_the_others(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int round = 1; round <= 20; round++) {
+        atomic_fetch_add(&at_the_start, 1);
+        while (atomic_load(&at_the_start) < round * BEGINNERS)
+            CHECK_EQ(apus_yield(self), 0);
+        CHECK_EQ(apus_blocking_begin(self), 0);
+        CHECK(runtime_info().detached <= 1);
+        usleep(20); // so that the other one, if there were one, would see this one too
+        CHECK_EQ(apus_blocking_end(self), 0);
+    }
+}
+
+TEST(ceiling_at_once, "detached_max holds also for processes that give up their schedulers at the same time")
+{
+    start_with((apus_options){.detached_max = 1, .schedulers = 2});
+    for (long run = test_scaled(300); run > 0; run--) { // in some of which they gather on one scheduler
+        apus_pid pids[BEGINNERS];
+        atomic_store(&at_the_start, 0);
+        for (int i = 0; i < BEGINNERS; i++)
+            CHECK_EQ(apus_spawn_blocking(begin_with_the_others, NULL, 0, NULL, &pids[i]), 0);
+        for (int i = 0; i < BEGINNERS; i++)
+            CHECK_EQ(apus_join(pids[i], APUS_INFINITY, NULL), 0);
+    }
+    stop_runtime();
+}
+
 static void *let_go_later(void *argument)
 {
     usleep(200000);

@@ -37,11 +37,11 @@ static void start_on(unsigned schedulers)
     start_runtime(schedulers);
 }
 
-// One scheduler, with limits of its own.
+// With limits of its own, and one scheduler if they do not say how many.
 static void start_with(apus_options options)
 {
     options.struct_size = sizeof options;
-    options.schedulers = 1;
+    options.schedulers = options.schedulers ? options.schedulers : 1;
     options.binding = APUS_BIND_NONE;
     atomic_store(&stage, 0);
     atomic_store(&may_go, false);
