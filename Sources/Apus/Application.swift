@@ -58,22 +58,32 @@ public struct Application: Sendable {
         self.tree = tree
     }
 
-    /// Starts what it depends on, then it, and returns when the tree has started. One that runs already is left as it is.
+    /// Starts what it depends on, then it, and returns when the tree has started. One that runs already is left as it is; one that somebody
+    /// else is starting is waited for.
     ///
     /// - Throws: ``ApusError/Code/exited`` the tree, or that of a dependency, did not start, with the reason. Dependencies that did start
     ///   go on.
     /// - **OTP**: `application:ensure_all_started/2`.
     public func start(_ kind: Kind = .temporary, timeout: Duration? = nil) throws(ApusError) {
         for dependency in dependencies { try dependency.start(kind, timeout: timeout) }
-        let master: Pid<ApplicationMaster.Message>
-        do {
-            var options = SpawnOptions(name: registeredName)
-            options.trapsExits = true
-            master = try spawn(ApplicationMaster(application: self, kind: kind), options: options)
-        } catch where error.code == .taken {
-            return
+        while true {
+            do {
+                return try callHere(master(kind), timeout: timeout) { .start($0) }
+            } catch where error.code == .noproc || error.code == .exited && error.reason == .normal {
+                // It was being stopped when it was asked, and has been by now.
+            }
         }
-        try callHere(master, timeout: timeout) { .started($0) }
+    }
+
+    /// The process that runs it, which is made if there is none.
+    private func master(_ kind: Kind) throws(ApusError) -> Pid<ApplicationMaster.Message> {
+        var options = SpawnOptions(name: registeredName)
+        options.trapsExits = true
+        do {
+            return try spawn(ApplicationMaster(application: self, kind: kind), options: options)
+        } catch where error.code == .taken {
+            return try Name(registeredName).resolve()
+        }
     }
 
     /// Stops it: its tree, in reverse order of the start, then `whenStopped`. What depends on it is not stopped.
@@ -118,12 +128,13 @@ public final class ApplicationEnvironment: Sendable {
 /// The process that starts an application's tree and stops it. **OTP**: the application master.
 struct ApplicationMaster: GenServer {
     enum Message {
-        case started(From<Void>)
+        case start(From<Void>)
         case stop(From<Void>)
     }
 
     let application: Application
     let kind: Application.Kind
+    /// From its start until `whenStopped` is called for it, although it may have ended by itself before.
     var tree: Supervisor?
 
     init(application: Application, kind: Application.Kind) {
@@ -131,18 +142,15 @@ struct ApplicationMaster: GenServer {
         self.kind = kind
     }
 
-    mutating func initialize(in context: borrowing Context<Message>) throws -> InitResult {
-        tree = try application.tree(application.environment)
-        return .ok
-    }
-
     mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) throws -> Next {
         switch message {
-        case .started(let from):
+        case .start(let from):
+            // Not before it is asked to: whoever asks a process that has failed already is not told why.
+            if tree == nil { tree = try application.tree(application.environment) }
             from.reply()
             return .continue
         case .stop(let from):
-            stopTree()
+            end()
             // Nobody finds it under its name any more when its stop is answered.
             try unregister("application \(application.name)")
             from.reply()
@@ -152,7 +160,6 @@ struct ApplicationMaster: GenServer {
 
     mutating func handle(info: consuming Info, in context: borrowing Context<Message>) throws -> Next {
         guard case .exit(let exit) = consume info, exit.from == tree?.untyped else { return .continue }
-        tree = nil
         switch kind {
         case .temporary: break
         case .transient where exit.reason.isOrderly: break
@@ -161,15 +168,14 @@ struct ApplicationMaster: GenServer {
         return .stop(exit.reason)
     }
 
-    mutating func terminate(_ reason: ExitReason, in context: borrowing Context<Message>) {
-        stopTree()
-        application.whenStopped(application.environment)
-    }
+    mutating func terminate(_ reason: ExitReason, in context: borrowing Context<Message>) { end() }
 
-    private mutating func stopTree() {
+    private mutating func end() {
+        guard let tree else { return }
+        self.tree = nil
         // A tree that has ended meanwhile is what was wanted.
-        try? tree?.stop()
-        tree = nil
+        try? tree.stop()
+        application.whenStopped(application.environment)
     }
 
     /// The runtime cannot be stopped from inside a process.
