@@ -64,6 +64,16 @@ extension AllTests { @Suite struct TaskTests {
         }
     } }
 
+    @Test("a value that has been taken does not come again: the time-out does")
+    func takenValue() async throws { try await withRuntime {
+        try await inProcess { me in
+            let task = try me.async { _ in 7 }
+            #expect(try task.value(in: me) == 7)
+            let error = #expect(throws: ApusError.self) { try task.value(in: me, timeout: .milliseconds(1)) }
+            #expect(error?.code == .timeout)
+        }
+    } }
+
     @Test("a task that is shut down says why it ended, or its value if that came first")
     func shutdown() async throws { try await withRuntime {
         try await inProcess { me in

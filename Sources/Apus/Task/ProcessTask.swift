@@ -32,11 +32,12 @@ public struct ProcessTask<Value: Sendable>: Sendable {
     ///   - context: of the owner.
     ///   - timeout: when it is up the task is killed, so that no message of it can come later. nil waits for ever.
     /// - Throws: ``ApusError/Code/notPermitted`` by another process than the owner; ``ApusError/Code/exited`` it failed, with the reason;
-    ///   ``ApusError/Code/timeout``. Await once: what has been taken does not come again, and a second time waits in vain.
+    ///   ``ApusError/Code/timeout``. Await once: what has been taken does not come again, and a second time waits for the time-out.
     /// - **OTP**: `Task.await/2`, which exits on a time-out instead of throwing.
     public func value<Own: ~Copyable>(in context: borrowing Context<Own>, timeout: Duration? = .seconds(5)) throws(ApusError) -> Value {
         guard let outcome = try yield(in: context, timeout: timeout) else {
-            _ = try shutdown(in: context, timeout: .zero)
+            try ignore(in: context)
+            pid.exit(.kill)
             throw ApusError(.timeout)
         }
         do {
@@ -59,7 +60,7 @@ public struct ProcessTask<Value: Sendable>: Sendable {
         return takeOutcome(of: message, as: Value.self)
     }
 
-    /// Tells the task to end and waits until it has.
+    /// Tells the task to end and waits until it has. Not after its outcome has been taken: that does not come again.
     ///
     /// - Parameters:
     ///   - context: of the owner.
