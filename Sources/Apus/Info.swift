@@ -110,6 +110,12 @@ extension Info {
         }
     }
 
+    /// What a handler was given, and may put anywhere: a message whose content is not copied is kept for it.
+    init(handed message: UnsafeMutablePointer<apus_message>) {
+        let isCopied = apus_swift_match_system(message, nil) && !apus_message_is_reply(message)
+        self.init(message, isOwned: !isCopied && apus_message_keep(message) == 0)
+    }
+
     /// What a message of another type than the process's own is.
     init(_ message: UnsafeMutablePointer<apus_message>, isOwned: Bool) {
         let payload = apus_swift_payload(message)

@@ -19,7 +19,33 @@ struct Counter: GenServer {
     }
 }
 
+/// Puts a message away that is not its own, and says whether it has one.
+private struct Attic: GenServer, ~Copyable {
+    var kept: Envelope?
+
+    mutating func handle(_ message: consuming From<Bool>, in context: borrowing Context<From<Bool>>) -> Next {
+        let isKept = kept != nil
+        message.reply(isKept)
+        return .continue
+    }
+
+    mutating func handle(info: consuming Info, in context: borrowing Context<From<Bool>>) -> Next {
+        if case .message(let envelope) = consume info { kept = consume envelope }
+        return .continue
+    }
+}
+
 extension AllTests { @Suite struct GenServerTests {
+    @Test("a message that is not a server's own is there as long as the server keeps it") func keeps() async throws { try await withRuntime {
+        let attic = try spawn(Attic()), alive = Owned.alive.load(ordering: .relaxed)
+        AnyPid(attic).send(Owned())
+        let isKept: Bool = try await attic.call { $0 }
+        #expect(isKept)
+        #expect(Owned.alive.load(ordering: .relaxed) == alive + 1)
+        attic.exit(.shutdown)
+        try await inProcess { me in eventually(me) { Owned.alive.load(ordering: .relaxed) == alive } }
+    } }
+
     @Test("a server handles casts and a call in order") func casts() async throws { try await withRuntime {
         let counter = try spawn(Counter())
         for i in 1...10 { counter.send(.add(i)) }

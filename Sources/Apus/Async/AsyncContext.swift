@@ -41,7 +41,7 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
         return state.pointee.takeArrived()?.take(as: type)
     }
 
-    /// As ``receive(timeout:)``, the first one for which `isWanted` is true.
+    /// As ``receive(timeout:)``, the first one for which `isWanted` is true. It must not call Apus.
     public nonisolated(nonsending) func receive(
         timeout: Duration? = nil, where isWanted: @escaping (borrowing Message) -> Bool
     ) async -> Message? {
@@ -49,19 +49,42 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
         let match = MatchClosure { message in
             apus_message_type(message) == type && isWanted(apus_swift_payload(message).assumingMemoryBound(to: Message.self).pointee)
         }
+        return await wait(for: match, timeout: timeout)?.take(as: Message.self)
+    }
+
+    /// Waits for something that is not a message of somebody's: an exit, a down, a timeout, readiness, a start.
+    public nonisolated(nonsending) func receiveInfo(timeout: Duration? = nil) async -> Info? {
+        await actor.wait(for: Wanted(apus_swift_match_system), timeout: timeout)?.info
+    }
+
+    /// As ``receiveInfo(timeout:)``, the first one for which `isWanted` is true. It must not call Apus.
+    public nonisolated(nonsending) func receiveInfo(
+        timeout: Duration? = nil, where isWanted: @escaping (borrowing Info) -> Bool
+    ) async -> Info? {
+        let match = MatchClosure { message in
+            apus_swift_match_system(message, nil) && isWanted(Info(UnsafeMutablePointer(mutating: message), isOwned: false))
+        }
+        return await wait(for: match, timeout: timeout)?.info
+    }
+
+    /// Waits for whatever comes next, of this process's type or not, in the order in which it came.
+    ///
+    /// - Parameter timeout: nil waits for ever; zero takes what is there.
+    /// - Returns: nil when the time is up, or when the process must end, as ``receive(timeout:)``. **OTP**: `receive` of any message.
+    public nonisolated(nonsending) func receiveNext(timeout: Duration? = nil) async -> Received<Message>? {
+        guard let arrival = await actor.wait(for: Wanted(isForBody), timeout: timeout) else { return nil }
+        guard apus_message_type(arrival.message) == messageType(of: Message.self) else { return .info(arrival.info) }
+        return .message(arrival.take(as: Message.self))
+    }
+
+    private nonisolated(nonsending) func wait(for match: MatchClosure, timeout: Duration?) async -> Arrival? {
         let words = UnsafeMutablePointer<MatchClosure>.allocate(capacity: 1)
         words.initialize(to: match)
         defer {
             words.deinitialize(count: 1)
             words.deallocate()
         }
-        return await actor.wait(for: Wanted(apus_swift_match_closure, words), timeout: timeout)?.take(as: Message.self)
-    }
-
-    /// Waits for something that is not a message of somebody's: an exit, a down, a timeout, readiness, a start.
-    public nonisolated(nonsending) func receiveInfo(timeout: Duration? = nil) async -> Info? {
-        guard let arrival = await actor.wait(for: Wanted(apus_swift_match_system), timeout: timeout) else { return nil }
-        return Info(arrival.message, isOwned: arrival.isOwned)
+        return await actor.wait(for: Wanted(apus_swift_match_closure, words), timeout: timeout)
     }
 
     /// Waits, taking no message. - Throws: ``ApusError/Code/ending`` the process must end.

@@ -324,12 +324,20 @@ struct Arrival {
         if isOwned { apus_message_release(message) }
         return payload
     }
+
+    var info: Info { isOwned ? Info(message, isOwned: true) : Info(handed: message) }
 }
 
 /// Leaves word at `place` where the current task goes on, and waits until it is run on.
 @usableFromInline
 @_silgen_name("apus_swift_task_wait")
 nonisolated(nonsending) func apus_swift_task_wait(_ place: UnsafeMutablePointer<apus_swift_task>) async
+
+/// Whether a message is for the body, and none of those that run it.
+func isForBody(_ message: UnsafePointer<apus_message>?, _: UnsafeMutableRawPointer?) -> Bool {
+    let type = apus_message_type(message)
+    return type != ProcessJob.type && type != ProcessTurn.type && type != WaitTimeout.type
+}
 
 /// The message that the time limit of a wait is.
 enum WaitTimeout {

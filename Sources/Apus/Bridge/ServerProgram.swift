@@ -154,7 +154,7 @@ func handleSeldom<Server: GenServer & ~Copyable>(
             let own = takePayload(of: message, as: Server.Message.self)
             next = try record.pointee.server.handle(own, in: Context(process))
         } else {
-            next = try record.pointee.server.handle(info: Info(message, isOwned: false), in: Context(process))
+            next = try record.pointee.server.handle(info: Info(handed: message), in: Context(process))
         }
         if let detail = next.detail { return follow(detail, record, process, running: timer) }
         timer?.cancelTimer()
