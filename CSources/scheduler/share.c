@@ -234,27 +234,30 @@ static bool share_has_any(const struct apus__slot *slot, const struct share_gift
     return slot->owner.fresh && share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
-static void share_begin_pause(struct apus__slot *slot)
+static void share_begin_pause(struct apus__slot *slot, uint32_t turns_to_clock)
 {
-    slot->share_pause = PAUSE;
+    slot->share_wait = slot->share_paused = turns_to_clock;
     slot->share_paused_ns = apus__now_ns();
     slot->share_paused_signals = apus__pace_signals(&slot->owner);
 }
 
-// Whether this is no time to look for something to give. The clock is looked at after 1, 2, 4, 8 ... turns.
+// Whether this is no time to look for something to give. The clock is looked at after 1, 2, 4, 8 ... turns of a pause, up to PAUSE.
 static bool share_pauses(struct apus__slot *slot)
 {
-    if (slot->share_pause == 0)
+    uint64_t turns = slot->share_paused;
+    if (turns == 0)
         return false;
-    uint32_t turns = PAUSE + 1 - slot->share_pause--;
-    if (turns & (turns - 1))
-        return true;
     uint64_t took_ns = apus__now_ns() - slot->share_paused_ns;
     uint64_t signals = apus__pace_signals(&slot->owner) - slot->share_paused_signals;
-    if (took_ns < (uint64_t)turns * APUS__TURN_IS_LONG_NS || took_ns < signals * apus__pace_cheap_ns())
+    bool are_long = took_ns >= turns * APUS__TURN_IS_LONG_NS && took_ns >= signals * apus__pace_cheap_ns();
+    if (!are_long && turns < PAUSE) {
+        slot->share_wait = slot->share_paused;
+        slot->share_paused *= 2;
         return true;
-    slot->share_pause = 0;
-    slot->owner.turns_are_short = false;
+    }
+    if (are_long)
+        slot->owner.turns_are_short = false;
+    slot->share_paused = 0;
     return false;
 }
 
@@ -347,13 +350,15 @@ static bool share_out(struct apus__slot *slot, bool takes_new, bool some_stay)
 apus_cold void apus__share(struct apus__slot *slot)
 {
     const struct apus__owner *here = &slot->owner;
+    bool was_pausing = slot->share_paused != 0;
     if (share_pauses(slot))
         return;
     bool takes_new = share_takes_new(here);
     // Many that have not begun and stay: what could be given is who spawns them, and they are born here.
     bool spawns_many = !takes_new && here->fresh_count > FEW;
+    // One who has done so for a whole pause will for most of the next: the clock costs more than such a turn.
     if (share_is_early(slot) || here->in_bulk || spawns_many || !share_out(slot, takes_new, true))
-        share_begin_pause(slot);
+        share_begin_pause(slot, spawns_many && was_pausing ? PAUSE / 2 : 1);
 }
 
 apus_cold void apus__share_all(struct apus__slot *slot)

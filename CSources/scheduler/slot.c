@@ -287,7 +287,8 @@ apus_inline struct apus_process *slot_next(struct apus__slot *slot)
     if (apus_likely(waiting == 0 && here->next))
         return slot_take_next(here);
     if (apus_unlikely(waiting > 0 && (waiting > 1 || (here->next && !here->turns_are_short)) &&
-                      apus_load_relaxed(&apus__machine.parked) != 0))
+                      apus_load_relaxed(&apus__machine.parked) != 0) &&
+        (slot->share_wait == 0 || --slot->share_wait == 0))
         apus__share(slot);
     return slot_choose(here);
 }

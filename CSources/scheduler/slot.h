@@ -61,7 +61,8 @@ struct apus__slot {
     uint32_t first_budget;        // of a turn: constants, from the reductions of the options
     uint32_t all_chunks;
     struct apus__pace pace;       // how long turns take, and what is exchanged in them
-    uint32_t share_pause;         // turns until work is offered again, since the last time nothing could be given,
+    uint32_t share_wait;          // turns until the next look for work to be offered, or at the clock
+    uint32_t share_paused;        // turns by then, since the last time nothing could be given; 0: there is no pause
     uint64_t share_paused_ns;     // which was then,
     uint64_t share_paused_signals; // so many signals ago
     bool share_is_late;           // that pause was for a few that might have been gone after it

@@ -62,7 +62,7 @@ TEST(waking, "one that somebody else is waking is given half, without being woke
     apus__share(&giver);
     CHECK_EQ(taken(), PROCESSES / 2);
     CHECK_EQ(giver.owner.counters.wakes, 0);
-    giver.share_pause = 0;
+    giver.share_paused = 0;
     apus__share(&giver);
     CHECK_EQ(taken(), 0);
 }
