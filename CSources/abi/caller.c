@@ -26,26 +26,39 @@ static int caller_reserve(struct apus__owner *here, struct apus__place *place)
     return -EAGAIN;
 }
 
+static void caller_give(struct apus__keeps *keeps, struct apus__place place, apus_caller *caller)
+{
+    keeps->made = place;
+    *caller = (apus_caller){place.pid, apus__caller_ref(place.pid)};
+}
+
 static int caller_of_thread(struct apus__owner *here, apus_caller *caller)
 {
-    struct apus__keeps *keeps = apus__foreign_keeps();
-    struct apus__place place = keeps->spare;
+    struct apus__place place;
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING)
         return -ESHUTDOWN;
     if (apus__world.is_simulated)
         return -EDEADLK; // as the call would be refused
-    int result = place.pid.id ? 0 : caller_reserve(here, &place);
-    if (result)
-        return result;
-    keeps->spare.pid = APUS_NOBODY;
-    keeps->made = place;
-    *caller = (apus_caller){place.pid, apus__caller_ref(place.pid)};
-    return 0;
+    int result = caller_reserve(here, &place);
+    if (!result)
+        caller_give(apus__foreign_keeps(here), place, caller);
+    return result;
 }
 
-uint32_t apus__caller_at(apus_pid pid)
+// Of the calling thread, with the cell it has for that. False if it is not plain, or has none.
+static bool caller_spare(apus_caller *caller)
 {
-    const struct apus__place *made = &apus__foreign_keeps()->made;
+    struct apus__keeps *keeps = apus__local.carrier ? NULL : apus__foreign_keeps_now();
+    if (!keeps || !keeps->spare.pid.id)
+        return false;
+    caller_give(keeps, keeps->spare, caller);
+    keeps->spare.pid = APUS_NOBODY;
+    return true;
+}
+
+uint32_t apus__caller_at(struct apus__owner *here, apus_pid pid)
+{
+    const struct apus__place *made = &apus__foreign_keeps(here)->made;
     // Mostly the cell, which its scheduler has written, need not be looked at.
     return apus_likely(apus_pid_equal(pid, made->pid)) ? made->id : apus__reserved_at(pid);
 }
@@ -55,6 +68,10 @@ static __attribute__((noinline)) int caller_make_otherwise(apus_pid asker, apus_
     int error;
     if (!caller)
         return -EINVAL;
+    if (apus_likely(!asker.id && caller_spare(caller))) {
+        apus__depart();
+        return 0;
+    }
     struct apus__owner *here = apus__enter(&error);
     if (!here)
         return error;

@@ -58,7 +58,7 @@ uint32_t apus__errand_where(struct apus__owner *here, apus_pid to);
 bool apus__errand_may_spin(uint32_t id);
 bool apus__errand_spin(const struct apus__errand *errand, uint32_t open);
 bool apus__errand_await(struct apus__errand *errand, uint32_t open, uint64_t timeout_ms);
-int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand, apus_pid caller);
+int apus__errand_make(struct apus__owner *here, struct apus__errand *errand, apus_pid caller, struct apus_process **process);
 void apus__errand_done(struct apus__owner *here, struct apus__errand *errand);
 void apus__errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error);
 bool apus__errand_is_abandoned(const struct apus__errand *errand);
@@ -69,18 +69,22 @@ void apus__errand_makes_way(struct apus__owner *here, apus_pid to);
 bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
                      uint64_t timeout_ms, apus_message **reply, int *result);
 // Which scheduler has the cell that is reserved for the pid of a caller; APUS__FOREIGN if none has (caller.c). By a plain thread.
-uint32_t apus__caller_at(apus_pid pid);
+uint32_t apus__caller_at(struct apus__owner *here, apus_pid pid);
 // The reference of such a caller, which is good for one request: it is known by its pid, and so need not be said. Bit 62 marks it.
 static inline apus_ref apus__caller_ref(apus_pid pid)
 {
     return (apus_ref){UINT64_C(1) << 62 | pid.id >> 32 << APUS__TABLE_CAPACITY_BITS | (uint32_t)pid.id};
 }
 // What it needs of request.c: a call by the current process, which was begun as `caller` or, if that is nobody, as any, *is_begun once
-// the payload has gone into a request; whether one that failed so has left the payload with its caller; and a copy of a message that
-// does not need the runtime, in `room` of so many bytes of payload if that is enough, NULL if there is no memory. The message, whose
-// payload has moved there, is freed.
+// the payload has gone into a request. The same in two steps, without a stack: the first says that the outcome is waited for, which may
+// have been there and told by `wait->then` by the time it returns, or fails with nothing changed; the second, for that, ends the wait.
+// Whether a call that failed so has left the payload with its caller; and a copy of a message that does not need the runtime, in `room`
+// of so many bytes of payload if that is enough, NULL if there is no memory. The message, whose payload has moved there, is freed.
 int apus__call_here(struct apus__owner *here, apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
                     uint64_t timeout_ms, bool *is_begun, apus_message **reply);
+int apus__call_begin(struct apus__owner *here, struct apus__wait *wait, apus_pid caller, apus_pid to, const apus_type *type,
+                     const void *payload, size_t size, uint64_t timeout_ms, bool *is_begun);
+int apus__call_end(struct apus__owner *here, struct apus__wait *wait, apus_message **reply);
 bool apus__call_has_changed_nothing(int result);
 apus_message *apus__message_copy_out(struct apus__owner *here, apus_message *message, apus_message *room, size_t room_size);
 

@@ -91,9 +91,18 @@ static void errand_body(apus_process *self, void *argument)
     apus__depart();
 }
 
-int apus__errand_begin(struct apus__owner *here, struct apus__errand *errand, apus_pid caller)
+int apus__errand_make(struct apus__owner *here, struct apus__errand *errand, apus_pid caller, struct apus_process **process)
 {
-    return apus__spawn_errand(here, caller, errand_body, errand);
+    return apus__spawn_errand(here, caller, errand_body, errand, process);
+}
+
+static int errand_begin(struct apus__owner *here, struct apus__errand *errand, apus_pid caller)
+{
+    struct apus_process *process;
+    int error = apus__errand_make(here, errand, caller, &process);
+    if (apus_likely(!error))
+        apus__schedule(here, process);
+    return error;
 }
 
 void apus__errand_refuse(struct apus__owner *here, struct apus__errand *errand, int error)
@@ -107,7 +116,7 @@ void apus__errand_refuse(struct apus__owner *here, struct apus__errand *errand, 
 static void errand_arrived(struct apus__owner *here, struct apus__command *command)
 {
     struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
-    if (apus_likely(apus__errand_begin(here, errand, APUS_NOBODY) == 0))
+    if (apus_likely(errand_begin(here, errand, APUS_NOBODY) == 0))
         return;
     if (++errand->asked < apus__world.owner_count) {
         struct apus__owner *next = apus__world.owners[(here->id + 1) % apus__world.owner_count];
@@ -121,7 +130,7 @@ static void errand_arrived(struct apus__owner *here, struct apus__command *comma
 static void errand_arrived_home(struct apus__owner *here, struct apus__command *command)
 {
     struct apus__errand *errand = apus_container_of(command, struct apus__errand, command);
-    int error = apus__errand_begin(here, errand, errand->caller);
+    int error = errand_begin(here, errand, errand->caller);
     if (apus_unlikely(error))
         apus__errand_refuse(here, errand, error);
 }
@@ -211,7 +220,7 @@ int apus__run_errand(struct apus__errand *errand, apus_pid caller, apus_pid to, 
     } else if (apus__world.is_simulated) {
         result = -EDEADLK; // the driver would wait for turns that it alone can give
     } else {
-        uint32_t id = caller.id ? apus__caller_at(caller) : apus__errand_where(here, to);
+        uint32_t id = caller.id ? apus__caller_at(here, caller) : apus__errand_where(here, to);
         if (id == APUS__FOREIGN) {
             result = -EINVAL;
         } else {

@@ -1,8 +1,11 @@
 // abi/line.c - calls of a plain thread by its line (scheduler/line.h): an errand that is used again and again.
 //
 // Idea:       the thread writes the request, asks, and waits for another word than the errand's last; the scheduler makes the
-//             errand's process, which calls as any other does and writes the answer. What does not fit a line, or finds its bell
-//             under way to another scheduler, or no cell here, has an errand of its own (request.c).
+//             errand's process and asks in its name at once, before its first turn and without a stack (scheduler/wait.h). Whoever
+//             brings the outcome writes the answer, and in its turn the process has nothing to do but to end. Only if the request cannot
+//             be sent as simply as that, to a full mailbox or in the middle of a callback, the process has a body that calls as any other
+//             does. What does not fit a line, or finds its bell under way to another scheduler, or no cell here, has an errand of its
+//             own (request.c).
 // A caller:   what it asks as one that was made before (caller.c) goes to the scheduler of the cell that is reserved for that, which begins
 //             the process there. With the answer comes the pid of a cell for the thread's next caller.
 // Where:      the line stays with the scheduler that attends to it while the thread calls one process. A scheduler that finds this
@@ -10,8 +13,9 @@
 //             is.
 // Ownership:  as an errand's, but DONE leaves the block to the thread's next call. One that it has given up it leaves behind, and
 //             takes another.
-// Told early: the process tells the thread before it ends, hidden from all others, so that the thread need not wait for that. The answer is
-//             written last and at once: the thread, which spins on that cache line, would take it away in between.
+// Told early: the thread is told before the process ends, which is hidden from all others by then, so that it need not wait for that. From
+//             then on the line may serve its next request, or be gone: nothing of it is touched. The answer is written last and at once:
+//             the thread, which spins on that cache line, would take it away in between.
 // Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
 //             its wait has not said anything, and what is read is the answer before.
 #include "abi/enter.h"
@@ -56,18 +60,56 @@ static apus_pid line_reserve(struct apus__owner *here, const struct apus__line *
     return process && apus_load_relaxed(&process->owner) == here->id ? apus__reserve_here(here) : APUS_NOBODY;
 }
 
+static uint64_t line_timeout(const struct apus__line *line)
+{
+    return line->timeout_ms == UINT32_MAX ? APUS_INFINITY : line->timeout_ms;
+}
+
+// Tells the thread what the call of `process` has come to, which then ends.
+static void line_answer(struct apus__owner *here, struct apus__line *line, struct apus_process *process, int result, apus_message *reply)
+{
+    apus__errand_hide(process);
+    apus_pid spare = line_reserve(here, line);
+    uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
+    line_say(line, reply && !what ? -ENOBUFS : result, what, spare);
+    apus__errand_done(here, &line->errand);
+}
+
 static void line_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct apus__line *line = line_of(errand);
     apus_message *reply = NULL;
-    uint64_t timeout_ms = line->timeout_ms == UINT32_MAX ? APUS_INFINITY : line->timeout_ms;
-    int result =
-        apus__call_here(here, line->caller, line->to, line->type, line->request, line->size, timeout_ms, &line->is_begun, &reply);
-    apus__errand_hide(here->current);
-    apus_pid spare = line_reserve(here, line);
-    uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
-    line_say(line, reply && !what ? -ENOBUFS : result, what, spare);
-    apus__errand_done(here, errand);
+    int result = apus__call_here(here, line->caller, line->to, line->type, line->request, line->size, line_timeout(line), &line->is_begun,
+                                 &reply);
+    line_answer(here, line, here->current, result, reply);
+}
+
+static void line_ended(apus_process *self, void *argument)
+{
+    (void)self;
+    (void)argument;
+}
+
+static void line_then(struct apus__owner *here, struct apus__wait *wait)
+{
+    apus_message *reply = NULL;
+    int result = apus__call_end(here, wait, &reply);
+    *apus__body(wait->process) = line_ended;
+    line_answer(here, apus_container_of(wait, struct apus__line, wait), wait->process, result, reply);
+}
+
+// Asks in the name of the process, whose body then need not. False if that would take more than to send and to wait.
+static bool line_ask_at_once(struct apus__owner *here, struct apus__line *line, struct apus_process *process)
+{
+    if (apus_unlikely(here->current != NULL))
+        return false;
+    here->current = process;
+    here->handling = NULL;
+    line->wait.then = line_then;
+    int result = apus__call_begin(here, &line->wait, line->caller, line->to, line->type, line->request, line->size, line_timeout(line),
+                                  &line->is_begun);
+    here->current = NULL;
+    return result == 0;
 }
 
 static void line_begin(struct apus__owner *here, struct apus__line *line, bool has_rung)
@@ -78,9 +120,13 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
     // relaxed: only where the next request should better go.
     if (apus_unlikely(is_abandoned || (process && apus_load_relaxed(&process->owner) != here->id)))
         apus__line_forget(apus__slot_of(here), line);
-    int result = is_abandoned ? -ETIMEDOUT : apus__errand_begin(here, &line->errand, line->caller);
-    if (apus_likely(result == 0))
+    struct apus_process *asks;
+    int result = is_abandoned ? -ETIMEDOUT : apus__errand_make(here, &line->errand, line->caller, &asks);
+    if (apus_likely(result == 0)) {
+        if (apus_unlikely(!line_ask_at_once(here, line, asks)))
+            apus__schedule(here, asks);
         return;
+    }
     line_say(line, result, 0, APUS_NOBODY);
     apus__errand_refuse(here, &line->errand, result);
 }
@@ -180,13 +226,13 @@ static struct apus__line *line_find(struct apus__owner *here, apus_pid caller, a
 {
     if (apus_load_relaxed(&apus__world.state) != APUS__WORLD_RUNNING || apus__world.is_simulated)
         return NULL;
-    struct apus__line **mine = &apus__foreign_keeps()->line, *line = *mine;
+    struct apus__line **mine = &apus__foreign_keeps(here)->line, *line = *mine;
     if (apus_unlikely(!line) && !(line = *mine = apus__line_new(line_begin, line_run, line_dispose)))
         return NULL;
     way->id = apus__errand_where(here, to);
     if (caller.id) {
         here->last_used = way->id; // the next caller had better be there
-        way->id = apus__caller_at(caller);
+        way->id = apus__caller_at(here, caller);
         if (apus_unlikely(way->id == APUS__FOREIGN))
             return NULL;
     }
@@ -216,14 +262,14 @@ static bool line_await(struct apus__line *line, uint32_t open, uint64_t timeout_
 
 // What the thread asks with, but for its asking.
 static void line_write(struct apus__line *line, apus_pid caller, apus_pid to, const apus_type *type, const void *payload,
-                       size_t size, uint64_t timeout_ms)
+                       size_t size, uint64_t timeout_ms, bool wants_spare)
 {
     line->to = to;
     line->type = type;
     line->caller = caller;
     line->timeout_ms = (uint32_t)timeout_ms;
     line->size = (uint8_t)size;
-    line->wants_spare = caller.id && !apus__foreign_keeps()->spare.pid.id;
+    line->wants_spare = wants_spare;
     if (size)
         memcpy(line->request, payload, size);
 }
@@ -246,7 +292,8 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
         apus__foreign_leave();
         return false;
     }
-    line_write(line, caller, to, type, payload, size, timeout_ms);
+    struct apus__keeps *keeps = apus__foreign_keeps(here);
+    line_write(line, caller, to, type, payload, size, timeout_ms, caller.id && !keeps->spare.pid.id);
     uint32_t open = apus_load_relaxed(&line->errand.word);
     apus_bump_relaxed(&here->counters.errands, 1);
     apus__line_ask(line, way.id);
@@ -259,10 +306,10 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
         *result = line_take_answer(line, room, &outcome);
         line_drop_request(line, *result);
         if (line->wants_spare)
-            apus__foreign_keeps()->spare = (struct apus__place){line_take_spare(line), way.id};
+            keeps->spare = (struct apus__place){line_take_spare(line), way.id};
     } else {
         *result = -ETIMEDOUT;
-        apus__foreign_keeps()->line = NULL;
+        keeps->line = NULL;
     }
     if (outcome != room)
         free(room);

@@ -13,9 +13,9 @@ apus_cold static apus_process *self_otherwise(void)
 apus_process *apus_self(void)
 {
     struct apus__owner *here = apus__arrive();
-    if (apus_unlikely(!here))
+    if (apus_unlikely(!here && apus__local.carrier))
         return self_otherwise();
-    apus_process *self = here->current;
+    apus_process *self = here ? here->current : NULL;
     apus__depart();
     return self;
 }

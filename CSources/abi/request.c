@@ -16,6 +16,14 @@ apus_cold static int ask_take_back(struct apus__owner *here, const struct apus__
     return apus__wait_outcome(wait->process) ? -ECANCELED : -ETIMEDOUT;
 }
 
+apus_inline void ask_init(struct apus__wait *wait, uint64_t ref, apus_pid to, enum apus__kind take_back)
+{
+    apus__wait_init(wait);
+    wait->ref = ref;
+    wait->asked = to;
+    wait->take_back = (uint8_t)take_back;
+}
+
 // Waits for the outcome of what has been asked.
 apus_inline int ask_wait(struct apus__owner *here, struct apus__wait *wait, uint64_t timeout_ms, apus_message **outcome)
 {
@@ -28,10 +36,7 @@ int apus__ask(struct apus__owner *here, apus_pid to, enum apus__kind kind, uint6
               apus_message **outcome)
 {
     struct apus__wait wait;
-    apus__wait_init(&wait);
-    wait.ref = apus__new_ref(here);
-    wait.asked = to;
-    wait.take_back = kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON;
+    ask_init(&wait, apus__new_ref(here), to, kind == APUS__MONITOR ? APUS__DEMONITOR : APUS__ABANDON);
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
@@ -44,10 +49,7 @@ apus_inline int ask_message(struct apus__owner *here, apus_pid to, apus_message 
                             apus_message **outcome)
 {
     struct apus__wait wait;
-    apus__wait_init(&wait);
-    wait.ref = ref;
-    wait.asked = to;
-    wait.take_back = APUS__ABANDON;
+    ask_init(&wait, ref, to, APUS__ABANDON);
     int result = apus__wait_prepare(apus__slot_of(here), &wait);
     if (result)
         return result;
@@ -71,11 +73,11 @@ apus_inline void call_give(struct apus__owner *here, apus_message *outcome, apus
 }
 
 // The callee has ended, or it cannot reply, since it waits for its caller in a circle of calls (process/circle.h).
-apus_cold static int call_failed(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+apus_cold static int call_failed(struct apus__owner *here, struct apus_process *self, apus_message *outcome, apus_message **reply)
 {
     const apus_down_message *down = apus_message_payload(outcome);
     int result = -ECONNABORTED;
-    if (apus_pid_equal(down->pid, apus__pid(here->current)))
+    if (apus_pid_equal(down->pid, apus__pid(self)))
         result = -ELOOP;
     else if (down->reason.kind == APUS_REASON_NOPROC)
         result = -ESRCH;
@@ -86,10 +88,10 @@ apus_cold static int call_failed(struct apus__owner *here, apus_message *outcome
 }
 
 // Turns the outcome of a call into its result. Takes `outcome`; what stays goes to *reply.
-apus_inline int call_result(struct apus__owner *here, apus_message *outcome, apus_message **reply)
+apus_inline int call_result(struct apus__owner *here, struct apus_process *self, apus_message *outcome, apus_message **reply)
 {
     if (apus_unlikely(outcome->type == &apus_type_down && outcome->kind == APUS__SYSTEM))
-        return call_failed(here, outcome, reply);
+        return call_failed(here, self, outcome, reply);
     call_give(here, outcome, reply);
     return 0;
 }
@@ -123,7 +125,7 @@ apus_cold static int call_not_sent(struct apus__owner *here, apus_pid to, apus_m
         result = ask_message(here, to, request, request->ref.id, timeout_ms, &outcome);
     }
     if (result == 0)
-        return call_result(here, outcome, reply);
+        return call_result(here, here->current, outcome, reply);
     if (result != -ETIMEDOUT && result != -ECANCELED)
         call_unsent(here, request, result);
     return result;
@@ -135,7 +137,8 @@ apus_inline int call_from_process(struct apus__owner *here, apus_pid to, apus_me
 {
     apus_message *outcome;
     int result = ask_message(here, to, request, ref, timeout_ms, &outcome);
-    return apus_likely(result == 0) ? call_result(here, outcome, reply) : call_not_sent(here, to, request, timeout_ms, reply, result);
+    return apus_likely(result == 0) ? call_result(here, here->current, outcome, reply)
+                                    : call_not_sent(here, to, request, timeout_ms, reply, result);
 }
 
 enum {
@@ -209,18 +212,54 @@ apus_message *apus__message_copy_out(struct apus__owner *here, apus_message *mes
     return copy;
 }
 
+// The request of an errand's process.
+apus_inline int call_make(struct apus__owner *here, apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
+                          apus_message **request)
+{
+    apus_pid self = apus__pid(here->current);
+    apus_ref ref = caller.id ? apus__caller_ref(caller) : (apus_ref){apus__new_ref(here)};
+    apus__errand_makes_way(here, to);
+    if (apus_unlikely(apus_pid_equal(to, self)))
+        return -EDEADLK;
+    return apus__message_make(here, self, type, payload, size, APUS__REQUEST, ref, request);
+}
+
 int apus__call_here(struct apus__owner *here, apus_pid caller, apus_pid to, const apus_type *type, const void *payload, size_t size,
                     uint64_t timeout_ms, bool *is_begun, apus_message **reply)
 {
     apus_message *request;
-    apus_pid self = apus__pid(here->current);
-    apus_ref ref = caller.id ? apus__caller_ref(caller) : (apus_ref){apus__new_ref(here)};
-    int result = -EDEADLK;
-    apus__errand_makes_way(here, to);
-    if (apus_likely(!apus_pid_equal(to, self)))
-        result = apus__message_make(here, self, type, payload, size, APUS__REQUEST, ref, &request);
+    int result = call_make(here, caller, to, type, payload, size, &request);
     *is_begun = result == 0;
-    return result ? result : call_from_process(here, to, request, ref.id, timeout_ms, reply);
+    return result ? result : call_from_process(here, to, request, request->ref.id, timeout_ms, reply);
+}
+
+int apus__call_begin(struct apus__owner *here, struct apus__wait *wait, apus_pid caller, apus_pid to, const apus_type *type,
+                     const void *payload, size_t size, uint64_t timeout_ms, bool *is_begun)
+{
+    apus_message *request;
+    int result = call_make(here, caller, to, type, payload, size, &request);
+    *is_begun = result == 0;
+    if (apus_unlikely(result))
+        return result;
+    ask_init(wait, request->ref.id, to, APUS__ABANDON);
+    result = apus__wait_prepare_then(here, wait);
+    if (apus_likely(!result)) {
+        apus__wait_limit(apus__slot_of(here), wait, timeout_ms);
+        result = apus__deliver(here, to, request);
+        if (apus_likely(!result))
+            return 0;
+        apus__wait_end_then(apus__slot_of(here), wait);
+    }
+    apus__message_free(here, request);
+    *is_begun = false;
+    return result;
+}
+
+int apus__call_end(struct apus__owner *here, struct apus__wait *wait, apus_message **reply)
+{
+    apus_message *outcome = wait->result;
+    apus__wait_end_then(apus__slot_of(here), wait);
+    return apus_likely(outcome != NULL) ? call_result(here, wait->process, outcome, reply) : ask_take_back(here, wait);
 }
 
 static void call_errand_run(struct apus__owner *here, struct apus__errand *errand)
@@ -285,7 +324,7 @@ apus_inline int call_of_process(struct apus__owner *here, uint64_t ref, apus_pid
 apus_inline struct apus__owner *call_enter(void)
 {
     struct apus__owner *here = apus__arrive();
-    return apus_likely(here != NULL) ? here : apus__rejoin();
+    return apus_likely(here || !apus__local.carrier) ? here : apus__rejoin();
 }
 
 int apus_call(apus_pid to, const apus_type *type, const void *payload, size_t size, uint64_t timeout_ms, apus_message **reply)

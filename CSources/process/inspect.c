@@ -15,10 +15,10 @@ static apus_process_state inspect_state(const struct apus__owner *here, const st
 {
     if (process == here->current)
         return APUS_STATE_RUNNING;
-    if (process->flags & (APUS__STARTING | APUS__UNBORN))
-        return APUS_STATE_STARTING;
     if (process->flags & APUS__WAITING)
         return process->extra->wait->is_detached ? APUS_STATE_RUNNING : APUS_STATE_WAITING;
+    if (process->flags & (APUS__STARTING | APUS__UNBORN))
+        return APUS_STATE_STARTING;
     return process->flags & APUS__SCHEDULED ? APUS_STATE_READY : APUS_STATE_IDLE;
 }
 
@@ -54,7 +54,7 @@ static void inspect_fill(struct apus__owner *here, struct apus_process *process,
     info->memory = sizeof *process;
     if (!(process->flags & APUS__UNBORN))
         inspect_born(process, info);
-    if (process->flags & APUS__WAITING)
+    if (process->flags & APUS__WAITING && process->extra->wait->fiber)
         info->memory += apus__world.stack_size;
     if (process->extra) {
         info->memory += sizeof *process->extra + process->extra->arena_used;

@@ -59,9 +59,10 @@ extern const apus_behaviour apus__blocking_behaviour;
 
 // A process that does something for a plain thread; the layer above hears of its end by `apus__world.on_errand_end` (abi/errand.c), and
 // has counted it in `errands` when it was sent. Made on `here`, with what it is for, in the cell that is reserved there for `pid`, or in
-// any if that is nobody. Errors: -EAGAIN there is no cell; -EINVAL none is reserved for the pid (any more).
+// any if that is nobody; the caller gives it its first turn. Errors: -EAGAIN there is no cell; -EINVAL none is reserved for the pid (any more).
 extern const apus_behaviour apus__errand_behaviour;
-int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand);
+int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand,
+                       struct apus_process **process);
 
 // Counts an errand that no process was made for as ended.
 void apus__errand_refused(struct apus__owner *here);

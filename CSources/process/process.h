@@ -66,7 +66,7 @@ struct apus__bound {
     _Atomic uint64_t dead_letters;
 };
 
-// Why a stack is set aside. Lives on that stack. Up to `process` it is the caller's to set, after apus__wait_init(); the rest is set by
+// Why a stack is set aside. Lives on that stack, or without one in another block of the process's. Up to `process` it is the caller's to set, after apus__wait_init(); the rest is set by
 // the steps of waiting (scheduler/wait.h).
 struct apus__wait {
     apus_match *match; // NULL with `takes_messages`: every message
@@ -83,7 +83,8 @@ struct apus__wait {
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given
     struct apus__deadline deadline;
-    void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with
+    void *fiber; // the stack, to the scheduler layer; before the wait, the one to go on with; NULL: there is none, but
+    void (*then)(struct apus__owner *here, struct apus__wait *wait); // what ends the wait (scheduler/wait.h)
 };
 
 // One cache line: clearing all of it is done by a string instruction, which takes as long as a switch of stacks.

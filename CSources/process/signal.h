@@ -130,6 +130,8 @@ apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *
     process->flags |= APUS__READY;
     if (apus_likely(!(process->flags & APUS__SCHEDULED)))
         apus__schedule_next(here, process);
+    if (apus_unlikely(!wait->fiber))
+        wait->then(here, wait);
 }
 
 // Hands over the outcome of `ref`, if the process waits for it.

@@ -301,7 +301,8 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const
     return 0;
 }
 
-int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand)
+int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus_process *self, void *argument), void *errand,
+                       struct apus_process **made)
 {
     // The last cells of the nursery are kept for errands, so that a full table does not keep a plain thread from waiting for a process
     // to end.
@@ -318,7 +319,7 @@ int apus__spawn_errand(struct apus__owner *here, apus_pid pid, void (*body)(apus
     *apus__errand_of(process) = errand;
     // release: see apus__spawn_here().
     apus_store_release(&process->pid, child.id);
-    apus__schedule(here, process);
+    *made = process;
     return 0;
 }
 

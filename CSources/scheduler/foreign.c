@@ -17,22 +17,30 @@ enum { GROWS_FREELY = 512 * 1024 };
 
 struct foreign {
     struct apus__owner owner;
-    struct apus__list in_all;
-    uint64_t run; // of the runtime the heap belongs to; 0: none
-    uint64_t carved; // bytes, as of its last call
     struct apus__keeps keeps;
+    struct apus__list in_all;
+    _Atomic uint64_t run; // of the runtime the heap belongs to; 0: none
+    uint64_t carved; // bytes, as of its last call
 };
+
+_Static_assert(offsetof(struct foreign, keeps) == sizeof(struct apus__owner), "see apus__foreign_keeps()");
 
 static struct {
     pthread_mutex_t lock; // when threads come and go, and at stop
     struct apus__list all;
     pthread_key_t key;
     pthread_once_t once;
-    uint64_t run; // counts starts; guarded by `lock`
+    _Atomic uint64_t run; // counts starts; changed with `lock` held, when there are no read sections any more
     struct apus__counters gone; // of threads that have ended in this run
 } foreign = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT, .run = 1};
 
 static __thread struct foreign *foreign_mine;
+
+// Whether it is part of the present run. relaxed: what that means is ordered by the lock, or the read section.
+static bool foreign_is_present(const struct foreign *mine)
+{
+    return apus_load_relaxed(&mine->run) == apus_load_relaxed(&foreign.run);
+}
 
 static void foreign_add_counters(struct apus__counters *sum, const struct apus__counters *part)
 {
@@ -47,19 +55,19 @@ static void foreign_add_counters(struct apus__counters *sum, const struct apus__
 
 static void foreign_release(struct foreign *mine)
 {
-    if (mine->run != foreign.run)
+    if (!foreign_is_present(mine))
         return;
     apus__reserve_release(&mine->owner);
     apus__heap_retire(&mine->owner.heap);
     foreign_add_counters(&foreign.gone, &mine->owner.counters);
-    mine->run = 0;
+    apus_store_relaxed(&mine->run, 0);
 }
 
 static void foreign_thread_ends(void *value)
 {
     struct foreign *mine = value;
     pthread_mutex_lock(&foreign.lock);
-    if (mine->run == foreign.run) // the cells are there until its heap has been retired
+    if (foreign_is_present(mine)) // the cells are there until its heap has been retired
         apus__reserved_drop(mine->keeps.spare.pid);
     foreign_release(mine);
     apus__list_remove(&mine->in_all);
@@ -109,7 +117,7 @@ static bool foreign_join_run(struct foreign *mine)
     owner->next_ref = (UINT64_C(1) << 60) + (apus_add_relaxed(&apus__world.foreign_refs, 1) << 32);
     bool joined = apus__heap_init(&owner->heap, &apus__world.pool, 0) == 0;
     if (joined) {
-        mine->run = foreign.run;
+        apus_store_relaxed(&mine->run, apus_load_relaxed(&foreign.run));
         mine->carved = 0;
         mine->keeps.spare = mine->keeps.made = (struct apus__place){APUS_NOBODY, 0};
         owner->reserve_wanted = APUS__RESERVE_FOREIGN;
@@ -132,7 +140,7 @@ struct apus__owner *apus__foreign_enter(int *error)
     // acquire: what the start set up. Pairs with the release of RUNNING in runtime.c.
     if (apus_load_acquire(&apus__world.state) < APUS__WORLD_RUNNING)
         *error = -ESHUTDOWN;
-    else if (mine->run == foreign.run || foreign_join_run(mine)) {
+    else if (foreign_is_present(mine) || foreign_join_run(mine)) {
         if (apus_unlikely(mine->owner.reserved < APUS__RESERVE_FOREIGN))
             apus__reserve_fill(&mine->owner);
         return &mine->owner;
@@ -152,9 +160,11 @@ void apus__foreign_leave(void)
         sched_yield();
 }
 
-struct apus__keeps *apus__foreign_keeps(void)
+struct apus__keeps *apus__foreign_keeps_now(void)
 {
-    return &foreign_mine->keeps;
+    struct foreign *mine = foreign_mine;
+    bool is_running = mine && apus_load_relaxed(&apus__world.state) == APUS__WORLD_RUNNING && !apus__process_is_fork();
+    return is_running && foreign_is_present(mine) ? &mine->keeps : NULL;
 }
 
 void apus__foreign_retire_all(void)
@@ -169,7 +179,7 @@ void apus__foreign_retire_all(void)
 void apus__foreign_next_run(void)
 {
     pthread_mutex_lock(&foreign.lock);
-    foreign.run++;
+    apus_bump_relaxed(&foreign.run, 1);
     memset(&foreign.gone, 0, sizeof foreign.gone);
     pthread_mutex_unlock(&foreign.lock);
 }
@@ -181,7 +191,7 @@ void apus__foreign_each(void (*visit)(const struct apus__counters *counters, voi
     visit(&foreign.gone, context);
     for (struct apus__list *link = foreign.all.next; link != &foreign.all; link = link->next) {
         struct foreign *one = apus_container_of(link, struct foreign, in_all);
-        if (one->run == foreign.run)
+        if (foreign_is_present(one))
             visit(&one->owner.counters, context);
     }
     pthread_mutex_unlock(&foreign.lock);

@@ -30,8 +30,15 @@ struct apus__keeps {
     struct apus__place made;  // that of the last caller it has made, which may have been used since
 };
 
-// Those of the calling thread, which has entered before. The line goes with the thread, the places with the runtime as well.
-struct apus__keeps *apus__foreign_keeps(void);
+// Those of a thread that has entered as `here`; they lie behind it. The line goes with the thread, the places with the runtime as well.
+static inline struct apus__keeps *apus__foreign_keeps(struct apus__owner *here)
+{
+    return (struct apus__keeps *)(void *)(here + 1);
+}
+
+// The same without entering, if the calling thread is one of a runtime that was running a moment ago; else NULL. What it keeps of that may
+// be of no use by now.
+struct apus__keeps *apus__foreign_keeps_now(void);
 
 // After the last call has left, at stop: gives back what all foreign heaps hold.
 void apus__foreign_retire_all(void);

@@ -82,12 +82,13 @@ struct apus__line {
     _Atomic uint32_t attends;   // 1 + the scheduler that attends to the line; 0: none
     uint32_t says;
     char reply[APUS__LINE_ENVELOPE + APUS__LINE_REPLY];
+    struct apus__wait wait; // the scheduler's, while it is answered
 };
 
 _Static_assert(offsetof(struct apus__line, request) == APUS_CACHE_LINE - 26, "the way back, a number, and which of some messages it is");
 _Static_assert(offsetof(struct apus__line, taken) == 2 * APUS_CACHE_LINE, "a request is two cache lines");
 _Static_assert(offsetof(struct apus__line, errand.result) == 3 * APUS_CACHE_LINE, "an answer begins a cache line");
-_Static_assert(sizeof(struct apus__line) == 5 * APUS_CACHE_LINE, "and is two");
+_Static_assert(offsetof(struct apus__line, wait) == 5 * APUS_CACHE_LINE, "and is two");
 
 // A line whose requests are begun by `begin`, which is told whether its thread may have given it up, and, if they were given up, disposed
 // of by `dispose`; NULL if there is no memory. And the end of the hold that its thread has on it.

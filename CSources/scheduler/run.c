@@ -362,3 +362,10 @@ apus_cold struct apus__context *apus__run_slow(struct apus__slot *slot, struct a
         apus__run_messages(slot, process);
     return NULL;
 }
+
+struct apus__context *apus__run_then(struct apus__slot *slot, struct apus_process *process)
+{
+    struct apus__wait *wait = process->extra->wait;
+    wait->then(&slot->owner, wait);
+    return apus__run_slow(slot, process);
+}

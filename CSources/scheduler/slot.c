@@ -46,7 +46,10 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
     if (wait->asked.id)
         apus__signal_send(&slot->owner, wait->asked,
                           &(struct apus__signal){(enum apus__kind)wait->take_back, apus__pid(process), wait->ref, 0, NULL});
-    apus__wait_end(slot, wait);
+    if (fiber)
+        apus__wait_end(slot, wait);
+    else
+        apus__wait_end_then(slot, wait);
     // What the callback was given and what it waited for go the way of the mailbox.
     if (handling && handling->flags & APUS__HELD)
         handling = NULL;
@@ -55,7 +58,8 @@ void apus__slot_drop_stack(struct apus__slot *slot, struct apus_process *process
         if (orphans[i])
             apus__mailbox_prepend(process, orphans[i]);
     }
-    fiber_clear(slot, fiber);
+    if (fiber)
+        fiber_clear(slot, fiber);
 }
 
 // --- Losing the slot in the middle of a callback --------------------------------------------------------------------------------

@@ -133,10 +133,15 @@ void apus__slot_tell(struct apus__slot *slot, uint32_t events);
 void apus__run_messages(struct apus__slot *slot, struct apus_process *process);
 struct apus__context *apus__run_slow(struct apus__slot *slot, struct apus_process *process);
 
+// The same of one whose wait has had no outcome and that has no stack (run.c).
+struct apus__context *apus__run_then(struct apus__slot *slot, struct apus_process *process);
+
 // Goes on with a process whose wait is over: the calling fiber is free, and the loop on it returns this for the one to be continued.
 apus_inline struct apus__context *apus__slot_resume(struct apus__slot *slot, struct apus_process *process)
 {
     struct apus__fiber *other = process->extra->wait->fiber;
+    if (apus_unlikely(!other))
+        return apus__run_then(slot, process);
     apus__fiber_give(&slot->fibers, slot->fiber);
     slot->fiber = other;
     // One that keeps its thread goes on when that has the slot; this thread leaves to give it away (carrier_run).

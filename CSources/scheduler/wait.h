@@ -6,6 +6,8 @@
 // Steps:      prepare says what is waited for; then the question is sent; then wait sets the stack aside until it is over: a message it
 //             takes, its reply, its deadline. So an outcome that arrives while it is being asked for is not lost. If the question cannot
 //             be sent, cancel.
+// No stack:   a process that has not begun can wait as well: a function, `then`, ends its wait, and the process begins after that. It is
+//             called when the outcome comes, whoever runs, since that is soonest, and without an outcome in the process's turn.
 // Who:        the current process, on its slot.
 #ifndef APUS_SCHEDULER_WAIT_H
 #define APUS_SCHEDULER_WAIT_H
@@ -14,6 +16,25 @@
 #include "scheduler/hooks.h"
 #include "scheduler/slot.h"
 #include "scheduler/timers.h"
+
+apus_inline void wait_begin(struct apus__owner *here, struct apus__wait *wait)
+{
+    struct apus_process *process = here->current;
+    wait->process = process;
+    wait->handling = here->handling;
+    apus__wheel_entry_init(&wait->deadline.entry);
+    wait->deadline.kind = APUS__DEADLINE_WAIT;
+    process->extra->wait = wait;
+    process->flags |= APUS__WAITING;
+}
+
+apus_inline void wait_over(struct apus__slot *slot, struct apus__wait *wait)
+{
+    struct apus_process *process = wait->process;
+    apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
+    process->extra->wait = NULL;
+    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
+}
 
 // Errors: -ENOMEM, also if there is no stack to go on with; -EPERM.
 apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *wait)
@@ -24,22 +45,38 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
         return -EPERM;
     if (apus_unlikely(!process->extra && !apus__extra(here, process)) || apus_unlikely(!(wait->fiber = apus__fiber_take(&slot->fibers))))
         return -ENOMEM;
-    wait->process = process;
-    wait->handling = here->handling;
-    apus__wheel_entry_init(&wait->deadline.entry);
-    wait->deadline.kind = APUS__DEADLINE_WAIT;
-    process->extra->wait = wait;
-    process->flags |= APUS__WAITING;
+    wait_begin(here, wait);
     apus_bump_relaxed(&here->counters.waits_begun, 1);
     return 0;
 }
 
+// The same without a stack, and its end. Errors: -ENOMEM.
+apus_inline int apus__wait_prepare_then(struct apus__owner *here, struct apus__wait *wait)
+{
+    if (apus_unlikely(!here->current->extra && !apus__extra(here, here->current)))
+        return -ENOMEM;
+    wait->fiber = NULL;
+    wait_begin(here, wait);
+    return 0;
+}
+
+apus_inline void apus__wait_end_then(struct apus__slot *slot, struct apus__wait *wait)
+{
+    wait_over(slot, wait);
+}
+
+// From then on time ends the wait.
+apus_inline void apus__wait_limit(struct apus__slot *slot, struct apus__wait *wait, uint64_t timeout_ms)
+{
+    if (timeout_ms == APUS_INFINITY)
+        return;
+    wait->deadline.entry.due = apus__due(timeout_ms);
+    apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
+}
+
 apus_inline void apus__wait_end(struct apus__slot *slot, struct apus__wait *wait)
 {
-    struct apus_process *process = wait->process;
-    apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
-    process->extra->wait = NULL;
-    process->flags &= ~(uint32_t)(APUS__WAITING | APUS__READY);
+    wait_over(slot, wait);
     apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
 }
 
@@ -92,10 +129,7 @@ apus_inline void apus__slot_wait(struct apus__slot *slot, struct apus__wait *wai
         apus__wait_cancel(slot, wait); // the outcome has come while it was being asked for
         return;
     }
-    if (timeout_ms != APUS_INFINITY) {
-        wait->deadline.entry.due = apus__due(timeout_ms);
-        apus__wheel_insert(&slot->wheel, &wait->deadline.entry);
-    }
+    apus__wait_limit(slot, wait, timeout_ms);
     apus__wait_park(slot, wait, wait->fiber);
     apus__wait_end(slot, wait);
 }

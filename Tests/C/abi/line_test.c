@@ -407,3 +407,111 @@ int main(int argc, char **argv)
 {
     return test_main(argc, argv);
 }
+
+// --- Whom a call is from --------------------------------------------------------------------------------------------------------
+
+static atomic_bool has_answer;
+
+// Waits for `flag`, for 10 s at most.
+static bool wait_for(atomic_bool *flag)
+{
+    for (int i = 0; i < 100000 && !atomic_load(flag); i++)
+        usleep(100);
+    return atomic_load(flag);
+}
+
+static int lingers_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    atomic_store(&has_answer, false);
+    CHECK_EQ(apus_reply(message, &type_number, apus_message_payload(message), apus_message_size(message)), 0);
+    CHECK(wait_for(&has_answer));
+    return APUS_OK;
+}
+
+TEST(lingers, "a thread has its answer while the callback that gave it goes on")
+{
+    static const apus_behaviour lingers = {.name = "lingers", .handle = lingers_handle};
+    start_runtime(1);
+    apus_pid server = spawn_one(&lingers);
+    for (uint64_t i = 0; i < OFTEN; i++) {
+        CHECK_EQ(call(server, &type_number, i, APUS_INFINITY), 0);
+        atomic_store(&has_answer, true);
+    }
+    stop_runtime();
+}
+
+static atomic_uint without_stack;
+
+enum look { LOOK_INSPECT, LOOK_KILL, LOOK_EXIT };
+
+static bool is_down(const apus_message *message, void *monitor)
+{
+    return apus_message_type(message) == &apus_type_down && apus_ref_equal(apus_message_ref(message), *(apus_ref *)monitor);
+}
+
+// Looks at its caller, or ends it.
+static void looker_body(apus_process *self, void *argument)
+{
+    apus_process_info_t info = {.struct_size = sizeof info};
+    apus_message *request;
+    (void)argument;
+    while ((request = apus_receive(self, NULL, NULL, APUS_INFINITY))) {
+        apus_pid caller = apus_message_from(request);
+        uint64_t look;
+        memcpy(&look, apus_message_payload(request), sizeof look);
+        CHECK_EQ(apus_process_info(caller, APUS_INFINITY, &info), 0);
+        CHECK_EQ(info.state, APUS_STATE_WAITING);
+        atomic_fetch_add(&without_stack, info.memory < 4096);
+        if (look == LOOK_KILL)
+            CHECK_EQ(apus_exit_signal(caller, apus_reason_of(APUS_REASON_KILL)), 0);
+        if (look == LOOK_EXIT)
+            CHECK_EQ(apus_exit_signal(caller, apus_reason_error(-EIO, NULL)), 0);
+        apus_ref monitor;
+        CHECK_EQ(apus_monitor(self, caller, &monitor), 0);
+        if (look == LOOK_INSPECT)
+            CHECK_EQ(apus_reply(request, &type_number, &look, sizeof look), 0);
+        apus_message_release(request);
+        apus_message_release(apus_receive(self, is_down, &monitor, APUS_INFINITY));
+    }
+}
+
+TEST(looked_at, "the process of a call mostly waits without a stack, and can be monitored and ended")
+{
+    start_runtime(2);
+    apus_pid looker;
+    CHECK_EQ(apus_spawn_blocking(looker_body, NULL, 0, NULL, &looker), 0);
+    for (int i = 0; i < OFTEN; i++) {
+        CHECK_EQ(call(looker, &type_number, LOOK_INSPECT, APUS_INFINITY), 0);
+        CHECK_EQ(call(looker, &type_number, LOOK_KILL, APUS_INFINITY), -ESHUTDOWN);
+        CHECK_EQ(call(looker, &type_number, LOOK_EXIT, APUS_INFINITY), -ESHUTDOWN);
+    }
+    CHECK(atomic_load(&without_stack) > OFTEN);
+    stop_runtime();
+}
+
+// Takes its requests while its turn goes on, so that bells are heard in the middle of it.
+static void polls_body(apus_process *self, void *argument)
+{
+    (void)argument;
+    for (int answered = 0; answered < OFTEN;) {
+        apus_message *request = apus_receive(self, NULL, NULL, 0);
+        if (request) {
+            CHECK_EQ(apus_reply(request, &type_number, apus_message_payload(request), apus_message_size(request)), 0);
+            apus_message_release(request);
+            answered++;
+        } else if (answered % 2) {
+            apus_yield(self);
+        }
+    }
+}
+
+TEST(polled, "a call whose bell is heard in the middle of a callback is answered")
+{
+    start_runtime(1);
+    apus_pid server;
+    CHECK_EQ(apus_spawn_blocking(polls_body, NULL, 0, NULL, &server), 0);
+    for (uint64_t i = 0; i < OFTEN; i++)
+        CHECK_EQ(call(server, &type_number, i, APUS_INFINITY), 0);
+    stop_runtime();
+}
