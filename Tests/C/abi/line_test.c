@@ -432,7 +432,8 @@ static int lingers_handle(apus_process *self, void *state, apus_message *message
 TEST(lingers, "a thread has its answer while the callback that gave it goes on")
 {
     static const apus_behaviour lingers = {.name = "lingers", .handle = lingers_handle};
-    start_runtime(1);
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
     apus_pid server = spawn_one(&lingers);
     for (uint64_t i = 0; i < OFTEN; i++) {
         CHECK_EQ(call(server, &type_number, i, APUS_INFINITY), 0);
