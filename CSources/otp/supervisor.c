@@ -67,8 +67,10 @@ static int supervisor_held_back(struct apus__supervisor *supervisor, apus_messag
     }
     supervisor->request = message;
     if (supervisor->status != 0) {
+        supervisor->has_reason = true;
+        supervisor->reason = apus_reason_error(supervisor->status, supervisor->failure);
         apus__supervisor_answer(supervisor, supervisor->status, APUS_NOBODY);
-        return apus_exit(supervisor->self, apus_reason_error(supervisor->status, supervisor->failure));
+        return apus_exit(supervisor->self, supervisor->reason);
     }
     supervisor->stage = APUS__SUPERVISOR_AT_WORK;
     return apus__supervisor_perform(supervisor, (struct apus__event){.kind = APUS__EVENT_INIT, .now_ms = apus_now_ms()});

@@ -33,8 +33,15 @@ extern const apus_type apus__supervisor_stop;         // nothing
 struct apus__supervisor_answer {
     int status;
     apus_pid pid;
-    char text[APUS_REASON_TEXT_MAX + 1]; // if status < 0, what there is to say
+    // If status < 0:
+    uint32_t has_reason;                 // 0 or 1; from one who is no supervisor, anything
+    apus_reason reason;                  // its text is that at `reason_text`
+    size_t reason_text;                  // an index of `text`; its size if there is none
+    char text[APUS_REASON_TEXT_MAX + 1]; // what there is to say
 };
+
+// Forgets what the last call of this process had to say, so that what is found later is of a later call.
+void apus__supervisor_forget(void);
 
 struct apus__supervisor_list {
     uint64_t total;

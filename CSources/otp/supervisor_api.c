@@ -17,6 +17,8 @@
 struct api_last_error {
     apus_pid pid; // of the process it is for; NOBODY: the thread itself
     char text[APUS_REASON_TEXT_MAX + 1];
+    bool has_reason;
+    apus_reason reason; // its text is in `text`
 };
 
 static _Thread_local struct api_last_error api_last_error;
@@ -33,6 +35,15 @@ __attribute__((noinline)) static void api_note(int error, const char *text)
     if (text == NULL || text[0] == '\0')
         text = error < 0 ? apus_strerror(error) : "";
     snprintf(api_last_error.text, sizeof api_last_error.text, "%s", text);
+    api_last_error.has_reason = false;
+}
+
+// Notes the reason too, whose text is part of the sentence just noted: from `text_at` on, or, if that is its end, nothing.
+__attribute__((noinline)) static void api_note_reason(const apus_reason *reason, size_t text_at)
+{
+    api_last_error.has_reason = true;
+    api_last_error.reason = *reason;
+    api_last_error.reason.text = text_at < sizeof api_last_error.text ? api_last_error.text + text_at : NULL;
 }
 
 // Notes an error that has to say no more than its code; returns it.
@@ -46,6 +57,20 @@ static int api_error(int error)
 __attribute__((noinline)) const char *apus_supervisor_last_error(void)
 {
     return apus_pid_equal(api_last_error.pid, api_caller()) ? api_last_error.text : "";
+}
+
+__attribute__((noinline)) bool apus_supervisor_last_reason(apus_reason *reason)
+{
+    if (!api_last_error.has_reason || !apus_pid_equal(api_last_error.pid, api_caller()))
+        return false;
+    if (reason != NULL)
+        *reason = api_last_error.reason;
+    return true;
+}
+
+void apus__supervisor_forget(void)
+{
+    api_note(0, NULL);
 }
 
 // Asking --------------------------------------------------------------------------------------------------------------------------
@@ -83,8 +108,11 @@ static int api_take_answer(apus_message *message, apus_pid *pid)
     apus_message_release(message);
     if (pid != NULL)
         *pid = answer.pid;
-    if (answer.status < 0)
+    if (answer.status < 0) {
         api_note(answer.status, answer.text);
+        if (answer.has_reason != 0)
+            api_note_reason(&answer.reason, answer.reason_text);
+    }
     return answer.status;
 }
 
@@ -94,7 +122,7 @@ static int api_request(apus_pid supervisor, const apus_type *type, const void *p
     apus_message *message;
     if (pid != NULL)
         *pid = APUS_NOBODY;
-    int result = api_ask(supervisor, type, payload, size, offsetof(struct apus__supervisor_answer, text), &message);
+    int result = api_ask(supervisor, type, payload, size, offsetof(struct apus__supervisor_answer, has_reason), &message);
     return result != 0 ? result : api_take_answer(message, pid);
 }
 
@@ -162,8 +190,10 @@ static int api_start_from_process(apus_process *parent, const apus_supervisor_sp
         return api_error(-ENOMEM);
     const apus_started *started = apus_message_payload(message);
     result = started->status;
-    if (result < 0)
+    if (result < 0) {
         api_note(result, started->reason.text);
+        api_note_reason(&started->reason, started->reason.text != NULL ? 0 : sizeof api_last_error.text);
+    }
     apus_message_release(message);
     return result;
 }

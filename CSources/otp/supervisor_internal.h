@@ -41,6 +41,8 @@ struct apus__supervisor {
     struct apus__store store;
     struct apus__stash stash;
     char failure[APUS_REASON_TEXT_MAX + 1]; // what the last failure had to say, or ""
+    bool has_reason;                        // whether it was a start that failed
+    apus_reason reason;                     // why, then; its text is in `failure`
 };
 
 // Carries the ticket of a pending restart.

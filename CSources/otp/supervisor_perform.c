@@ -6,10 +6,17 @@
 
 const apus_type apus__supervisor_retry = {.name = "supervisor.retry"};
 
+// The sentence ends with the reason's text.
 static void supervisor_note_failure(struct apus__supervisor *supervisor, const struct apus__child *child, const apus_reason *reason)
 {
-    int size = snprintf(supervisor->failure, sizeof supervisor->failure, "child \"%.63s\": ", child->id != NULL ? child->id : "");
-    apus_reason_text(reason, supervisor->failure + size, sizeof supervisor->failure - (size_t)size);
+    char *failure = supervisor->failure;
+    size_t room = sizeof supervisor->failure;
+    size_t size = (size_t)snprintf(failure, room, child->id != NULL ? "child \"%.63s\": " : "a child: ", child->id);
+    size += apus_reason_text(reason, failure + size, room - size);
+    size_t text_at = size - (reason->text != NULL ? strlen(reason->text) : 0);
+    supervisor->has_reason = true;
+    supervisor->reason = *reason;
+    supervisor->reason.text = reason->text != NULL && text_at < room ? failure + text_at : NULL;
 }
 
 void apus__supervisor_reply(const apus_message *request, const void *payload, size_t size)
@@ -23,11 +30,14 @@ void apus__supervisor_answer(struct apus__supervisor *supervisor, int status, ap
     if (supervisor->request == NULL)
         return;
     struct apus__supervisor_answer answer = {.status = status, .pid = pid};
-    size_t size = offsetof(struct apus__supervisor_answer, text) + 1;
+    size_t size = offsetof(struct apus__supervisor_answer, has_reason);
     if (status < 0) {
         size_t length = strnlen(supervisor->failure, sizeof answer.text - 1);
         memcpy(answer.text, supervisor->failure, length);
-        size += length;
+        size = offsetof(struct apus__supervisor_answer, text) + length + 1;
+        answer.has_reason = supervisor->has_reason;
+        answer.reason = supervisor->reason;
+        answer.reason_text = answer.reason.text != NULL ? (size_t)(answer.reason.text - supervisor->failure) : sizeof answer.text;
     }
     apus__supervisor_reply(supervisor->request, &answer, size);
     supervisor->request = NULL;
@@ -44,6 +54,7 @@ static struct apus__event supervisor_failed(struct apus__supervisor *supervisor,
 static struct apus__event supervisor_start_custom(struct apus__supervisor *supervisor, struct apus__supervised *supervised)
 {
     apus_pid pid = APUS_NOBODY;
+    apus__supervisor_forget();
     int status = supervised->spec->start(supervisor->self, supervised->argument, &pid);
     if (status == APUS_IGNORE)
         return (struct apus__event){.kind = APUS__EVENT_IGNORED, .now_ms = apus_now_ms()};
@@ -52,8 +63,11 @@ static struct apus__event supervisor_start_custom(struct apus__supervisor *super
     if (status == APUS_OK)
         status = apus_monitor(supervisor->self, pid, &supervisor->monitor);
     if (status != APUS_OK) {
-        apus_reason reason = apus_reason_error(status < 0 ? status : -EPROTO, NULL);
-        return supervisor_failed(supervisor, &supervised->child, reason.code, &reason);
+        apus_reason reason;
+        status = status < 0 ? status : -EPROTO;
+        if (!apus_supervisor_last_reason(&reason)) // it did not start a supervisor, or that is not what failed
+            reason = apus_reason_error(status, NULL);
+        return supervisor_failed(supervisor, &supervised->child, status, &reason);
     }
     supervised->exit_heard = false;
     return (struct apus__event){.kind = APUS__EVENT_STARTED, .pid = pid, .now_ms = apus_now_ms()};
@@ -173,8 +187,13 @@ static void supervisor_arm(struct apus__supervisor *supervisor, const struct apu
 static int supervisor_end(struct apus__supervisor *supervisor)
 {
     apus_reason reason = supervisor->decision.reason;
-    if (reason.kind == APUS_REASON_ERROR && reason.text == NULL && supervisor->failure[0] != '\0')
+    if (reason.kind == APUS_REASON_ERROR && reason.text == NULL && supervisor->failure[0] != '\0') {
         reason.text = supervisor->failure;
+        reason.address = supervisor->reason.address; // what it means is for the layer that the child's error is of
+    }
+    supervisor->reason = reason;
+    if (reason.text != supervisor->failure)
+        supervisor->reason.text = NULL;
     apus__supervisor_answer(supervisor, reason.kind == APUS_REASON_ERROR ? reason.code : -ECANCELED, APUS_NOBODY);
     if (supervisor->stage == APUS__SUPERVISOR_IN_TERMINATE)
         return APUS_OK;

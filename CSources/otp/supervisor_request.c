@@ -149,6 +149,7 @@ int apus__supervisor_request(struct apus__supervisor *supervisor, const apus_mes
     const apus_type *type = apus_message_type(message);
     supervisor->request = message;
     supervisor->failure[0] = '\0';
+    supervisor->has_reason = false;
     if (type == &apus__supervisor_start_child)
         return supervisor_start_child(supervisor, message, now_ms);
     if (type == &apus__supervisor_restart)

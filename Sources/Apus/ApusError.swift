@@ -17,6 +17,8 @@ public struct ApusError: Error, Hashable, Sendable {
         public static let timeout = Code(ETIMEDOUT)
         /// The server ended before it replied; ``ApusError/reason`` says why.
         public static let exited = Code(ECONNABORTED)
+        /// A child did not start; ``ApusError/reason`` says why. One whose error is a negative errno gives that as the code.
+        public static let failed = Code(EPROTO)
         /// The caller would wait for itself: directly, or through others that wait in calls. Then ``ApusError/detail`` names them all,
         /// "b <2.1> calls a <1.1> calls b <2.1>".
         public static let deadlock = Code(EDEADLK)
@@ -26,7 +28,7 @@ public struct ApusError: Error, Hashable, Sendable {
         public static let taken = Code(EEXIST)
         /// It has been done, or runs already.
         public static let already = Code(EALREADY)
-        /// The process that calls must end: a signal told it to while it waited.
+        /// The process that calls must end, because a signal told it to while it waited; or the task that calls was cancelled.
         public static let ending = Code(ECANCELED)
         /// The runtime is not running.
         public static let notRunning = Code(ESHUTDOWN)
@@ -48,7 +50,7 @@ public struct ApusError: Error, Hashable, Sendable {
 
     /// The kind.
     public var code: Code
-    /// For ``Code/exited`` and failures to start, why; else nil.
+    /// For ``Code/exited`` and children that did not start, why; else nil.
     public var reason: ExitReason?
     /// More to say, for people; or nil.
     public var detail: String?
@@ -82,8 +84,8 @@ public struct ApusError: Error, Hashable, Sendable {
 extension ApusError: CustomStringConvertible {
     public var description: String {
         var text = String(cString: apus_strerror(-code.errno))
-        if let reason { text += ": \(reason)" }
-        if let detail { text += ": \(detail)" }
+        // A detail beside a reason is a sentence with the reason in it.
+        if let said = detail ?? reason?.description { text += ": \(said)" }
         return text
     }
 }

@@ -40,6 +40,46 @@ extension AllTests { @Suite struct SupervisorTests {
         try tree.stop()
     } }
 
+    @Test("R41: a start that fails says why, with the error that was thrown, whoever asked and however deep") func reasons() async throws {
+        struct Refuser: GenServer, Sendable {
+            let reason: ExitReason?
+            mutating func initialize(in context: borrowing Context<Never>) throws -> InitResult {
+                guard let reason else { throw Failure(text: "no disk") }
+                return .stop(reason)
+            }
+            mutating func handle(_ message: consuming Never, in context: borrowing Context<Never>) -> Next {}
+        }
+        try await withRuntime {
+            let rooms = DynamicSupervisor(name: "rooms")
+            let tree = try await Supervisor.start {
+                rooms
+                Child(Counter(), name: "hits")
+            }
+            let banned = errorOf { try rooms.startChild(Child(Refuser(reason: .error("banned", number: 403)))) }
+            #expect(banned?.code == .failed && banned?.reason == .error("banned", number: 403))
+            #expect(banned?.detail == "a child: error 403: banned")
+            let ended = errorOf { try rooms.startChild(Child(Refuser(reason: .shutdown))) }
+            #expect(ended?.code == .failed && ended?.reason == .shutdown)
+            let thrown = errorOf { try rooms.startChild(Child(Refuser(reason: nil))) }
+            #expect((thrown?.reason?.error as? Failure)?.text == "no disk")
+            let again = errorOf { try tree.startChild(Child(Counter(), id: "hits")) }
+            #expect(again?.code == .already && again?.reason == nil)
+            #expect(again?.detail == "\(Counter.at("hits").pid!) runs under that id")
+            let broken = Child(supervisor: "outer") { Child(supervisor: "inner") { Child(Refuser(reason: nil), id: "disk") } }
+            @Sendable func check(_ error: ApusError?) {
+                #expect(error?.code == .failed)
+                #expect((error?.reason?.error as? Failure)?.text == "no disk")
+                #expect(error?.detail?.contains("child \"inner\": error -71 (Protocol error): child \"disk\": ") == true)
+            }
+            check(await errorOf { _ = try await Supervisor.start { broken } })
+            try await inProcess { me in
+                me.trapExits()
+                check(errorOf { _ = try Supervisor.start { broken } })
+            }
+            try tree.stop()
+        }
+    }
+
     @Test("R54: a child that unlinks itself and dies is noticed all the same") func unlinked() async throws {
         struct Loner: GenServer, Sendable {
             enum Message: Sendable { case leave }

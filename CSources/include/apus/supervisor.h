@@ -90,8 +90,8 @@ typedef struct apus_supervisor_spec {
 
 /* Starts a supervisor and its children, in order, and returns when all have started.
  * parent:    the calling process, which is linked with it and whose end ends it; NULL from a plain thread.
- * Errors:    what the first child that failed gave (-ETIMEDOUT for an init that took too long); the siblings started before it are
- *            stopped in reverse. -EEXIST the name, or an id, is taken; -EINVAL a spec is wrong: `significant` with permanent, or
+ * Errors:    what the first child that failed gave (-ETIMEDOUT for an init that took too long, -EPROTO for an error that is no errno,
+ *            -ECANCELED for another end); the siblings started before it are stopped in reverse. -EEXIST the name, or an id, is taken; -EINVAL a spec is wrong: `significant` with permanent, or
  *            without auto_shutdown; no or several ways to start; duplicate or missing ids. The text of the failure goes to
  *            `apus_supervisor_last_error`.
  * OTP:       supervisor:start_link/3. */
@@ -101,6 +101,13 @@ APUS_API int apus_supervisor_start(apus_process *parent, const apus_supervisor_s
  * error): no disk".
  * Valid until the thread's next call. "" if there is nothing. */
 APUS_API const char *apus_supervisor_last_error(void);
+
+/* Why a start failed, if that is what that call failed with: of `apus_supervisor_start` why the supervisor ended, which is the error of
+ * the child that failed with a text that names it; else why the child ended.
+ * reason:  its text is valid until the thread's next call; may be NULL.
+ * Returns: whether there is one; if not, `*reason` is unchanged.
+ * OTP:     the Reason of {error, Reason}. */
+APUS_API bool apus_supervisor_last_reason(apus_reason *reason);
 
 /* Stops a supervisor: exit `shutdown` from its parent's hand, and waits until it has ended. A parent that calls this is unlinked from
  * it first, and so gets no exit signal.

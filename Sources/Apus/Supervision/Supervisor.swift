@@ -56,8 +56,8 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
     ///   - automaticShutdown: when the end of significant children ends it.
     ///   - stopBudget: beyond OTP: total time for stopping all children, then kill; nil: none.
     ///   - children: in start order.
-    /// - Throws: ``ApusError`` of the first child that failed, ``ApusError/detail`` names it; the siblings started before it are
-    ///   stopped in reverse. ``ApusError/Code/taken`` the name, or an id, is.
+    /// - Throws: ``ApusError`` of the first child that failed, with its error in ``ApusError/reason``, and ``ApusError/detail`` names it; the
+    ///   siblings started before it are stopped in reverse. ``ApusError/Code/taken`` the name, or an id, is.
     /// - Threads: a plain thread or a process; it waits. **OTP**: `supervisor:start_link/3`.
     @_disfavoredOverload
     public static func start(
@@ -101,7 +101,8 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
     ///
     /// - Returns: its pid; nil if its `initialize` answered `ignore`.
     /// - Throws: ``ApusError/Code/already`` the id is there and runs, ``ApusError/Code/taken`` the id is there and stopped,
-    ///   ``ApusError/Code/limit`` there are as many children as there may be, or what the start gave.
+    ///   ``ApusError/Code/limit`` there are as many children as there may be. If the child did not start: ``ApusError/Code/failed``, or the
+    ///   code that its error has, with its ``ApusError/reason``.
     /// - **OTP**: `supervisor:start_child/2`.
     @discardableResult
     public func startChild(_ child: Child) throws(ApusError) -> AnyPid? {
@@ -114,8 +115,9 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
         var spec = memory.spec(of: child, needsId: needsId)
         let result = apus_supervisor_start_child(untyped.c, &spec, &pid)
         // A caller that must end does not know whether the request is still on its way: the object stays.
-        if result == -ECANCELED { _ = Unmanaged.passRetained(child.way.source) }
+        if result == -ECANCELED, !apus_supervisor_last_reason(nil) { _ = Unmanaged.passRetained(child.way.source) }
         withExtendedLifetime(child) {}
+        if result == -EALREADY { throw ApusError(.already, detail: "\(AnyPid(pid)) runs under that id") }
         try checkSupervisor(result)
         return pid.id == 0 ? nil : AnyPid(pid)
     }

@@ -50,7 +50,12 @@ struct SupervisorDescription: Sendable {
 func checkSupervisor(_ result: Int32) throws(ApusError) {
     guard result < 0 else { return }
     let text = String(cString: apus_supervisor_last_error())
-    throw ApusError(result: result, detail: text.isEmpty || text == String(cString: apus_strerror(result)) ? nil : text)
+    var reason = apus_reason()
+    let failed = apus_supervisor_last_reason(&reason)
+    // A child that ended in another way than with an error is not the caller's end.
+    let code = failed && result == -ECANCELED ? .failed : ApusError.code(of: result)
+    let isSaid = text.isEmpty || text == String(cString: apus_strerror(-code.errno))
+    throw ApusError(code, reason: failed ? ExitReason(&reason) : nil, detail: isSaid ? nil : text)
 }
 
 /// A nested supervisor's source.
@@ -66,7 +71,7 @@ private func startNested(_ parent: OpaquePointer?, _ argument: UnsafeRawPointer?
         pid!.pointee = try source.takeUnretainedValue().description.start(parent: parent).c
         return 0
     } catch {
-        return -error.errno
+        return -error.errno  // the supervisor finds the reason by itself
     }
 }
 

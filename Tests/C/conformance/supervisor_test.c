@@ -245,8 +245,13 @@ SUPERVISOR_TEST(R41_failed_start, "R41: a child that fails to start stops those 
     CHECK_EQ(apus_supervisor_start(NULL, &spec, &supervisor), -EIO);
     CHECK_EQ(supervisor.id, 0);
     expect("+a +b -b -a");
-    CHECK(strstr(apus_supervisor_last_error(), "child \"c\": ") != NULL);
-    CHECK(strstr(apus_supervisor_last_error(), "no disk") != NULL);
+    CHECK_STR(apus_supervisor_last_error(), "child \"c\": error -5 (Input/output error): no disk");
+    apus_reason reason;
+    CHECK(apus_supervisor_last_reason(&reason));
+    CHECK_EQ(reason.code, -EIO);
+    CHECK_STR(reason.text, apus_supervisor_last_error());
+    CHECK_EQ(apus_supervisor_stop(supervisor, 0), -ESRCH);
+    CHECK(!apus_supervisor_last_reason(&reason));
 }
 
 static void start_failing(apus_process *self, void *argument)
@@ -554,6 +559,12 @@ SUPERVISOR_TEST(R49_duplicates, "R49: a duplicate id answers with its pid if it 
     const apus_child_spec e = CHILD("e");
     CHECK_EQ(apus_supervisor_start_child(supervisor, &e, &pid), -EIO);
     CHECK(strstr(apus_supervisor_last_error(), "no disk") != NULL);
+    apus_reason reason;
+    CHECK(apus_supervisor_last_reason(&reason));
+    CHECK_EQ(reason.kind, APUS_REASON_ERROR);
+    CHECK_STR(reason.text, "no disk");
+    CHECK_EQ(apus_supervisor_start_child(supervisor, &d, &pid), -EALREADY);
+    CHECK(!apus_supervisor_last_reason(&reason));
     CHECK_STR(info_of(supervisor, "e").id, "");
     stop(supervisor);
     expect("-d -c -a");
@@ -934,6 +945,34 @@ SUPERVISOR_TEST(R42_ways_to_start, "R42: blocking bodies and children by a funct
     poke(supervisor, "b", END_NORMAL);
     expect_nothing();
     CHECK_EQ(info_of(supervisor, "b").pid.id, 0);
+    stop(supervisor);
+}
+
+static int custom_supervisor(apus_process *supervisor, const void *argument, apus_pid *pid)
+{
+    (void)argument;
+    const apus_child_spec children[] = {CHILD("b")};
+    const apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = children, .child_count = 1};
+    return apus_supervisor_start(supervisor, &spec, pid);
+}
+
+SUPERVISOR_TEST(R41_custom, "R41: a function of one's own that starts a supervisor need not say why that failed")
+{
+    const apus_supervisor_spec spec = {.struct_size = sizeof spec, .strategy = APUS_DYNAMIC};
+    apus_pid supervisor, pid;
+    CHECK_EQ(apus_supervisor_start(NULL, &spec, &supervisor), 0);
+    const apus_child_spec child_spec = {.struct_size = sizeof child_spec, .start = custom_supervisor};
+    knobs['b'].fails = 1;
+    CHECK_EQ(apus_supervisor_start_child(supervisor, &child_spec, &pid), -EIO);
+    CHECK_STR(apus_supervisor_last_error(),
+              "a child: error -5 (Input/output error): child \"b\": error -5 (Input/output error): no disk");
+    apus_reason reason;
+    CHECK(apus_supervisor_last_reason(&reason));
+    CHECK_STR(reason.text, "child \"b\": error -5 (Input/output error): no disk");
+    knobs['x'].fails = 1; // what was said before is not for a start that has nothing to say
+    const apus_child_spec silent = {.struct_size = sizeof silent, .start = custom, .argument = "x", .argument_size = 2};
+    CHECK_EQ(apus_supervisor_start_child(supervisor, &silent, &pid), -EIO);
+    CHECK_STR(apus_supervisor_last_error(), "a child: error -5 (Input/output error)");
     stop(supervisor);
 }
 
