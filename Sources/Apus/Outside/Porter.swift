@@ -138,7 +138,7 @@ enum Porter {
             let reference = takePayload(of: message, as: Abandon.self).reference
             guard let waiter = book.waiting.removeValue(forKey: reference.id) else { return }
             apus_request_abandon(process, reference)
-            waiter.tell(ApusError(.ending))
+            waiter.tell(ApusError(.ending, detail: "the task that called was cancelled"))
         } else if let waiter = book.waiting.removeValue(forKey: apus_message_ref(message).id) {
             if apus_message_is_reply(message) {
                 waiter.tell(message)
