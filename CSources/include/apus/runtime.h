@@ -11,7 +11,7 @@ extern "C" {
 
 /* Where the threads that carry the schedulers may run. A thread made by pthread_create() in a callback, or a child made by fork(),
  * may all the same use the CPUs that the program could when the runtime was started; what posix_spawn(), system() or popen() start
- * there has those of its scheduler, as Linux has it. */
+ * there has those of its scheduler, as Linux has it: start it from a thread made for that. */
 typedef enum apus_binding {
     APUS_BIND_AUTO = 0,  /* cores, unless the cgroup's CPU quota is smaller than the set of allowed CPUs: then none */
     APUS_BIND_CORES = 1, /* one scheduler, one CPU */
