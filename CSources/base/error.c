@@ -22,8 +22,8 @@
     X(ENOENT, "it is not there, or no longer active")                         \
     X(ENOMEM, "out of memory")                                                \
     X(ENOSPC, "the limit of children is reached")                             \
-    X(ENOSYS, "this build of the library cannot do that")                  \
-    X(EPROTO, "it failed with an error of its own")                            \
+    X(ENOSYS, "this build of the library cannot do that")                     \
+    X(EPROTO, "it failed with an error of its own")                           \
     X(EPERM, "the caller may not do this")                                    \
     X(ERANGE, "the time is too large")                                        \
     X(ESHUTDOWN, "the runtime is not running")                                \

@@ -371,7 +371,7 @@ void apus__fault_read(struct apus__fault *found, int signal, const siginfo_t *in
     found->is_abort = signal == SIGABRT && apus__held.aborting;
     found->pc = (uint64_t)CONTEXT_PC(registers);
     found->sp = (uint64_t)CONTEXT_SP(registers);
-    found->address = signal == SIGABRT ? 0 : (uint64_t)(uintptr_t)info->si_addr;
+    found->address = info->si_code > 0 ? (uint64_t)(uintptr_t)info->si_addr : 0; // one that was sent has the sender's pid there
     struct walk walk = {.fault = found, .pc = found->pc, .root = function_start((uintptr_t)root)};
     bool is_wild = !fault_is_code(found->pc) && info->si_code > 0;
     if (is_wild) {
