@@ -1,5 +1,6 @@
 import CApus
 import CApusSwift
+import Glibc
 
 /// A name under which a process may be registered: it is looked up at each use, so that it outlives restarts.
 ///
@@ -45,11 +46,25 @@ extension ProcessIdentifier {
     /// - Throws: ``ApusError/Code/taken``, ``ApusError/Code/already`` it has a name, ``ApusError/Code/noproc`` it has ended,
     ///   ``ApusError/Code/invalid`` the name is empty or longer than 127 bytes. **OTP**: `register/2`.
     public func register(as name: String) throws(ApusError) {
-        try check(apus_register(name, untyped.c))
+        let result = apus_register(name, untyped.c)
+        guard result == 0 else { throw namingError(result, name) }
     }
+}
+
+/// What is wrong when a process cannot be spawned, or named.
+@usableFromInline @inline(never)
+func namingError(_ result: Int32, _ name: String?) -> ApusError {
+    let detail: String? =
+        switch result {
+        case -EALREADY: "the process has a name"
+        case -EEXIST, -EINVAL: name.map { "\"\($0)\"" }
+        default: nil
+        }
+    return ApusError(result: result, detail: detail)
 }
 
 /// Takes a name away from its process. - Throws: ``ApusError/Code/noproc`` nobody has it. **OTP**: `unregister/1`.
 public func unregister(_ name: String) throws(ApusError) {
-    try check(apus_unregister(name))
+    let result = apus_unregister(name)
+    guard result == 0 else { throw ApusError(result: result, detail: "nobody is registered as \"\(name)\"") }
 }

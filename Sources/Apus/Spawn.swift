@@ -42,7 +42,7 @@ func spawnServer<Server: GenServer & ~Copyable>(
     _ server: consuming Server, options: SpawnOptions?, flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?
 ) throws(ApusError) -> apus_pid {
     let program = serverProgram(of: Server.self)
-    return try spawnProgram(program, value: server) { argument, size in
+    return try spawnProgram(program, named: options?.name, value: server) { argument, size in
         spawnRaw(program, argument, size, options, flags, monitor)
     }
 }
@@ -50,7 +50,7 @@ func spawnServer<Server: GenServer & ~Copyable>(
 /// Lays the argument out, program and value, and spawns; destroys the value if that fails.
 @inlinable
 func spawnProgram<Value: ~Copyable>(
-    _ program: UnsafePointer<apus_swift_program>, value: consuming Value,
+    _ program: UnsafePointer<apus_swift_program>, named name: @autoclosure () -> String?, value: consuming Value,
     _ spawn: (UnsafeMutableRawPointer, Int) -> SpawnResult
 ) throws(ApusError) -> apus_pid {
     let offset = argumentOffset(of: Value.self)
@@ -65,7 +65,7 @@ func spawnProgram<Value: ~Copyable>(
         if result.error != 0 { content.deinitialize(count: 1) }
         return result
     }
-    try check(result.error)
+    guard result.error == 0 else { throw namingError(result.error, name()) }
     return result.pid
 }
 
@@ -162,7 +162,7 @@ func spawnBody<Message: ~Copyable>(
     of type: Message.Type, options: SpawnOptions?, flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?,
     body: @escaping (borrowing Context<Message>) throws -> Void
 ) throws(ApusError) -> apus_pid {
-    return try spawnProgram(bodyProgram, value: Body(run: bodyRunner(body))) { argument, size in
+    return try spawnProgram(bodyProgram, named: options?.name, value: Body(run: bodyRunner(body))) { argument, size in
         spawnStarting(bodyProgram, options, flags, monitor) { options, pid in
             apus_spawn_blocking(apus_swift_body, argument, size, options, pid)
         }

@@ -329,10 +329,14 @@ extension AllTests { @Suite("rules") struct RuleTests {
             #expect(Puppet.at("one").pid == puppet)
             let pid = me.pid
             let taken = errorOf { try pid.register(as: "one") }
-            #expect(taken?.code == .taken)
+            #expect(taken?.code == .taken && taken?.detail == "\"one\"")
+            let again = errorOf { try spawn(Puppet(), options: SpawnOptions(name: "one")) }
+            #expect(again?.code == .taken && again?.detail == "\"one\"")
             let named = errorOf { try puppet.register(as: "two") }
-            #expect(named?.code == .already)
+            #expect(named?.code == .already && named?.detail == "the process has a name")
             try unregister("one")
+            let nobody = errorOf { try unregister("one") }
+            #expect(nobody?.code == .noproc && nobody?.detail == "nobody is registered as \"one\"")
             try pid.register(as: "one")
             let monitor = try me.monitor(puppet)
             puppet.exit(.kill)

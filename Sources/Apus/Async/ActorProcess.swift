@@ -24,7 +24,7 @@ public final class ActorProcess: SerialExecutor {
     /// Starts the process. - Throws: as ``spawn(_:options:)->Pid<Server.Message>``. **Threads**: any.
     public init(options: SpawnOptions? = nil) throws(ApusError) {
         pid = AnyPid(
-            try spawnProgram(actorProgram.pointer, value: 0) { argument, size in
+            try spawnProgram(actorProgram.pointer, named: options?.name, value: 0) { argument, size in
                 spawnRaw(actorProgram.pointer, argument, size, (options ?? SpawnOptions()).keepingThread, 0, nil)
             })
     }

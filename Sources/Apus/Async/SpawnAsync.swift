@@ -100,7 +100,7 @@ private func spawnAsync<Message: ~Copyable>(
     of type: Message.Type, options: SpawnOptions?, flags: UInt32, monitor: UnsafeMutablePointer<apus_ref>?,
     body: nonisolated(nonsending) @escaping @Sendable (borrowing AsyncContext<Message>) async throws -> Void
 ) throws(ApusError) -> apus_pid {
-    try spawnProgram(asyncProgram.pointer, value: AsyncBody(body)) { argument, size in
+    try spawnProgram(asyncProgram.pointer, named: options?.name, value: AsyncBody(body)) { argument, size in
         spawnRaw(asyncProgram.pointer, argument, size, (options ?? SpawnOptions()).keepingThread, flags, monitor)
     }
 }

@@ -84,7 +84,7 @@ enum Porter {
 
     private static func start() -> apus_pid? {
         let book = Unmanaged.passRetained(PorterBook())
-        let pid = try? spawnProgram(program.pointer, value: book) { argument, size in
+        let pid = try? spawnProgram(program.pointer, named: nil, value: book) { argument, size in
             spawnRaw(program.pointer, argument, size, nil, 0, nil)
         }
         if pid == nil { book.release() }

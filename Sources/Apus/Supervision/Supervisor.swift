@@ -128,7 +128,8 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
         try checkSupervisor(apus_supervisor_terminate_child(untyped.c, id))
     }
 
-    /// Stops a child of a dynamic supervisor, and drops it. - Throws: ``ApusError/Code/notFound``.
+    /// Stops a child of a dynamic supervisor, and drops it. One that has ended already is no error.
+    /// - Throws: ``ApusError/Code/notFound`` it runs and is no child.
     public func terminateChild(_ pid: some ProcessIdentifier) throws(ApusError) {
         try checkSupervisor(apus_supervisor_terminate_pid(untyped.c, pid.untyped.c))
     }
