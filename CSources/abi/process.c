@@ -78,7 +78,6 @@ static struct apus__wishes wishes_of(const apus_spawn_options *options, struct a
     wishes.mailbox_policy = options->mailbox_policy;
     wishes.dead_letters = options->dead_letters;
     wishes.arena_limit = options->arena_limit;
-    wishes.argument_type = options->argument_type;
     wishes.label[0] = 0;
     if (options->label)
         strncpy(wishes.label, options->label, sizeof wishes.label - 1)[sizeof wishes.label - 1] = 0;
@@ -151,6 +150,21 @@ static int spawn_at(struct apus__owner *here, const struct apus__birth *birth, c
     return apus__spawn_here(here, birth, argument, size, pid);
 }
 
+static void birth_take(struct apus__birth *birth, const apus_spawn_options *options)
+{
+    birth->argument_type = options->argument_type;
+    birth->flags = options->flags & APUS_SPAWN_UNWIND ? APUS__UNWINDS : 0;
+}
+
+// Whether they say nothing but what birth_take() takes.
+static bool options_are_plain(const apus_spawn_options *options)
+{
+    return options->struct_size == sizeof *options && !(options->flags & ~(unsigned)APUS_SPAWN_UNWIND) &&
+           options->priority == APUS_PRIORITY_NORMAL && !options->name && !options->label && !options->near.id && !options->node &&
+           !options->mailbox_messages && !options->mailbox_bytes && !options->mailbox_policy && !options->dead_letters.id &&
+           !options->arena_limit;
+}
+
 static int spawn_with_options(struct apus__owner *here, struct apus__birth *birth, const void *argument, size_t size,
                               const apus_spawn_options *options, apus_pid *pid)
 {
@@ -159,6 +173,7 @@ static int spawn_with_options(struct apus__owner *here, struct apus__birth *birt
         return result;
     struct apus__wishes wishes = wishes_of(options, here);
     birth->wishes = &wishes;
+    birth_take(birth, options);
     result = spawn_at(here, birth, argument, size, options, pid);
     if (!result && options->monitor && options->flags & APUS_SPAWN_MONITOR)
         *options->monitor = wishes.monitor;
@@ -178,6 +193,10 @@ apus_inline int spawn(struct apus__birth *birth, const void *argument, size_t si
         return -ESHUTDOWN;
     }
     birth->parent = apus__sender(here);
+    if (options && apus_likely(options_are_plain(options))) {
+        birth_take(birth, options);
+        options = NULL;
+    }
     if (apus_likely(!options && !here->is_foreign))
         result = apus__spawn_here(here, birth, argument, size, &made);
     else if (!options)

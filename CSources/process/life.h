@@ -24,7 +24,6 @@ struct apus__wishes {
     uint32_t mailbox_policy;
     apus_pid dead_letters;
     size_t arena_limit;
-    const apus_type *argument_type;
     char label[64];
 };
 
@@ -33,7 +32,9 @@ struct apus__birth {
     const apus_behaviour *behaviour;
     void (*body)(apus_process *self, void *argument); // not NULL: a blocking process
     apus_pid parent;
-    const struct apus__wishes *wishes; // NULL: none
+    const apus_type *argument_type;
+    uint32_t flags; // of the cell: APUS__UNWINDS or none
+    const struct apus__wishes *wishes; // all else; NULL: none
 };
 
 // Makes a process on `here`. Errors: -EAGAIN, -EEXIST, -ENOMEM.

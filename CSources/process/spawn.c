@@ -96,8 +96,6 @@ static uint32_t cell_flags(const struct apus__wishes *wishes)
         flags |= APUS__PARENT_LINKED;
     if (wishes->flags & APUS_SPAWN_ACK)
         flags |= APUS__ACK;
-    if (wishes->flags & APUS_SPAWN_UNWIND)
-        flags |= APUS__UNWINDS;
     if (wishes->flags & APUS_SPAWN_KEEP_THREAD)
         flags |= APUS__KEEPS_THREAD;
     if (wishes->is_node_bound)
@@ -123,7 +121,7 @@ apus_inline int cell_fill(struct apus__owner *here, struct apus_process *process
     process->priority = APUS_PRIORITY_NORMAL;
     process->parent = birth->parent;
     apus_store_relaxed(&process->tally, 0);
-    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN | APUS__OPEN_WIDE)) | APUS__STARTING;
+    process->flags = (process->flags & (APUS__EXITING | APUS__OPEN | APUS__OPEN_WIDE)) | APUS__STARTING | birth->flags;
     int result = 0;
     if (apus_unlikely(birth->wishes != NULL))
         result = cell_fulfil(here, process, birth->parent, birth->wishes, certain);
@@ -191,21 +189,22 @@ static int cell_announce(struct apus__owner *here, struct apus_process *process,
     return result;
 }
 
-// `birth`, with its wishes, goes with the argument if the process is made elsewhere; else it is NULL.
-static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size,
-                                   const struct apus__wishes *wishes)
+// The argument, behind the birth, with its wishes, if the process is made elsewhere.
+static apus_message *spawn_message(struct apus__owner *here, const struct apus__birth *birth, bool is_elsewhere, const void *argument,
+                                   size_t size)
 {
-    size_t start = birth ? sizeof *birth + (wishes ? sizeof *wishes : 0) : 0;
+    const struct apus__wishes *wishes = birth->wishes;
+    size_t start = is_elsewhere ? sizeof *birth + (wishes ? sizeof *wishes : 0) : 0;
     start = (start + 15) & ~(size_t)15; // where the argument begins
     apus_message *message = apus__message_alloc(here, start + size, APUS__SPAWN);
     if (!message)
         return NULL;
-    message->type = wishes ? wishes->argument_type : NULL;
+    message->type = birth->argument_type;
     message->from = APUS_NOBODY;
     message->ref.id = start;
-    if (birth)
+    if (is_elsewhere)
         memcpy(apus_message_payload(message), birth, sizeof *birth);
-    if (birth && wishes)
+    if (is_elsewhere && wishes)
         memcpy((char *)apus_message_payload(message) + sizeof *birth, wishes, sizeof *wishes);
     if (size)
         memcpy((char *)apus_message_payload(message) + start, argument, size);
@@ -237,7 +236,7 @@ apus_inline struct apus_process *cell_get(struct apus__owner *here, int32_t kept
 int apus__spawn_here(struct apus__owner *here, const struct apus__birth *birth, const void *argument, size_t size, apus_pid *pid)
 {
     apus_message *message = NULL;
-    if (size && !(message = spawn_message(here, NULL, argument, size, birth->wishes)))
+    if (size && !(message = spawn_message(here, birth, false, argument, size)))
         return -ENOMEM;
     struct apus_process *process = cell_get(here, APUS__NURSERY_FOR_ERRANDS);
     if (apus_unlikely(!process)) {
@@ -279,7 +278,7 @@ int apus__spawn_there(struct apus__owner *here, struct apus__owner *there, const
     if (!process)
         return -EAGAIN;
     apus_pid child = apus__cell_new_pid(process);
-    apus_message *message = spawn_message(here, birth, argument, size, birth->wishes);
+    apus_message *message = spawn_message(here, birth, true, argument, size);
     struct apus__name *name = NULL;
     int result = message ? cell_announce(here, process, birth->wishes, child, &name) : -ENOMEM;
     if (result) {

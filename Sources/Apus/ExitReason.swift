@@ -55,6 +55,9 @@ public struct ExitReason: Error, Sendable {
     /// What was thrown, if it is still known.
     public var error: (any Error)?
 
+    /// Whether it says nothing but that.
+    var isPlainlyNormal: Bool { code == .normal && number == 0 && text == nil && error == nil }
+
     init(code: Code, number: Int32 = 0, text: String? = nil, error: (any Error)? = nil) {
         self.code = code
         self.number = number

@@ -356,7 +356,7 @@ extension AllTests { @Suite("rules") struct RuleTests {
             var options = SpawnOptions()
             options.acknowledges = true
             let answers: [(@Sendable () throws -> InitResult, Bool, ExitReason.Code)] = [
-                ({ .ok }, true, .normal), ({ .ignore }, false, .normal), ({ .stop(.error("no")) }, false, .error),
+                ({ .ok }, true, .normal), ({ .ignore }, false, .normal), ({ .stop(.error("no")) }, false, .error), ({ .stop(.normal) }, false, .normal),
                 ({ throw Failure(text: "no") }, false, .error),
             ]
             for (answer, isStarted, code) in answers {
@@ -408,6 +408,55 @@ extension AllTests { @Suite("rules") struct RuleTests {
             }
             killed.exit(.kill)
             _ = end(of: monitor, in: me)
+            #expect(try Runtime.info().timers == 0)
+        } }
+    }
+
+    @Test("R35: a timeout may be as long or short as there are times, begins anew with each answer, and ends with the server")
+    func timeouts() async throws {
+        struct Timed: GenServer {
+            enum Message { case wait(Duration), go(From<Int>), end(ExitReason) }
+            let log: AnyPid
+            var expired = 0
+            mutating func handle(_ message: consuming Message, in context: borrowing Context<Message>) -> Next {
+                switch message {
+                case .wait(let time): return .continue(timeout: time)
+                case .go(let from): from.reply(expired)
+                case .end(let reason): return .stop(reason)
+                }
+                return .continue
+            }
+            mutating func handle(info: consuming Info, in context: borrowing Context<Message>) -> Next { .continue(timeout: .zero) }
+            mutating func handleTimeout(in context: borrowing Context<Message>) -> Next {
+                expired += 1
+                log.send(expired)
+                return .continue
+            }
+        }
+        try await withRuntime { try await inProcess { me in
+            let (server, monitor) = try me.spawnMonitor(Timed(log: AnyPid(me.pid)))
+            func expectExpired(_ count: Int, _ me: borrowing Context<Never>) {
+                let told = me.receive(Int.self, timeout: .seconds(20))
+                #expect(told == count)
+            }
+            let short: [Duration] = [.seconds(-1), .zero, Duration(secondsComponent: 0, attosecondsComponent: 1), .milliseconds(1)]
+            for (index, time) in short.enumerated() {
+                server.send(.wait(time))
+                expectExpired(index + 1, me)
+            }
+            for time in [Duration.seconds(Int64.max), .seconds(Int64.max / 1000), .seconds(3600), .seconds(3601)] { server.send(.wait(time)) }
+            var count: Int = try me.call(server) { .go($0) }
+            #expect(count == 4)
+            #expect(try Runtime.info().timers == 0)
+            server.send(.wait(.seconds(3600)))
+            AnyPid(server).send("not its own")
+            expectExpired(5, me)
+            server.send(.wait(.seconds(3600)))
+            count = try me.call(server) { .go($0) }
+            #expect(count == 5)
+            server.send(.wait(.seconds(3600)))
+            server.send(.end(.normal))
+            #expect(end(of: monitor, in: me)?.code == .normal)
             #expect(try Runtime.info().timers == 0)
         } }
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests/gates/swift.sh BUILD - instructions and allocations per message and per call of the Swift package, and resident bytes of an idle
+# Tests/gates/swift.sh BUILD - instructions and allocations per message, call and spawn of the Swift package, and resident bytes of an idle
 # process, in a release build, by the workloads of Benchmarks/Peers/apus-swift on one scheduler. The core in it is the one that SwiftPM
 # compiles.
 . "$(dirname "$0")/gate.bash"
@@ -24,12 +24,14 @@ allocations() { # allocations PEER WORKLOAD SCALE
 
 while read -r peer workload count limit; do
     at_most "$limit" "$(each "$(instructions "$peer" "$workload" 0.05)" "$(instructions "$peer" "$workload" 0.01)" "$count")" \
-        "instructions per message or call of $workload, $peer"
+        "instructions per message, call or spawn of $workload, $peer"
     at_most 0.001 "$(each "$(allocations "$peer" "$workload" 0.05)" "$(allocations "$peer" "$workload" 0.01)" "$count")" \
-        "allocations per message or call of $workload, $peer"
+        "allocations per message, call or spawn of $workload, $peer"
 done <<'END'
-apus-swift       pingpong 80000 340
+apus-swift       pingpong 80000 345
 apus-swift       call     20000 790
+apus-swift       spawn    20000 1600
+apus-swift       timer_wheel 80000 810
 apus-swift-async pingpong 80000 640
 apus-swift-async call     20000 880
 END

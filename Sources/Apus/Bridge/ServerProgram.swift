@@ -7,14 +7,10 @@ import CApusSwift
 /// What lies in a server's process behind the program's address.
 @usableFromInline
 struct ServerRecord<Server: GenServer & ~Copyable>: ~Copyable {
-    /// What is to be seen to before the next message: a timer that runs, or a step to be taken; nil: nothing.
-    @usableFromInline var pending: NextDetail?
+    @usableFromInline var pending = Pending()
     @usableFromInline var server: Server
 
-    @inlinable init(_ server: consuming Server) {
-        pending = nil
-        self.server = server
-    }
+    @inlinable init(_ server: consuming Server) { self.server = server }
 
     @usableFromInline typealias Pointer = UnsafeMutablePointer<ServerRecord<Server>>
 
@@ -50,8 +46,8 @@ func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> Uns
 @inlinable @inline(__always)
 func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
     do {
-        guard let detail = try record.pointee.server.initialize(in: Context(process)).next.detail else { return 0 }
-        return start(detail, record, process)
+        let next = try record.pointee.server.initialize(in: Context(process)).next
+        return next.isPlain ? 0 : start(next, record, process)
     } catch {
         return exitThrowing(error, process)
     }
@@ -61,15 +57,15 @@ func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.P
 func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> HandleClosure {
     HandleClosure { process, state, message in
         let record = ServerRecord<Server>.at(state)
-        guard apus_swift_is_own(state, message), record.pointee.pending == nil else {
+        guard apus_swift_is_own(state, message), !record.pointee.pending.isStep else {
             return handleSeldom(record, process, message)
         }
+        let timer = record.pointee.pending.takeTimer()
         do {
             let next = try record.pointee.server.handle(takePayload(of: message, as: Server.Message.self), in: Context(process))
-            guard let detail = next.detail else { return 0 }
-            return follow(detail, record, process)
+            return next.isPlain && timer == 0 ? 0 : follow(next, record, process, running: timer)
         } catch {
-            return exitThrowing(error, process)
+            return exitThrowing(error, process, running: timer)
         }
     }
 }
@@ -78,7 +74,7 @@ func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> Handl
 func cleanupClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> CleanupClosure {
     CleanupClosure { _, state in
         let record = ServerRecord<Server>.at(state)
-        record.pointee.pending?.cancelTimer()
+        record.pointee.pending.drop()
         record.deinitialize(count: 1)
     }
 }
@@ -114,41 +110,63 @@ func argumentOffset<Value: ~Copyable>(of type: Value.Type) -> Int {
 
 // --- What is seldom -------------------------------------------------------------------------------------------------------------
 
+/// What is to be seen to before the next message, in one word: 0 nothing; the reference of a timer that runs, whose upper bit is set; or
+/// a step to be taken, owned.
+@usableFromInline
+struct Pending {
+    @usableFromInline var word: UInt64 = 0
+
+    @inlinable init() {}
+
+    @inlinable var isTimer: Bool { Int64(bitPattern: word) < 0 }
+    @inlinable var isStep: Bool { Int64(bitPattern: word) > 0 }
+
+    /// The timer that runs; 0 if none does. It is no step that is pending.
+    @inlinable mutating func takeTimer() -> UInt64 {
+        let timer = word
+        if timer != 0 { word = 0 }
+        return timer
+    }
+
+    mutating func setStep(_ step: NextDetail) { word = UInt64(UInt(bitPattern: Unmanaged.passRetained(step).toOpaque())) }
+
+    mutating func takeStep() -> NextDetail {
+        defer { word = 0 }
+        return Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: UInt(word)).unsafelyUnwrapped).takeRetainedValue()
+    }
+
+    @usableFromInline mutating func drop() {
+        if isStep { _ = takeStep() } else { cancelTimer(takeTimer()) }
+    }
+}
+
 /// What `initialize` asked for.
 @usableFromInline @inline(never)
-func start<Server: GenServer & ~Copyable>(
-    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer
-) -> Int32 {
-    guard case .step = detail.kind else { return follow(detail, record, process) }
+func start<Server: GenServer & ~Copyable>(_ next: Next, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer) -> Int32 {
+    guard let detail = next.detail, case .step = detail.kind else { return follow(next, record, process, running: 0) }
     // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
-    record.pointee.pending = detail
+    record.pointee.pending.setStep(detail)
     return apus_send_exempt(apus_pid_of(process), ServerMarker.type, nil, 0)
 }
 
-/// A message while something is pending, or one that is not of the server's own type.
-///
-/// A timeout that runs is left running while the message is handled: mostly a timeout is what is asked for then, and the timer goes on as
-/// that. If it expires meanwhile, its message, whose reference is another than that of the next timer, is not seen (R35).
+/// A message while a step is pending, or one that is not of the server's own type.
 @usableFromInline @inline(never)
 func handleSeldom<Server: GenServer & ~Copyable>(
     _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>
 ) -> Int32 {
-    let type = apus_message_type(message)
-    var timer: NextDetail?
-    switch record.pointee.pending?.kind {
-    case .step:
-        let result = follow(record.pointee.pending.take()!, record, process)
+    if record.pointee.pending.isStep {
+        let result = follow(Next(detail: record.pointee.pending.takeStep()), record, process, running: 0)
         return result == 0 ? handleSeldom(record, process, message) : result
-    case .timer(let id):
-        if type == ServerMarker.type, apus_message_ref(message).id != id { return 0 }
-        timer = record.pointee.pending.take()
-    default:
-        if type == ServerMarker.type { return 0 }
     }
+    let type = apus_message_type(message)
+    if type == ServerMarker.type, !record.pointee.pending.isTimer || apus_message_ref(message).id != record.pointee.pending.word {
+        return 0
+    }
+    var timer = record.pointee.pending.takeTimer()
     do {
         let next: Next
         if type == ServerMarker.type {
-            timer = nil
+            timer = 0
             next = try record.pointee.server.handleTimeout(in: Context(process))
         } else if type == messageType(of: Server.Message.self) {
             let own = takePayload(of: message, as: Server.Message.self)
@@ -156,12 +174,9 @@ func handleSeldom<Server: GenServer & ~Copyable>(
         } else {
             next = try record.pointee.server.handle(info: Info(handed: message), in: Context(process))
         }
-        if let detail = next.detail { return follow(detail, record, process, running: timer) }
-        timer?.cancelTimer()
-        return 0
+        return follow(next, record, process, running: timer)
     } catch {
-        timer?.cancelTimer()
-        return exitThrowing(error, process)
+        return exitThrowing(error, process, running: timer)
     }
 }
 
@@ -171,59 +186,73 @@ enum ServerMarker {
     static var type: UnsafePointer<apus_type> { Apus.messageType(of: Message.self) }
 }
 
-/// Does what a handler asked for beyond going on. R35: steps are taken before any message that waits.
-@usableFromInline @inline(never)
+/// Does what a handler asked for.
+///
+/// A timeout that ran while the message was handled runs still: mostly a timeout is what is asked for now, and the timer goes on as that. If
+/// it has expired meanwhile, its message, whose reference is another than that of the next timer, is not seen (R35).
+@inlinable @inline(__always)
 func follow<Server: GenServer & ~Copyable>(
-    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, running timer: NextDetail? = nil
+    _ next: Next, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, running timer: UInt64
 ) -> Int32 {
-    if case .timeout(let duration) = detail.kind, timer?.rearmTimer(duration) == true {
-        record.pointee.pending = timer
+    guard let detail = next.detail else { return follow(next.more, &record.pointee.pending, process, running: timer) }
+    cancelTimer(timer)
+    return follow(detail, record, process)
+}
+
+@usableFromInline @inline(never)
+func follow(_ more: Int, _ pending: inout Pending, _ process: OpaquePointer, running timer: UInt64) -> Int32 {
+    guard more > 0 else {
+        cancelTimer(timer)
+        return Int32(-more)
+    }
+    let timeout = UInt64(more - 1)
+    if timer != 0, apus_rearm(apus_ref(id: timer), timeout) == 0 {
+        pending.word = timer
         return 0
     }
-    timer?.cancelTimer()
+    cancelTimer(timer)
+    var ref = apus_ref()
+    let result = apus_send_after(timeout, apus_pid_of(process), ServerMarker.type, nil, 0, &ref)
+    guard result >= 0 else { return result }
+    pending.word = ref.id
+    assert(pending.isTimer)
+    return 0
+}
+
+/// R35: steps are taken before any message that waits.
+@usableFromInline @inline(never)
+func follow<Server: GenServer & ~Copyable>(
+    _ detail: NextDetail, _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer
+) -> Int32 {
     var detail = detail
     while true {
         switch detail.kind {
-        case .timeout(let duration):
-            var ref = apus_ref()
-            let result = apus_send_after(milliseconds(duration), apus_pid_of(process), ServerMarker.type, nil, 0, &ref)
-            record.pointee.pending = NextDetail(.timer(ref.id))
-            return min(result, 0)
         case .step(let step):
             do {
-                guard let next = try record.pointee.server.handle(step: step, in: Context(process)).detail else { return 0 }
-                detail = next
+                let next = try record.pointee.server.handle(step: step, in: Context(process))
+                guard let another = next.detail else { return follow(next.more, &record.pointee.pending, process, running: 0) }
+                detail = another
             } catch {
                 return exitThrowing(error, process)
             }
         case .hibernate:
             return apus_hibernate(process)
-        case .ignore:
-            return Int32(APUS_IGNORE)
         case .stop(let reason):
             return exit(process, reason)
-        case .timer:
-            return 0
         }
     }
 }
 
-extension NextDetail {
-    /// Ends a timeout that runs.
-    @usableFromInline func cancelTimer() {
-        if case .timer(let id) = kind { apus_cancel(apus_ref(id: id), nil) }
-    }
-
-    /// Lets a timeout that runs begin anew. False if it has expired meanwhile, or its server has changed schedulers.
-    fileprivate func rearmTimer(_ duration: Duration) -> Bool {
-        guard case .timer(let id) = kind else { return false }
-        return apus_rearm(apus_ref(id: id), milliseconds(duration)) == 0
-    }
+/// Ends a timeout that runs; 0 is none.
+@usableFromInline
+func cancelTimer(_ timer: UInt64) {
+    if timer != 0 { apus_cancel(apus_ref(id: timer), nil) }
 }
 
 @usableFromInline @inline(never)
-func exitThrowing(_ error: any Error, _ process: OpaquePointer) -> Int32 {
-    exit(process, ExitReason(throwing: error))
+func exitThrowing(_ error: any Error, _ process: OpaquePointer, running timer: UInt64 = 0) -> Int32 {
+    cancelTimer(timer)
+    return exit(process, ExitReason(throwing: error))
 }
 
 func exit(_ process: OpaquePointer, _ reason: ExitReason) -> Int32 {

@@ -4,9 +4,10 @@ import CApusSwift
 @inlinable
 package func milliseconds(_ duration: Duration?) -> UInt64 {
     guard let duration else { return apus_swift_infinity() }
-    let (seconds, attoseconds) = duration.components
-    guard seconds >= 0, attoseconds >= 0 else { return 0 }
-    guard seconds < Int64.max / 2000 else { return apus_swift_infinity() }
-    let perMillisecond: Int64 = 1_000_000_000_000_000
-    return UInt64(seconds) * 1000 + UInt64((attoseconds + perMillisecond - 1) / perMillisecond)
+    let attoseconds = duration.attoseconds, perMillisecond: UInt64 = 1_000_000_000_000_000
+    guard attoseconds > 0 else { return 0 }
+    let high = UInt64(truncatingIfNeeded: attoseconds >> 64)
+    guard high < perMillisecond / 2 else { return apus_swift_infinity() }
+    let (whole, rest) = perMillisecond.dividingFullWidth((high, UInt64(truncatingIfNeeded: attoseconds)))
+    return whole + (rest > 0 ? 1 : 0)
 }

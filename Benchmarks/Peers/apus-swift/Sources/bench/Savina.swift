@@ -92,23 +92,23 @@ func runForkCreate(_ boss: borrowing Boss) throws -> Double {
 
 // thread_ring: 100 processes in a circle pass on a counter, each taking one off.
 
-nonisolated(unsafe) var threadRing: [Pid<Int>] = []
-
 struct ThreadLink: Worker {
     let boss: Pid<Int>
+    nonisolated(unsafe) let ring: UnsafeMutablePointer<Pid<Int>>
     let next: Int
 
     mutating func handle(_ left: consuming Int, _ me: Pid<Int>) -> Bool {
-        if left > 0 { threadRing[next].send(left - 1) } else { boss.send(next) }
+        if left > 0 { ring[next].send(left - 1) } else { boss.send(next) }
         return true
     }
 }
 
 func runThreadRing(_ boss: borrowing Boss) throws -> Double {
     let hops = scaled(100_000), links = 100
-    for i in 0..<links { threadRing.append(try start(ThreadLink(boss: boss.pid, next: (i + 1) % links))) }
+    let ring = UnsafeMutablePointer<Pid<Int>>.allocate(capacity: links)
+    for i in 0..<links { (ring + i).initialize(to: try start(ThreadLink(boss: boss.pid, ring: ring, next: (i + 1) % links))) }
     let began = nanoseconds()
-    threadRing[0].send(hops)
+    ring[0].send(hops)
     let last = boss.number()
     let end = nanoseconds()
     check(last == (hops + 1) % links, "where it ends")
