@@ -27,6 +27,7 @@
 
 enum {
     DEFAULT_CELLS = 1 << 22,
+    CELLS_ASIDE = 5 * APUS__TABLE_BATCH, // a nursery and what is carved at once; timers: a cache before it gives back, and likewise
     DEFAULT_REDUCTIONS = 1 << 16, // in effect, as many as fit into the time of a turn
     DEFAULT_STACK = 256 << 10,
     DEFAULT_RESCUE_MS = 10,
@@ -179,12 +180,13 @@ const struct apus__topology *apus__runtime_topology(void)
 
 // --- Making the world -----------------------------------------------------------------------------------------------------------
 
-static uint32_t round_up_power(uint32_t wanted, uint32_t otherwise)
+// How many cells a table needs of which `wanted` can be in use at once, wherever: each scheduler has some that are free.
+static uint32_t table_capacity(uint32_t wanted, uint32_t schedulers)
 {
     uint32_t power = 64;
     if (!wanted)
-        return otherwise;
-    while (power < wanted)
+        return DEFAULT_CELLS;
+    while (power <= wanted + schedulers * CELLS_ASIDE) // 0 is none
         power *= 2;
     return power;
 }
@@ -275,7 +277,7 @@ static int world_make_slots(uint32_t count, bool is_bound)
 
 static void runtime_process_ended(void);
 
-static int world_make_tables(const apus_options *options)
+static int world_make_tables(const apus_options *options, uint32_t schedulers)
 {
     unsigned nodes = runtime.topology.node_count;
     int real[APUS__HEAP_NODES_MAX];
@@ -284,10 +286,10 @@ static int world_make_tables(const apus_options *options)
     const int *bind = world_is_bound(options) ? real : NULL;
     int result = apus__pool_init(&apus__world.pool, nodes, bind);
     if (!result)
-        result = apus__table_init(&apus__world.cell_table, round_up_power(options->max_processes, DEFAULT_CELLS),
+        result = apus__table_init(&apus__world.cell_table, table_capacity(options->max_processes, schedulers),
                                   sizeof(struct apus_process), offsetof(struct apus_process, link), nodes, bind);
     if (!result)
-        result = apus__table_init(&apus__world.timer_table, round_up_power(options->max_timers, DEFAULT_CELLS),
+        result = apus__table_init(&apus__world.timer_table, table_capacity(options->max_timers, schedulers),
                                   sizeof(struct apus__timer), offsetof(struct apus__timer, link), nodes, bind);
     if (!result)
         result = apus__names_init(&apus__world.names);
@@ -309,7 +311,7 @@ int apus__world_make(const apus_options *options, bool is_simulated)
     apus__system_set(APUS_NOBODY, NULL);
     apus__poller_init();
     uint32_t schedulers = options->schedulers ? options->schedulers : apus__topology_schedulers(&runtime.topology);
-    result = world_make_tables(options);
+    result = world_make_tables(options, schedulers);
     if (!result)
         result = world_make_slots(schedulers, world_is_bound(options));
     if (result)

@@ -24,9 +24,9 @@ public enum Runtime {
         public var schedulers: Int?
         /// Where schedulers run.
         public var binding: Binding = .automatic
-        /// At once; nil: 4,194,304.
+        /// So many at once at least; nil: 4,194,304 with what schedulers set aside.
         public var maxProcesses: Int?
-        /// At once; nil: 4,194,304.
+        /// Likewise.
         public var maxTimers: Int?
         /// Messages a process may handle before others of its priority get a turn, or fewer if they take over 1 ms in all; nil: 65,536.
         public var reductions: Int?

@@ -55,8 +55,10 @@ typedef struct apus_options {
     size_t struct_size;           /* sizeof(apus_options) */
     unsigned schedulers;          /* 0: one for each CPU allowed, fewer under a cgroup v2 CPU quota; at most 1024 */
     apus_binding binding;         /* where they run */
-    uint32_t max_processes;       /* at once; 0: 4,194,304; rounded up to a power of two; at most 2^27. Costs address space only */
-    uint32_t max_timers;          /* at once; 0: 4,194,304; rounded up likewise; at most 2^27 */
+    uint32_t max_processes;       /* there is room for so many at once and for what each scheduler sets aside, rounded up to a power
+                                   * of two; 0: 4,194,304 in all; at most 2^27. Costs address space only. A scheduler keeps the places
+                                   * that it has had: there is less room if most are spawned on one first and on another later */
+    uint32_t max_timers;          /* likewise, but that no scheduler keeps more than a few places */
     uint32_t reductions;          /* messages a process may handle before others of its priority get a turn, or fewer if
                                    * they take over 1 ms in all; 0: 65,536 */
     size_t stack_size;            /* bytes of a stack for a process that waits inside a callback; 0: 256 KiB; at least 16 KiB */
