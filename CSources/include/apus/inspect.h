@@ -66,7 +66,7 @@ typedef struct apus_runtime_info_t {
     uint64_t rescues;          /* times a scheduler was taken from a process that stayed in its callback (`rescue_ms`) */
     uint64_t rescues_refused;  /* times that was due but not possible: `detached_max`, no memory, no thread */
     uint64_t detached;         /* threads now that have lost their scheduler and are in a callback still, or wait to have it again */
-    uint64_t timers;           /* active now */
+    uint64_t timers;           /* active now, and cancelled by others than their scheduler, which has not freed them yet */
     uint64_t frees_far;        /* blocks sent home to another node */
     uint64_t blocks_in_use;    /* blocks of messages, relations and states held now; 0 when nothing runs */
     uint64_t stacks_parked;    /* processes waiting inside a callback now */

@@ -28,7 +28,8 @@ APUS_API int apus_send_name_after(uint64_t delay_ms, const char *name, const apu
 /* Cancels a timer. Exactly one of expiry and cancel wins.
  * left_ms:  receives what was left of its time; may be NULL.
  * Errors:   -ENOENT the timer is not active: it has expired, been cancelled, or its receiver has ended.
- * Cost:     O(1), one locked instruction; from another thread the block goes home to the timer's scheduler.
+ * Cost:     O(1), one locked instruction; from another thread the block goes home to the timer's scheduler, and counts as one of
+ *           `max_timers` until that has taken it, which is as soon as its callback returns.
  * OTP:      erlang:cancel_timer/1. */
 APUS_API int apus_cancel(apus_ref timer, uint64_t *left_ms);
 
