@@ -122,7 +122,7 @@ apus_inline struct apus__wait *apus__awaiting(struct apus_process *process, uint
     return process->extra->wait;
 }
 
-// The outcome it waits for has come.
+// The outcome it waits for has come. A process without a stack acts on it at once, unless it must end: it does nothing any more.
 apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *wait, apus_message *outcome)
 {
     struct apus_process *process = wait->process;
@@ -130,7 +130,7 @@ apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *
     process->flags |= APUS__READY;
     if (apus_likely(!(process->flags & APUS__SCHEDULED)))
         apus__schedule_next(here, process);
-    if (apus_unlikely(!wait->fiber))
+    if (apus_unlikely(!wait->fiber) && !(process->flags & APUS__EXITING))
         wait->then(here, wait);
 }
 

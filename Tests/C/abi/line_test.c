@@ -403,11 +403,6 @@ TEST(rescued, "a scheduler that was taken from a callback that stays goes on att
     stop_runtime();
 }
 
-int main(int argc, char **argv)
-{
-    return test_main(argc, argv);
-}
-
 // --- Whom a call is from --------------------------------------------------------------------------------------------------------
 
 static atomic_bool has_answer;
@@ -515,4 +510,27 @@ TEST(polled, "a call whose bell is heard in the middle of a callback is answered
     for (uint64_t i = 0; i < OFTEN; i++)
         CHECK_EQ(call(server, &type_number, i, APUS_INFINITY), 0);
     stop_runtime();
+}
+
+static int kills_first_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    CHECK_EQ(apus_exit_signal(apus_message_from(message), apus_reason_of(APUS_REASON_KILL)), 0);
+    apus_reply(message, &type_number, apus_message_payload(message), apus_message_size(message));
+    return APUS_OK;
+}
+
+TEST(killed_first, "R12: a process of a call that is killed, and answered after that, has no answer")
+{
+    static const apus_behaviour kills_first = {.name = "kills first", .handle = kills_first_handle};
+    start_runtime(1);
+    apus_pid server = spawn_one(&kills_first);
+    for (uint64_t i = 0; i < OFTEN; i++)
+        CHECK_EQ(call(server, &type_number, i, APUS_INFINITY), -ESHUTDOWN);
+    stop_runtime();
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
 }
