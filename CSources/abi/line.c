@@ -3,9 +3,9 @@
 // Idea:       the thread writes the request, asks, and waits for another word than the errand's last; the scheduler makes the
 //             errand's process and asks in its name at once, before its first turn and without a stack (scheduler/wait.h). Whoever
 //             brings the outcome writes the answer, and in its turn the process has nothing to do but to end. Only if the request cannot
-//             be sent as simply as that, to a full mailbox or in the middle of a callback, the process has a body that calls as any other
-//             does. What does not fit a line, or finds its bell under way to another scheduler, or no cell here, has an errand of its
-//             own (request.c).
+//             be sent as simply as that, to a full mailbox or in the middle of a callback, or while cells are few, the process has a body
+//             that calls as any other does. What does not fit a line, or finds its bell under way to another scheduler, or no cell here,
+//             has an errand of its own (request.c).
 // A caller:   what it asks as one that was made before (caller.c) goes to the scheduler of the cell that is reserved for that, which begins
 //             the process there. With the answer comes the pid of a cell for the thread's next caller.
 // Where:      the line stays with the scheduler that attends to it while the thread calls one process. A scheduler that finds this
@@ -16,6 +16,8 @@
 // Told early: the thread is told before the process ends, which is hidden from all others by then, so that it need not wait for that. From
 //             then on the line may serve its next request, or be gone: nothing of it is touched. The answer is written last and at once:
 //             the thread, which spins on that cache line, would take it away in between.
+// Few cells:  threads that are told at once may ask again before the processes of their last requests have ended, which then are several
+//             for each. One that is told in the process's turn does not: so what is kept for errands is enough for as many threads.
 // Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
 //             its wait has not said anything, and what is read is the answer before.
 #include "abi/enter.h"
@@ -101,7 +103,7 @@ static void line_then(struct apus__owner *here, struct apus__wait *wait)
 // Asks in the name of the process, whose body then need not. False if that would take more than to send and to wait.
 static bool line_ask_at_once(struct apus__owner *here, struct apus__line *line, struct apus_process *process)
 {
-    if (apus_unlikely(here->current != NULL))
+    if (apus_unlikely(here->current != NULL || apus__nursery_is_small(here)))
         return false;
     here->current = process;
     here->handling = NULL;

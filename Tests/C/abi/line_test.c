@@ -530,6 +530,35 @@ TEST(killed_first, "R12: a process of a call that is killed, and answered after 
     stop_runtime();
 }
 
+// --- What the processes of calls take up that have been told and have not ended -------------------------------------------------
+
+static void *call_server(void *argument)
+{
+    for (uint64_t i = 0; i < 100 * OFTEN; i++) {
+        apus_message *reply;
+        CHECK_EQ(apus_call(*(apus_pid *)argument, &type_number, &i, sizeof i, APUS_INFINITY, &reply), 0);
+        apus_message_release(reply);
+    }
+    return NULL;
+}
+
+TEST(no_cells, "as many threads as cells are kept for go on calling while there are no others")
+{
+    static const apus_behaviour idles = {.name = "idles"}, echo = {.name = "echo", .handle = echo_handle};
+    enum { THREADS = 8 };
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .max_processes = 64};
+    pthread_t threads[THREADS];
+    CHECK_EQ(apus_start(&options), 0);
+    apus_pid server = spawn_one(&echo), pid;
+    while (apus_spawn(&idles, NULL, 0, NULL, &pid) == 0) {
+    }
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, call_server, &server), 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    stop_runtime();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
