@@ -97,6 +97,7 @@ static void line_then(struct apus__owner *here, struct apus__wait *wait)
     apus_message *reply = NULL;
     int result = apus__call_end(here, wait, &reply);
     *apus__body(wait->process) = line_ended;
+    wait->process->extra->pins++; // to wake another scheduler for its end would take longer than that
     line_answer(here, apus_container_of(wait, struct apus__line, wait), wait->process, result, reply);
 }
 

@@ -66,8 +66,8 @@ struct apus__bound {
     _Atomic uint64_t dead_letters;
 };
 
-// Why a stack is set aside. Lives on that stack, or without one in another block of the process's. Up to `process` it is the caller's to set, after apus__wait_init(); the rest is set by
-// the steps of waiting (scheduler/wait.h).
+// Why a stack is set aside. Lives on that stack, or without one in another block of the process's. Up to `process` it is the caller's to
+// set, after apus__wait_init(); the rest is set by the steps of waiting (scheduler/wait.h).
 struct apus__wait {
     apus_match *match; // NULL with `takes_messages`: every message
     void *context;
@@ -101,7 +101,7 @@ struct apus__extra {
     struct apus__arena_chunk *arena;
     size_t arena_used;
     size_t arena_limit;
-    uint32_t pins;             // reasons not to move to another owner: requests with a time limit
+    uint32_t pins;             // reasons not to move to another owner: requests with a time limit; that it has only to end
     uint32_t unwound;          // waits that returned because the process must end
     uint64_t serving;          // the request that a blocking body took last, if it has neither answered nor kept it
     char label[64];

@@ -559,6 +559,52 @@ TEST(no_cells, "as many threads as cells are kept for go on calling while there 
     stop_runtime();
 }
 
+enum { GATHERED = 8 };
+
+struct gathers {
+    int count;
+    apus_caller callers[GATHERED];
+};
+
+// Answers all at once, and stays until its scheduler has been taken, and what waited there been given away.
+static int gathers_handle(apus_process *self, void *state, apus_message *message)
+{
+    struct gathers *gathers = state;
+    uint64_t number = 0;
+    (void)self;
+    gathers->callers[gathers->count++] = (apus_caller){apus_message_from(message), apus_message_ref(message)};
+    if (gathers->count < GATHERED)
+        return APUS_OK;
+    for (int i = 0; i < GATHERED; i++)
+        CHECK_EQ(apus_reply_to(gathers->callers[i].pid, gathers->callers[i].ref, &type_number, &number, sizeof number), 0);
+    CHECK(wait_for(&may_go));
+    return APUS_OK;
+}
+
+static void *call_once(void *argument)
+{
+    CHECK_EQ(call(*(apus_pid *)argument, &type_number, 0, APUS_INFINITY), 0);
+    return NULL;
+}
+
+TEST(not_shared, "processes of calls that have only to end are not given to another scheduler")
+{
+    static const apus_behaviour gathers = {.name = "gathers", .state_size = sizeof(struct gathers), .handle = gathers_handle};
+    pthread_t threads[GATHERED];
+    start_runtime(2);
+    apus_pid server = spawn_one(&gathers);
+    for (int i = 0; i < GATHERED; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, call_once, &server), 0);
+    for (int i = 0; i < GATHERED; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 10000 && runtime_info().rescues == 0; i++)
+        usleep(1000);
+    CHECK(runtime_info().rescues > 0);
+    CHECK_EQ(runtime_info().shared, 0);
+    atomic_store(&may_go, true);
+    stop_runtime();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
