@@ -107,9 +107,18 @@ static apus_message *run_exit_reason(struct apus_process *process)
     return why;
 }
 
+// A kill that was sent during the callback is the reason (R11), though it lies in the inbox still: whoever has sent it has been told since
+// that the process is dead. relaxed: if the callback knows of it, or the sender acts on its end, that orders it.
+static void run_hear_kill(struct apus__slot *slot, const struct apus_process *process)
+{
+    if (apus_load_relaxed(&process->doomed) == apus__pid_of_cell(process).id)
+        apus__slot_receive(slot);
+}
+
 // Acts on what a callback returned, if it was not APUS_OK, or on a signal that came during it. The process has ended afterwards.
 apus_cold static void run_end_by_result(struct apus__slot *slot, struct apus_process *process, int result)
 {
+    run_hear_kill(slot, process);
     if (process->flags & APUS__EXITING) {
         run_finish_message(&slot->owner, process);
         slot->owner.current = NULL;

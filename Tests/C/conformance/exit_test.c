@@ -630,6 +630,49 @@ TEST(R11_kill_in_callback,
     stop_runtime();
 }
 
+static _Atomic uint64_t finisher;
+static atomic_int finisher_reason;
+
+// Ends by itself as soon as it may.
+static void finish(apus_process *self, void *argument)
+{
+    (void)argument;
+    atomic_store(&finisher, apus_pid_of(self).id);
+    while (!atomic_load(&callback_may_return)) {
+    }
+}
+
+static void watch_finisher(apus_process *self, void *argument)
+{
+    apus_ref monitor;
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_MONITOR, .monitor = &monitor};
+    (void)argument;
+    CHECK_EQ(apus_spawn_blocking(finish, NULL, 0, &options, NULL), 0);
+    apus_message *message = expect(self, &apus_type_down);
+    atomic_store(&finisher_reason, (int)((const apus_down_message *)apus_message_payload(message))->reason.kind);
+    apus_message_release(message);
+}
+
+TEST(R11_killed_and_done, "R11: a process that is killed in a callback with which it ends is killed, whatever the callback returns")
+{
+    apus_pid watcher;
+    start_runtime(2);
+    for (int i = 0; i < 200; i++) {
+        atomic_store(&finisher, 0);
+        atomic_store(&callback_may_return, false);
+        CHECK_EQ(apus_spawn_blocking(watch_finisher, NULL, 0, NULL, &watcher), 0);
+        while (!atomic_load(&finisher))
+            sched_yield();
+        apus_pid pid = {atomic_load(&finisher)};
+        CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
+        CHECK(!apus_is_alive(pid));
+        atomic_store(&callback_may_return, true);
+        CHECK_EQ(apus_join(watcher, APUS_INFINITY, NULL), 0);
+        CHECK_EQ(atomic_load(&finisher_reason), APUS_REASON_KILLED);
+    }
+    stop_runtime();
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
