@@ -89,9 +89,15 @@ public struct Agent<State>: Sendable {
         pid.send(Message { state in try body(&state) })
     }
 
-    /// Ends the agent. **OTP**: `Agent.stop/1`.
-    public func stop() {
-        pid.exit(.shutdown)
+    /// Ends the agent, when it has run what it was given before, and waits until it has ended.
+    /// - Throws: as ``Context/stop(_:_:timeout:)-(Pid<Other>,_,_)``. **OTP**: `Agent.stop/3`.
+    public func stop(_ reason: ExitReason = .normal, timeout: Duration? = nil) throws(ApusError) {
+        try stopHere(pid, reason, timeout: timeout)
+    }
+
+    /// Ends the agent, for a Task, which is suspended meanwhile.
+    public func stop(_ reason: ExitReason = .normal, timeout: Duration? = nil) async throws(ApusError) {
+        try await pid.stop(reason, timeout: timeout)
     }
 }
 

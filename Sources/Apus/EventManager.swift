@@ -108,9 +108,10 @@ public struct EventManager<Event: Sendable>: Sendable {
         try perform(timeout: timeout) { manager, _ in manager.handlers.map(\.id) }
     }
 
-    /// Ends the manager; its handlers' ``EventHandler/terminate(_:)`` are called with ``HandlerEnd/stopped(_:)``. **OTP**: `gen_event:stop/1`.
-    public func stop(timeout: Duration? = .seconds(5)) throws(ApusError) {
-        try perform(timeout: timeout) { manager, _ in manager.isStopping = true }
+    /// Ends the manager, and waits until it has ended; its handlers' ``EventHandler/terminate(_:)`` are called with ``HandlerEnd/stopped(_:)``.
+    /// - Throws: as ``Context/stop(_:_:timeout:)-(Pid<Other>,_,_)``. **OTP**: `gen_event:stop/3`.
+    public func stop(_ reason: ExitReason = .normal, timeout: Duration? = nil) throws(ApusError) {
+        try stopHere(pid, reason, timeout: timeout)
     }
 
     private func perform<Reply: Sendable>(
@@ -177,8 +178,8 @@ extension EventManager {
     }
 
     /// As the function of this name that waits, for a Task.
-    public func stop(timeout: Duration? = .seconds(5)) async throws(ApusError) {
-        try await perform(timeout: timeout) { manager, _ in manager.isStopping = true }
+    public func stop(_ reason: ExitReason = .normal, timeout: Duration? = nil) async throws(ApusError) {
+        try await pid.stop(reason, timeout: timeout)
     }
 
     private func perform<Reply: Sendable>(timeout: Duration?, _ body: @escaping Errand<Reply>) async throws(ApusError) -> Reply {
@@ -253,7 +254,6 @@ public struct EventManagerServer<Event: Sendable>: GenServer {
     }
 
     var handlers: [Entry] = []
-    var isStopping = false
 
     /// A manager without handlers, to be spawned or put below a supervisor.
     public init() {}
@@ -269,7 +269,7 @@ public struct EventManagerServer<Event: Sendable>: GenServer {
         case .notify(let event): notify(event, in: context)
         case .perform(let body): body(&self, context)
         }
-        return isStopping ? .stop : .continue
+        return .continue
     }
 
     public mutating func handle(info: consuming Info, in context: borrowing Context<Message>) throws -> Next {

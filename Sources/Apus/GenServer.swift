@@ -52,8 +52,9 @@ public protocol GenServer: ~Copyable {
     /// The time of ``Next/continue(timeout:)`` has passed without a message. The default does nothing.
     mutating func handleTimeout(in context: borrowing Context<Message>) throws -> Next
 
-    /// Called once before the process ends, if it ends of its own accord, or traps exits and its parent told it to. A signal that ends a
-    /// process which does not trap does not call it; the value is destroyed however the process ends. The default does nothing.
+    /// Called once before the process ends, if it ends of its own accord, is stopped (``Pid/stop(_:timeout:)``), or traps exits and its parent
+    /// told it to. A signal that ends a process which does not trap does not call it; the value is destroyed however the process ends. The
+    /// default does nothing.
     mutating func terminate(_ reason: ExitReason, in context: borrowing Context<Message>)
 }
 

@@ -201,7 +201,7 @@ extension AllTests { @Suite struct StateMachineTests {
             two.send(.act("throw") { _ in throw Failure(text: "broken") })
             guard case .down(let failed)? = me.receiveInfo() else { throw Failure(text: "no down") }
             #expect((failed.reason.error as? Failure)?.text == "broken")
-            ended.stop()
+            try ended.stop()
         }
     } }
 

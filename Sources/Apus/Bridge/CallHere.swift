@@ -9,3 +9,9 @@ func callHere<Asked: ~Copyable, Reply: ~Copyable>(
     guard let process = apus_self() else { return try server.callSync(timeout: timeout, message) }
     return try Context<Never>(process).call(server, timeout: timeout, message)
 }
+
+/// Ends a server and waits until it has ended, from wherever this is.
+func stopHere<Message: ~Copyable>(_ server: Pid<Message>, _ reason: ExitReason, timeout: Duration?) throws(ApusError) {
+    guard let process = apus_self() else { return try server.stopSync(reason, timeout: timeout) }
+    try Context<Never>(process).stop(server, reason, timeout: timeout)
+}

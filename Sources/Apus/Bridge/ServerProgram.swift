@@ -171,6 +171,8 @@ func handleSeldom<Server: GenServer & ~Copyable>(
         } else if type == messageType(of: Server.Message.self) {
             let own = takePayload(of: message, as: Server.Message.self)
             next = try record.pointee.server.handle(own, in: Context(process))
+        } else if type == StopRequest.type {
+            next = .stop(takePayload(of: message, as: StopRequest.self).reason)
         } else {
             next = try record.pointee.server.handle(info: Info(handed: message), in: Context(process))
         }
