@@ -17,7 +17,7 @@ public struct ApusError: Error, Hashable, Sendable {
         public static let timeout = Code(ETIMEDOUT)
         /// The server ended before it replied; ``ApusError/reason`` says why.
         public static let exited = Code(ECONNABORTED)
-        /// A child did not start; ``ApusError/reason`` says why. One whose error is a negative errno gives that as the code.
+        /// A server or a child did not start; ``ApusError/reason`` says why. A child whose error is a negative errno gives that as the code.
         public static let failed = Code(EPROTO)
         /// The caller would wait for itself: directly, or through others that wait in calls. Then ``ApusError/detail`` names them all,
         /// "b <2.1> calls a <1.1> calls b <2.1>".

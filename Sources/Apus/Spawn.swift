@@ -6,7 +6,8 @@ import CApusSwift
 
 /// Starts a server.
 ///
-/// Returns at once; ``GenServer/initialize(in:)`` runs later, in the new process. Called from inside a process, that is the parent.
+/// Returns at once; ``GenServer/initialize(in:)`` runs later, in the new process: ``start(_:options:timeout:)->Pid<Server.Message>`` waits for
+/// it. Called from inside a process, that is the parent.
 /// The runtime is started with its defaults if it was never started.
 ///
 /// - Parameters:

@@ -1,0 +1,217 @@
+import CApus
+import CApusSwift
+
+// Starting a server and waiting until it has started, or has not.
+//
+// Idea:       a server that fails at once might be gone before anybody can ask it, and its reason with it. So one that is started here waits
+//             for a request before its `initialize`; the request is answered when that has succeeded, and if it has not, the server's end
+//             is the request's outcome. For whoever starts it, be it a process, a task or a plain thread, that is a call.
+// Given up:   whoever does not wait to the end kills what it has spawned.
+
+/// Starts a server and waits until its ``GenServer/initialize(in:)`` has succeeded, in a Task, which is suspended meanwhile.
+///
+/// ```swift
+/// do {
+///     let store = try await start(Store(file: "tea.db"), timeout: .seconds(5))
+///     store.send(.open)
+/// } catch where error.code == .failed {
+///     print("no store: \(error.reason!)")  // whose `error` is what `initialize` threw
+/// }
+/// ```
+///
+/// Called from inside an asynchronous process, that is the parent. The runtime is started with its defaults if it was never started.
+///
+/// - Parameters:
+///   - server: moved into the process.
+///   - options: name, priority, mailbox bound and more.
+///   - timeout: when it is up the server is killed; nil waits for ever.
+/// - Throws: ``ApusError/Code/failed`` it did not start, and ``ApusError/reason`` says why, `normal` if `initialize` answered
+///   ``InitResult/ignore``; ``ApusError/Code/timeout``; ``ApusError/Code/noproc`` somebody killed it before it began; ``ApusError/Code/taken``
+///   the name is; ``ApusError/Code/limit``; ``ApusError/Code/notRunning``; ``ApusError/Code/ending`` the task was cancelled, and the server
+///   is killed.
+/// - Complexity: a spawn and a call. **OTP**: `gen_server:start/3`.
+@inlinable @discardableResult
+public nonisolated(nonsending) func start<Server: GenServer & ~Copyable>(
+    _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+) async throws(ApusError) -> Pid<Server.Message> {
+    let pid = try spawnToBegin(server, options: options, flags: 0)
+    try await begin(pid, timeout: timeout)
+    return Pid(pid)
+}
+
+/// Starts a server and waits until its ``GenServer/initialize(in:)`` has succeeded, in a plain thread.
+///
+/// ```swift
+/// let store = try startSync(Store(file: "tea.db"))
+/// ```
+///
+/// - Throws: as ``start(_:options:timeout:)->Pid<Server.Message>``; ``ApusError/Code/notPermitted`` inside a process, which starts with its
+///   ``Context/start(_:options:timeout:)->Pid<Server.Message>``. **OTP**: `gen_server:start/3`.
+@inlinable @discardableResult
+public func startSync<Server: GenServer & ~Copyable>(
+    _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+) throws(ApusError) -> Pid<Server.Message> {
+    let pid = try spawnToBegin(server, options: options, flags: 0)
+    try beginSync(pid, timeout: timeout)
+    return Pid(pid)
+}
+
+extension Context where Message: ~Copyable {
+    /// Starts a server and waits until its ``GenServer/initialize(in:)`` has succeeded. This process's stack is set aside meanwhile, and it takes
+    /// no other message.
+    ///
+    /// ```swift
+    /// let store = try context.start(Store(file: "tea.db"), timeout: .seconds(5))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - server: moved into the process.
+    ///   - options: name, priority, mailbox bound and more.
+    ///   - timeout: when it is up the server is killed; nil waits for ever.
+    /// - Throws: ``ApusError/Code/failed`` it did not start, and ``ApusError/reason`` says why, `normal` if `initialize` answered
+    ///   ``InitResult/ignore``; ``ApusError/Code/timeout``; ``ApusError/Code/noproc`` somebody killed it before it began;
+    ///   ``ApusError/Code/taken`` the name is; ``ApusError/Code/limit``; ``ApusError/Code/ending`` this process must end, and the server is
+    ///   killed.
+    /// - **OTP**: `gen_server:start/3`.
+    @inlinable @discardableResult
+    public func start<Server: GenServer & ~Copyable>(
+        _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) throws(ApusError) -> Pid<Server.Message> {
+        let pid = try spawnToBegin(server, options: options, flags: 0)
+        try begin(pid, timeout: timeout)
+        return Pid(pid)
+    }
+
+    /// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a server that is linked with this process from its first moment. If it does not
+    /// start, this process gets its exit signal as well, unless it was given up. **OTP**: `gen_server:start_link/3`.
+    @inlinable @discardableResult
+    public func startLink<Server: GenServer & ~Copyable>(
+        _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) throws(ApusError) -> Pid<Server.Message> {
+        let pid = try spawnToBegin(server, options: options, flags: UInt32(APUS_SPAWN_LINK))
+        try begin(pid, timeout: timeout)
+        return Pid(pid)
+    }
+}
+
+// --- State machines -------------------------------------------------------------------------------------------------------------
+
+/// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a state machine: until it is in its first state. **OTP**: `gen_statem:start/3`.
+@inlinable @discardableResult
+public nonisolated(nonsending) func start<Machine: StateMachine>(
+    _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+) async throws(ApusError) -> Pid<Machine.Message> {
+    try await start(StateMachineServer(machine), options: options, timeout: timeout)
+}
+
+/// As ``startSync(_:options:timeout:)->Pid<Server.Message>``, of a state machine. **OTP**: `gen_statem:start/3`.
+@inlinable @discardableResult
+public func startSync<Machine: StateMachine>(
+    _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+) throws(ApusError) -> Pid<Machine.Message> {
+    try startSync(StateMachineServer(machine), options: options, timeout: timeout)
+}
+
+extension Context where Message: ~Copyable {
+    /// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a state machine. **OTP**: `gen_statem:start/3`.
+    @inlinable @discardableResult
+    public func start<Machine: StateMachine>(
+        _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) throws(ApusError) -> Pid<Machine.Message> {
+        try start(StateMachineServer(machine), options: options, timeout: timeout)
+    }
+
+    /// As ``startLink(_:options:timeout:)->Pid<Server.Message>``, of a state machine. **OTP**: `gen_statem:start_link/3`.
+    @inlinable @discardableResult
+    public func startLink<Machine: StateMachine>(
+        _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) throws(ApusError) -> Pid<Machine.Message> {
+        try startLink(StateMachineServer(machine), options: options, timeout: timeout)
+    }
+}
+
+// --- How ------------------------------------------------------------------------------------------------------------------------
+
+/// The request to begin.
+@usableFromInline
+struct BeginRequest {
+    @usableFromInline let from: From<Void>
+}
+
+/// Asks a server that was spawned to begin to do so, and waits until it has.
+@usableFromInline
+nonisolated(nonsending) func begin(_ server: apus_pid, timeout: Duration?) async throws(ApusError) {
+    do {
+        try await Pid<BeginRequest>(server).call(timeout: timeout) { BeginRequest(from: $0) }
+    } catch {
+        throw startError(error, of: server)
+    }
+}
+
+@usableFromInline
+func beginSync(_ server: apus_pid, timeout: Duration?) throws(ApusError) {
+    do {
+        try Pid<BeginRequest>(server).callSync(timeout: timeout) { BeginRequest(from: $0) }
+    } catch {
+        throw startError(error, of: server)
+    }
+}
+
+extension Context where Message: ~Copyable {
+    @usableFromInline
+    func begin(_ server: apus_pid, timeout: Duration?) throws(ApusError) {
+        do {
+            try call(Pid<BeginRequest>(server), timeout: timeout) { BeginRequest(from: $0) }
+        } catch {
+            // The exit signal of one that has ended by itself is to come, that of one that is given up is not.
+            if !error.isEnd { apus_unlink(process, server) }
+            throw startError(error, of: server)
+        }
+    }
+}
+
+/// What is wrong if a server was not heard to have begun. It is killed if it has not ended.
+private func startError(_ error: ApusError, of server: apus_pid) -> ApusError {
+    if error.code == .exited { return ApusError(.failed, reason: error.reason) }
+    if !error.isEnd { AnyPid(server).exit(.kill) }
+    return error
+}
+
+extension ApusError {
+    /// Whether the one who was asked has ended.
+    fileprivate var isEnd: Bool { code == .exited || code == .noproc }
+}
+
+@inlinable
+func spawnToBegin<Server: GenServer & ~Copyable>(
+    _ server: consuming Server, options: SpawnOptions?, flags: UInt32
+) throws(ApusError) -> apus_pid {
+    let program = beginningProgram(of: Server.self)
+    return try spawnProgram(program, named: options?.name, value: server) { argument, size in
+        spawnRaw(program, argument, size, options, flags, nil)
+    }
+}
+
+/// Names the program of servers of a kind that wait for a request to begin.
+@usableFromInline
+enum Beginning<Server: GenServer & ~Copyable> {}
+
+/// The program of servers that wait for a request to begin. A signal that ends one meanwhile leaves it to be taken down.
+@inlinable
+func beginningProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> UnsafePointer<apus_swift_program> {
+    let key = metadataAddress(of: Beginning<Server>.self)
+    if let program = apus_swift_find_program(key) { return program }
+    return makeServerProgram(
+        type, key: key, argumentOffset: argumentOffset(of: type),
+        start: StartClosure { process, state, value in
+            let record = ServerRecord<Server>.at(state)
+            record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
+            guard let request = Context<Never>(process).receive(BeginRequest.self) else { return 0 }
+            let result = startServer(record, process)
+            if result == 0 { request.from.reply() }
+            return result
+        },
+        handle: handleClosure(of: type),
+        cleanup: cleanupClosure(of: type),
+        discard: ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) })
+}
