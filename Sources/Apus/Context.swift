@@ -65,6 +65,17 @@ public struct Context<Message: ~Copyable>: ~Copyable {
     }
 
     /// As ``receiveInfo(timeout:)``, the first one for which `isWanted` is true. It must not call Apus.
+    ///
+    /// An ``Info`` cannot be copied, so `isWanted` looks at it with a `switch`:
+    ///
+    /// ```swift
+    /// let end = context.receiveInfo(timeout: .seconds(5)) {
+    ///     switch $0 {
+    ///     case .down(let down): down.reference == monitor
+    ///     default: false
+    ///     }
+    /// }
+    /// ```
     public func receiveInfo(timeout: Duration? = nil, where isWanted: (borrowing Info) -> Bool) -> Info? {
         let message = withoutActuallyEscaping(isWanted) { isWanted in
             let match = MatchClosure { message in

@@ -72,6 +72,33 @@ extension AllTests { @Suite struct StateMachineTests {
         }
     } }
 
+    @Test("actions may be an array") func arrays() async throws { try await withRuntime {
+        struct Chain: StateMachine {
+            enum Message { case log(From<[Int]>) }
+            typealias State = Int
+            var seen: [Int] = []
+            mutating func initialize(in context: borrowing Context<Message>) -> StateStart<Int, Message> {
+                .ok(0, [1, 2].map { .timeout("\($0)", .zero) })
+            }
+            mutating func handle(timeout: StateTimeout, state: Int, in context: borrowing Context<Message>) -> Transition {
+                seen.append(state)
+                let next: [StateAction<Message>] = state < 3 ? [.stateTimeout(.zero)] : []
+                return switch state {
+                case 0: .next(1, next)
+                case 1: seen.count == 2 ? .keep(next) : .next(2, next)
+                case 2: seen.count == 4 ? .repeat(next) : .next(3, next)
+                default: .keep
+                }
+            }
+            mutating func handle(_ message: Message, state: Int, in context: borrowing Context<Message>) -> Transition {
+                if case .log(let from) = message { from.reply(seen) }
+                return .keep
+            }
+        }
+        let chain = try spawn(Chain())
+        #expect(try chain.callSync { .log($0) } == [0, 1, 1, 2, 2, 3])
+    } }
+
     @Test("an event that changes the state and is postponed is taken again in the new state")
     func postponeAndChange() async throws { try await withRuntime {
         try await inProcess { me in

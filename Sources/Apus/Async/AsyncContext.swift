@@ -57,7 +57,8 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
         await actor.wait(for: Wanted(apus_swift_match_system), timeout: timeout)?.info
     }
 
-    /// As ``receiveInfo(timeout:)``, the first one for which `isWanted` is true. It must not call Apus.
+    /// As ``receiveInfo(timeout:)``, the first one for which `isWanted` is true, which may look at it with a `switch`, as in
+    /// ``Context/receiveInfo(timeout:where:)``. It must not call Apus.
     public nonisolated(nonsending) func receiveInfo(
         timeout: Duration? = nil, where isWanted: @escaping (borrowing Info) -> Bool
     ) async -> Info? {

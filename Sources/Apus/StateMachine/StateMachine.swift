@@ -55,7 +55,7 @@ public protocol StateMachine {
     /// Handles what is not a message of its own type; it cannot be postponed. The default drops it.
     mutating func handle(info: consuming Info, state: State, in context: borrowing Context<Message>) throws -> Transition
 
-    /// A state has been entered: the first, with `old` the same, or after a change, or because of ``StateTransition/repeat(_:)``.
+    /// A state has been entered: the first, with `old` the same, or after a change, or because of ``StateTransition/repeat(_:)-(StateAction<Message>...)``.
     /// It runs before any other event and may start time-outs, but neither change the state, nor postpone, nor insert events.
     /// The default does nothing.
     mutating func enter(_ state: State, from old: State, in context: borrowing Context<Message>) throws -> Transition
@@ -98,7 +98,9 @@ public struct StateStart<State, Message> {
     let kind: Kind
 
     /// Started, in this state; the actions may be those of ``StateMachine/enter(_:from:in:)`` and ``StateAction/nextEvent(_:)``.
-    public static func ok(_ state: State, _ actions: StateAction<Message>...) -> Self { Self(kind: .ok(state, actions)) }
+    public static func ok(_ state: State, _ actions: StateAction<Message>...) -> Self { .ok(state, actions) }
+    /// The same, with as many actions as there are in an array.
+    public static func ok(_ state: State, _ actions: [StateAction<Message>]) -> Self { Self(kind: .ok(state, actions)) }
     /// Not started: whoever spawned it gets the reason.
     public static func stop(_ reason: ExitReason) -> Self { Self(kind: .stop(reason)) }
     /// Not started after all, and that is all right.
@@ -119,11 +121,21 @@ public struct StateTransition<State, Message> {
     /// Stay in this state.
     public static var keep: Self { Self(kind: .keep, actions: []) }
     /// Stay in this state, and do this.
-    public static func keep(_ actions: StateAction<Message>...) -> Self { Self(kind: .keep, actions: actions) }
+    public static func keep(_ actions: StateAction<Message>...) -> Self { .keep(actions) }
+    /// The same, with as many actions as there are in an array.
+    public static func keep(_ actions: [StateAction<Message>]) -> Self { Self(kind: .keep, actions: actions) }
     /// Go to this state; the same one counts as staying.
-    public static func next(_ state: State, _ actions: StateAction<Message>...) -> Self { Self(kind: .next(state), actions: actions) }
+    public static func next(_ state: State, _ actions: StateAction<Message>...) -> Self { .next(state, actions) }
+    /// The same, with as many actions as there are in an array.
+    ///
+    /// ```swift
+    /// .next(.open, waiting.map { .nextEvent($0) } + [.stateTimeout(.seconds(10))])
+    /// ```
+    public static func next(_ state: State, _ actions: [StateAction<Message>]) -> Self { Self(kind: .next(state), actions: actions) }
     /// Stay, and call ``StateMachine/enter(_:from:in:)`` again. **OTP**: `repeat_state`.
-    public static func `repeat`(_ actions: StateAction<Message>...) -> Self { Self(kind: .repeat, actions: actions) }
+    public static func `repeat`(_ actions: StateAction<Message>...) -> Self { .repeat(actions) }
+    /// The same, with as many actions as there are in an array.
+    public static func `repeat`(_ actions: [StateAction<Message>]) -> Self { Self(kind: .repeat, actions: actions) }
     /// End, with reason normal.
     public static var stop: Self { Self(kind: .stop(.normal), actions: []) }
     /// End with a reason.
