@@ -478,6 +478,16 @@ int apus_request_abandon(apus_process *self, apus_ref ref)
     return was_open;
 }
 
+bool apus_request_is_open(apus_process *self, apus_ref ref)
+{
+    int error;
+    if (!apus__enter_self(self, &error))
+        return false;
+    bool is_open = apus__relation_find(self, APUS__ASKED, ref.id) != NULL;
+    apus__depart();
+    return is_open;
+}
+
 // --- Replies --------------------------------------------------------------------------------------------------------------------
 
 apus_inline int reply_send(struct apus__owner *here, apus_pid caller, apus_ref ref, const apus_type *type, const void *payload, size_t size)

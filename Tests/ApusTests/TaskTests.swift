@@ -102,6 +102,19 @@ extension AllTests { @Suite struct TaskTests {
         }
     } }
 
+    @Test("a task that is shut down after its outcome was taken is gone: that does not come again")
+    func takenThenShutDown() async throws { try await withRuntime {
+        try await inProcess { me in
+            let task = try me.async { _ in 7 }
+            #expect(try task.value(in: me) == 7)
+            #expect(try task.shutdown(in: me) == .failure(.noproc))
+            let failing = try me.asyncNoLink { _ -> Int in throw Failure(text: "broken") }
+            guard case .failure? = try failing.yield(in: me) else { throw Failure(text: "no failure") }
+            #expect(try failing.shutdown(in: me, timeout: .zero) == .failure(.noproc))
+            expectEmptyMailbox(me)
+        }
+    } }
+
     @Test("a server that does not wait finds a task's value, or its failure, by its reference")
     func asInfo() async throws { try await withRuntime {
         try await inProcess { me in

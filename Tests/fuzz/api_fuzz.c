@@ -335,7 +335,9 @@ static int call_inside(apus_process *self)
         know_ref(ref);
         break;
     case 8:
-        apus_request_abandon(me, any_ref());
+        ref = any_ref();
+        apus_request_is_open(me, ref);
+        apus_request_abandon(me, ref);
         break;
     case 9:
     case 10:

@@ -23,6 +23,10 @@ APUS_API int apus_request(apus_process *self, apus_pid to, const apus_type *type
  * Returns: 1 if the request was still open, 0 if not. */
 APUS_API int apus_request_abandon(apus_process *self, apus_ref ref);
 
+/* Whether the outcome of a request is still to come. Not if it is in the mailbox or has been taken, if the request was given up, or was
+ * none of self's. */
+APUS_API bool apus_request_is_open(apus_process *self, apus_ref ref);
+
 /* Answers a request. `request` may be the message being handled, or one that was kept.
  * type:      of the reply; NULL for `apus_type_reply`.
  * Errors:    -EINVAL the message is not a request; -EALREADY it has been answered; -ESRCH the caller has ended, as advice.

@@ -60,12 +60,12 @@ public struct ProcessTask<Value: Sendable>: Sendable {
         return takeOutcome(of: message, as: Value.self)
     }
 
-    /// Tells the task to end and waits until it has. Not after its outcome has been taken: that does not come again.
+    /// Tells the task to end and waits until it has.
     ///
     /// - Parameters:
     ///   - context: of the owner.
     ///   - timeout: how long it may take before it is killed; zero kills it at once.
-    /// - Returns: the value, if it came all the same; or why it ended.
+    /// - Returns: the value, if it came all the same; or why it ended, `noproc` if its outcome has been taken before.
     /// - Throws: ``ApusError/Code/notPermitted`` by another process than the owner; ``ApusError/Code/ending``. **OTP**: `Task.shutdown/2`.
     @discardableResult
     public func shutdown<Own: ~Copyable>(
@@ -73,6 +73,10 @@ public struct ProcessTask<Value: Sendable>: Sendable {
     ) throws(ApusError) -> Result<Value, ExitReason> {
         try checkOwner(context)
         context.unlink(pid)
+        // Its outcome has come, and may have been taken: then none comes again.
+        guard apus_request_is_open(context.process, reference.c) else {
+            return try yield(in: context, timeout: .zero) ?? .failure(.noproc)
+        }
         if timeout > .zero {
             pid.exit(.shutdown)
             if let outcome = try yield(in: context, timeout: timeout) { return outcome }

@@ -89,6 +89,7 @@ static void check_in_process(apus_process *self, void *argument)
     CHECK_EQ(apus_request(self, pid, &type_number, NULL, 0, 0, NULL), -EINVAL);
     CHECK_EQ(apus_request(self, pid, &type_number, &byte, APUS_MESSAGE_SIZE_MAX + 1, 0, &ref), -EMSGSIZE);
     CHECK_EQ(apus_request_abandon(self, APUS_NO_REF), 0);
+    CHECK(!apus_request_is_open(self, APUS_NO_REF));
     CHECK_EQ(apus_request_abandon(self, (apus_ref){UINT64_MAX}), 0);
     expect_silence(self);
 }

@@ -136,7 +136,9 @@ static void abandoned_request(apus_process *self, const scene_t *scene)
     apus_pid server = spawn_archive(NULL);
     apus_ref ref;
     CHECK_EQ(apus_request(self, server, &type_question, NULL, 0, scene->turn % 2 ? APUS_INFINITY : 3600000, &ref), 0);
+    CHECK(apus_request_is_open(self, ref));
     CHECK_EQ(apus_request_abandon(self, ref), 1);
+    CHECK(!apus_request_is_open(self, ref));
     CHECK_EQ(apus_request_abandon(self, ref), 0);
     ask(server, (struct order){.run = do_answer});
     expect_silence(self);
@@ -160,8 +162,10 @@ static void request_and_reply(apus_process *self, const scene_t *scene)
     apus_message *reply;
     (void)scene;
     CHECK_EQ(apus_request(self, server, &type_question, "what", 4, APUS_INFINITY, &ref), 0);
+    CHECK(apus_request_is_open(self, ref));
     tell(server, (struct order){.run = do_answer, .number = 42});
     reply = apus_receive(self, NULL, NULL, PATIENCE_MS);
+    CHECK(!apus_request_is_open(self, ref));
     CHECK(reply != NULL);
     CHECK(apus_message_is_reply(reply));
     CHECK(!apus_message_is_request(reply));
