@@ -605,6 +605,75 @@ TEST(not_shared, "processes of calls that have only to end are not given to anot
     stop_runtime();
 }
 
+// --- What requests and replies own -----------------------------------------------------------------------------------------------
+
+static uint64_t asked_word = 0x0dd5a11ca7e5cafe, replied_word = 0x1ce5ca7efeedbeef;
+
+static atomic_uint owned_made, owned_dropped;
+
+static void owned_drop(void *payload, size_t size, const apus_type *type)
+{
+    const uint64_t *words = payload;
+    CHECK_EQ((uintptr_t)payload % 16, 0);
+    for (size_t i = 0; i < size / sizeof *words; i++)
+        CHECK_EQ(words[i], *(const uint64_t *)type->context);
+    atomic_fetch_add(&owned_dropped, 1);
+}
+
+static const apus_type type_asked = {"asked", owned_drop, &asked_word}, type_replied = {"replied", owned_drop, &replied_word};
+
+struct wanted {
+    uint32_t size, delay_ms;
+};
+
+static int gives_handle(apus_process *self, void *state, apus_message *message)
+{
+    uint64_t words[64];
+    struct wanted wanted;
+    (void)self, (void)state;
+    if (apus_message_type(message) == &type_asked)
+        return APUS_OK; // the thread has given it up, but not soon enough
+    memcpy(&wanted, apus_message_payload(message), sizeof wanted);
+    for (int i = 0; i < 64; i++)
+        words[i] = replied_word;
+    usleep(wanted.delay_ms * 1000);
+    CHECK_EQ(apus_reply(message, &type_replied, words, wanted.size), 0);
+    atomic_fetch_add(&owned_made, 1);
+    return APUS_OK;
+}
+
+TEST(owned, "what a request or a reply owns is dropped once: when the thread releases it, does not want it, or has given up")
+{
+    static const apus_behaviour gives = {.name = "gives", .handle = gives_handle};
+    static const uint32_t sizes[] = {8, 16, 24, 72, 80, 88, 512};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
+    apus_pid server = spawn_one(&gives);
+    unsigned dropped = 0;
+    for (int i = 0; i < 7 * 20; i++) {
+        struct wanted wanted = {sizes[i % 7], 0}, late = {sizes[i % 7], 60};
+        uint64_t words[3] = {asked_word, asked_word, asked_word};
+        apus_message *reply;
+        CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, &reply), 0);
+        CHECK_EQ(apus_message_size(reply), wanted.size);
+        CHECK_EQ(atomic_load(&owned_dropped), dropped);
+        apus_message_release(reply);
+        CHECK_EQ(atomic_load(&owned_dropped), ++dropped);
+        CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, NULL), 0);
+        CHECK_EQ(atomic_load(&owned_dropped), ++dropped);
+        if (i % 7 == i / 7 % 7) { // each size, twice or three times
+            CHECK_EQ(apus_call(server, &type_number, &late, sizeof late, 1, &reply), -ETIMEDOUT);
+            CHECK_EQ(apus_call(server, &type_asked, words, sizeof words, 1, &reply), -ETIMEDOUT);
+            CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, NULL), 0);
+            dropped += 3;
+            atomic_fetch_add(&owned_made, 1);
+            CHECK_EQ(atomic_load(&owned_dropped), dropped);
+        }
+    }
+    stop_runtime();
+    CHECK_EQ(atomic_load(&owned_made), dropped);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
