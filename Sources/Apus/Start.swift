@@ -138,6 +138,12 @@ struct BeginRequest {
     @usableFromInline let from: From<Void>
 }
 
+@usableFromInline
+func receiveRequest(_ process: OpaquePointer) -> UnsafeMutablePointer<apus_message>? {
+    let type = messageType(of: BeginRequest.self)
+    return receive(process, timeout: nil, where: { apus_message_type($0) == type })
+}
+
 /// Asks a server that was spawned to begin to do so, and waits until it has.
 @usableFromInline
 nonisolated(nonsending) func begin(_ server: apus_pid, timeout: Duration?) async throws(ApusError) {
@@ -206,9 +212,12 @@ func beginningProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> Un
         start: StartClosure { process, state, value in
             let record = ServerRecord<Server>.at(state)
             record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
-            guard let request = Context<Never>(process).receive(BeginRequest.self) else { return 0 }
+            guard let request = receiveRequest(process) else { return 0 }
+            // Kept meanwhile, so that calls that go round to whoever starts it are found to.
+            defer { apus_message_release(request) }
+            let from = takePayload(of: request, as: BeginRequest.self).from
             let result = startServer(record, process)
-            if result == 0 { request.from.reply() }
+            if result == 0 { from.reply() }
             return result
         },
         handle: handleClosure(of: type),

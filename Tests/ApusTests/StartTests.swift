@@ -113,6 +113,21 @@ extension AllTests { @Suite("R30, R31: a server is started, and whoever starts i
         }
     }
 
+    @Test("one that calls its starter, which waits for it, finds the circle") func circle() async throws { try await withRuntime {
+        let starter = try spawnBlocking(of: From<AnyPid?>.self) { me in
+            let own = me.pid
+            let error = errorOf {
+                try me.start(Store(answer: { context in
+                    let _: AnyPid? = try context.call(own, timeout: nil) { $0 }
+                    return .ok
+                }))
+            }
+            #expect(error?.code == .failed)
+            #expect((error?.reason?.error as? ApusError)?.code == .deadlock)
+        }
+        try starter.join()
+    } }
+
     @Test("a state machine is started so as well") func machines() async throws { try await withRuntime {
         let hatch = try await start(Hatch(opens: true))
         #expect(hatch.isAlive)
