@@ -155,6 +155,12 @@ void apus__message_to_dead(struct apus__owner *here, apus_pid to, apus_message *
 
 // --- Arriving -------------------------------------------------------------------------------------------------------------------
 
+void apus__wait_act(struct apus__owner *here, struct apus__wait *wait)
+{
+    if (!(wait->process->flags & APUS__EXITING))
+        wait->then(here, wait);
+}
+
 void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process)
 {
     if (!(process->flags & (APUS__SCHEDULED | APUS__WAITING))) {

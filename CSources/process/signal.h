@@ -122,7 +122,10 @@ apus_inline struct apus__wait *apus__awaiting(struct apus_process *process, uint
     return process->extra->wait;
 }
 
-// The outcome it waits for has come. A process without a stack acts on it at once, unless it must end: it does nothing any more.
+// Has a process without a stack act on the outcome it waits for at once, unless it must end: it does nothing any more.
+__attribute__((noinline)) void apus__wait_act(struct apus__owner *here, struct apus__wait *wait);
+
+// The outcome it waits for has come.
 apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *wait, apus_message *outcome)
 {
     struct apus_process *process = wait->process;
@@ -130,8 +133,8 @@ apus_inline void apus__wait_decide(struct apus__owner *here, struct apus__wait *
     process->flags |= APUS__READY;
     if (apus_likely(!(process->flags & APUS__SCHEDULED)))
         apus__schedule_next(here, process);
-    if (apus_unlikely(!wait->fiber) && !(process->flags & APUS__EXITING))
-        wait->then(here, wait);
+    if (apus_unlikely(!wait->fiber))
+        apus__wait_act(here, wait);
 }
 
 // Hands over the outcome of `ref`, if the process waits for it.
