@@ -404,7 +404,7 @@ static void killed_with_what_it_owns(uint64_t number, unsigned flags)
     ask(helper, 1);
     CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
     CHECK(!apus_is_alive(pid));
-    ask(helper, 1);
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0); // it has departed
     CHECK_EQ(atomic_load(&cleaned), 0); // its code may be using the state
     atomic_store(&may_go, true);
     while (runtime_info().detached)
