@@ -142,7 +142,7 @@ static void line_copy_reply(const struct apus__line *line, apus_message *room)
     if (line->caller.id)
         room->ref = apus__caller_ref(line->caller);
     memcpy(apus_message_payload(room), line->reply + APUS__LINE_ENVELOPE, room->size);
-    room->block = APUS__BLOCK_MALLOC;
+    room->block = APUS__BLOCK_ROOM;
 }
 
 static void line_drop_reply(const struct apus__line *line)
@@ -199,9 +199,16 @@ static void line_drop_request(const struct apus__line *line, int result)
 
 static void line_drop_outcome(apus_message *outcome)
 {
-    if (outcome)
-        apus__payload_drop(outcome);
-    free(outcome);
+    if (!outcome)
+        return;
+    apus__payload_drop(outcome);
+    apus__foreign_free(outcome);
+}
+
+static void line_drop_room(apus_message *room)
+{
+    room->block = APUS__BLOCK_ROOM;
+    apus__foreign_free(room);
 }
 
 // The thread has been told that its time is up, and has left the line behind.
@@ -304,7 +311,7 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
         apus__line_ring(here, line);
     apus__foreign_leave();
     // Not before: the scheduler is at it meanwhile.
-    apus_message *room = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(sizeof *room + APUS__LINE_REPLY), *outcome = NULL;
+    apus_message *room = apus__foreign_room(keeps), *outcome = NULL;
     if (line_await(line, open, timeout_ms, way)) {
         *result = line_take_answer(line, room, &outcome);
         line_drop_request(line, *result);
@@ -314,8 +321,8 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
         *result = -ETIMEDOUT;
         keeps->line = NULL;
     }
-    if (outcome != room)
-        free(room);
+    if (room && outcome != room)
+        line_drop_room(room);
     if (reply)
         *reply = outcome;
     else

@@ -256,12 +256,12 @@ int apus_send_message(apus_pid to, apus_message *message)
     int result;
     if (!message)
         return -EINVAL;
-    if (message->block == APUS__BLOCK_MALLOC) {
+    if (apus__message_is_threads(message)) {
         if (message->kind > APUS__REPLY)
             return -EINVAL; // its text lies behind its payload
         result = apus_send(to, message->type, apus_message_payload(message), message->size);
         if (!result)
-            free(message);
+            apus__foreign_free(message);
         return result;
     }
     struct apus__owner *here = apus__enter(&result);
@@ -335,10 +335,10 @@ static void message_put_by(struct apus__owner *here, apus_process *self, const a
 static __attribute__((noinline)) void message_release_otherwise(apus_message *message)
 {
     int error;
-    if (message->block == APUS__BLOCK_MALLOC) {
+    if (apus__message_is_threads(message)) {
         apus__depart();
         apus__payload_drop(message); // a reply that was handed to a plain thread: needs no runtime
-        free(message);
+        apus__foreign_free(message);
         return;
     }
     struct apus__owner *here = apus__enter(&error);

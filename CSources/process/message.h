@@ -52,8 +52,13 @@ enum apus__message_flags {
 };
 
 // In `block`: the memory is the C library's, not a pool's. Replies that are handed to plain threads are made so, since a thread may
-// keep one longer than the runtime lives.
-enum { APUS__BLOCK_MALLOC = 254 };
+// keep one longer than the runtime lives. A ROOM is large enough for any reply by a line, and a thread keeps one for the next.
+enum { APUS__BLOCK_ROOM = 253, APUS__BLOCK_MALLOC = 254 };
+
+static inline bool apus__message_is_threads(const apus_message *message)
+{
+    return message->block == APUS__BLOCK_MALLOC || message->block == APUS__BLOCK_ROOM;
+}
 
 static inline apus_message *apus__message_next(const apus_message *message)
 {

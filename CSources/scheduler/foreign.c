@@ -1,6 +1,7 @@
 #include "scheduler/foreign.h"
 
 #include "base/list.h"
+#include "memory/poison.h"
 #include "os/thread.h"
 #include "process/message.h"
 #include "process/nursery.h"
@@ -75,6 +76,7 @@ static void foreign_thread_ends(void *value)
     apus__rcu_unregister();
     if (mine->keeps.line)
         apus__line_let_go(mine->keeps.line);
+    free(mine->keeps.room);
     foreign_mine = NULL;
     free(mine);
 }
@@ -165,6 +167,29 @@ struct apus__keeps *apus__foreign_keeps_now(void)
     struct foreign *mine = foreign_mine;
     bool is_running = mine && apus_load_relaxed(&apus__world.state) == APUS__WORLD_RUNNING && !apus__process_is_fork();
     return is_running && foreign_is_present(mine) ? &mine->keeps : NULL;
+}
+
+enum { ROOM_BYTES = sizeof(apus_message) + APUS__LINE_REPLY };
+
+void apus__foreign_free(apus_message *message)
+{
+    struct foreign *mine = message->block == APUS__BLOCK_ROOM ? foreign_mine : NULL;
+    if (!mine || mine->keeps.room) {
+        free(message);
+        return;
+    }
+    apus__poison(message, ROOM_BYTES);
+    mine->keeps.room = message;
+}
+
+apus_message *apus__foreign_room(struct apus__keeps *keeps)
+{
+    apus_message *room = keeps->room;
+    keeps->room = NULL;
+    if (!room)
+        return apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(ROOM_BYTES);
+    apus__unpoison(room, ROOM_BYTES);
+    return room;
 }
 
 void apus__foreign_retire_all(void)

@@ -28,6 +28,7 @@ struct apus__keeps {
     struct apus__line *line;  // line.h; NULL at first
     struct apus__place spare; // a cell for its next caller: the thread's, until it is used or the thread or the runtime ends
     struct apus__place made;  // that of the last caller it has made, which may have been used since
+    apus_message *room;       // APUS__BLOCK_ROOM, for its next reply, poisoned; or NULL
 };
 
 // Those of a thread that has entered as `here`; they lie behind it. The line goes with the thread, the places with the runtime as well.
@@ -39,6 +40,11 @@ static inline struct apus__keeps *apus__foreign_keeps(struct apus__owner *here)
 // The same without entering, if the calling thread is one of a runtime that was running a moment ago; else NULL. What it keeps of that may
 // be of no use by now.
 struct apus__keeps *apus__foreign_keeps_now(void);
+
+// Frees a message of a plain thread's, by any thread; one that keeps none keeps a room for its next reply, which is taken by the other:
+// NULL if there is no memory.
+void apus__foreign_free(apus_message *message);
+apus_message *apus__foreign_room(struct apus__keeps *keeps);
 
 // After the last call has left, at stop: gives back what all foreign heaps hold.
 void apus__foreign_retire_all(void);
