@@ -82,10 +82,10 @@ static inline bool apus__inbox_claim_wake(struct apus__inbox *inbox)
 // Wakes the taker. Async-signal-safe.
 static inline void apus__inbox_wake(struct apus__inbox *inbox)
 {
-    // relaxed, both: the load sees the sleep that was claimed, or a later one, before which the taker has looked at all that was pushed;
-    // the rest only spares the others a system call. The load comes first, so that this wake-up is one for the sleep that the
-    // word has counted.
-    uint32_t park = apus_load_relaxed(&inbox->park);
+    // It sees the sleep that was claimed, or a later one, before which the taker has looked at all that was pushed; the rest only spares
+    // the others a system call, relaxed. The load comes first, so that this wake-up is one for the sleep that the word has counted.
+    // acquire: the bell, which the taker of a later sleep may have seen opened. Pairs with apus__inbox_park().
+    uint32_t park = apus_load_acquire(&inbox->park);
     if (apus_unlikely(park & APUS__POLLS))
         apus__bell_ring();
     else
