@@ -205,12 +205,6 @@ static void line_drop_outcome(apus_message *outcome)
     apus__foreign_free(outcome);
 }
 
-static void line_drop_room(apus_message *room)
-{
-    room->block = APUS__BLOCK_ROOM;
-    apus__foreign_free(room);
-}
-
 // The thread has been told that its time is up, and has left the line behind.
 static void line_dispose(struct apus__errand *errand)
 {
@@ -322,7 +316,7 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
         keeps->line = NULL;
     }
     if (room && outcome != room)
-        line_drop_room(room);
+        apus__foreign_free(room);
     if (reply)
         *reply = outcome;
     else

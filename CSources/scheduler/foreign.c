@@ -186,9 +186,12 @@ apus_message *apus__foreign_room(struct apus__keeps *keeps)
 {
     apus_message *room = keeps->room;
     keeps->room = NULL;
-    if (!room)
-        return apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : malloc(ROOM_BYTES);
-    apus__unpoison(room, ROOM_BYTES);
+    if (room)
+        apus__unpoison(room, ROOM_BYTES);
+    else if (!apus__inject_fail(APUS__INJECT_MALLOC))
+        room = malloc(ROOM_BYTES);
+    if (room)
+        room->block = APUS__BLOCK_ROOM;
     return room;
 }
 

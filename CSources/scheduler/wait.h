@@ -28,7 +28,8 @@ apus_inline void wait_begin(struct apus__owner *here, struct apus__wait *wait)
     process->flags |= APUS__WAITING;
 }
 
-apus_inline void wait_over(struct apus__slot *slot, struct apus__wait *wait)
+// Ends one without a stack.
+apus_inline void apus__wait_end_then(struct apus__slot *slot, struct apus__wait *wait)
 {
     struct apus_process *process = wait->process;
     apus__wheel_remove(&slot->wheel, &wait->deadline.entry);
@@ -50,7 +51,7 @@ apus_inline int apus__wait_prepare(struct apus__slot *slot, struct apus__wait *w
     return 0;
 }
 
-// The same without a stack, and its end. Errors: -ENOMEM.
+// The same without a stack. Errors: -ENOMEM.
 apus_inline int apus__wait_prepare_then(struct apus__owner *here, struct apus__wait *wait)
 {
     if (apus_unlikely(!here->current->extra && !apus__extra(here, here->current)))
@@ -58,11 +59,6 @@ apus_inline int apus__wait_prepare_then(struct apus__owner *here, struct apus__w
     wait->fiber = NULL;
     wait_begin(here, wait);
     return 0;
-}
-
-apus_inline void apus__wait_end_then(struct apus__slot *slot, struct apus__wait *wait)
-{
-    wait_over(slot, wait);
 }
 
 // From then on time ends the wait.
@@ -76,7 +72,7 @@ apus_inline void apus__wait_limit(struct apus__slot *slot, struct apus__wait *wa
 
 apus_inline void apus__wait_end(struct apus__slot *slot, struct apus__wait *wait)
 {
-    wait_over(slot, wait);
+    apus__wait_end_then(slot, wait);
     apus_bump_relaxed(&slot->owner.counters.waits_ended, 1);
 }
 
