@@ -1,7 +1,6 @@
 #define _GNU_SOURCE 1
 #include "os/interpose.h"
 
-#include "os/clock.h"
 #include "os/context.h"
 #include "os/thread.h"
 
@@ -56,14 +55,15 @@ static void held_say(const char *text)
     size_t length = strlen(text);
     if (!held->text)
         return;
-    if (length >= held->text_size - held->text_length) // begins anew rather than losing the latest
+    uint64_t turn = held->turn();
+    if (turn != held->said_turn || length >= held->text_size - held->text_length) // begins anew rather than losing the latest
         held->text_length = 0;
     if (length >= held->text_size)
         length = held->text_size - 1;
     memcpy(held->text + held->text_length, text, length);
     held->text_length += (uint32_t)length;
     held->text[held->text_length] = 0;
-    held->said_ns = apus__clock_ns();
+    held->said_turn = turn;
 }
 
 INTERPOSED void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)

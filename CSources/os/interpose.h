@@ -23,10 +23,11 @@ struct apus__held {
     int32_t mutexes;
     int32_t guards;
     uint32_t aborting; // in abort()
-    char *text;        // where what is said goes, or NULL
+    char *text; // where what is said goes, or NULL
     uint32_t text_size;
     uint32_t text_length;
-    uint64_t said_ns;  // when that was
+    uint64_t (*turn)(void); // what the thread is at, by a number that nothing else it does has; asked only if `text` is not NULL
+    uint64_t said_turn;     // what it was at when it said that
     const struct apus__cpus *cpus; // that threads made by this one, and children forked by it, may use; NULL: its own
 };
 

@@ -200,10 +200,21 @@ static bool carrier_give_back(struct apus__carrier *carrier, struct apus__slot *
     return carrier_become_spare(carrier);
 }
 
+// The turn the calling thread is in. One that has lost its slot is still in the turn in which that was.
+static uint64_t carrier_turn(void)
+{
+    const struct apus__carrier *carrier = apus__local.carrier;
+    // acquire: the fiber. Pairs with rescue_decide().
+    if (apus_load_acquire(&carrier->hold) == APUS__HOLD_DETACHED)
+        return carrier->detached->turn;
+    return apus__slot_turn(carrier->slot);
+}
+
 // Runs the carrier's slot until another carrier has it. False if the thread is to end.
 static bool carrier_run(struct apus__carrier *carrier)
 {
     struct apus__slot *slot = carrier->slot;
+    apus__held.text = carrier->said;
     // After a fault the next process comes first: moving to the right core takes longer than giving it its turn.
     if (slot->fault)
         slot->unplaced = LOOKS_BEFORE_PLACE;
@@ -244,7 +255,7 @@ static void *carrier_main(void *argument)
     apus__thread_name("apus");
     apus__altstack_install(&carrier->altstack); // without it a stack overflow ends the program
     apus__held.text_size = carrier->said ? APUS__SAID : 0;
-    apus__held.text = carrier->said;
+    apus__held.turn = carrier_turn;
     apus__held.cpus = carrier_placement.binding == APUS_BIND_NONE ? NULL : &carrier_cpus;
     apus__rcu_register();
     apus__context_adopt(&carrier->native);

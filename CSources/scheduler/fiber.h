@@ -30,6 +30,7 @@ struct apus__fiber {
     struct apus__wait detached;
     struct apus__command back;
     struct apus__slot *slot;
+    uint64_t turn;     // in which that was (apus__slot_turn)
     bool unwinds;      // its process does (APUS_SPAWN_UNWIND)
     bool has_returned; // from its callback
     uint32_t refusals; // of its calls, since its process has departed

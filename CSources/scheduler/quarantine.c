@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, SAID_JUST_NOW_NS = 200000000, BELOW_KEPT = 512, OWN_STACK_USED = 64 << 10 };
+enum { MINUTE_DEFAULT = 100, ALL_DEFAULT = 1000, BELOW_KEPT = 512, OWN_STACK_USED = 64 << 10 };
 static const uint64_t minute_ns = UINT64_C(60000000000);
 
 static struct {
@@ -120,11 +120,11 @@ static _Noreturn void quarantine_sleep(struct apus__carrier *carrier, const stru
         apus__futex_wait(&never, 0, UINT64_MAX);
 }
 
-// What the code has said about its fault: the last that its thread has written to standard error, if that was just now.
+// What the code has said about its fault: the last that its thread has written to standard error, if that was in this turn. How long ago
+// does not matter: the thread may have been stopped since, or kept waiting for a core.
 static const char *quarantine_text(void)
 {
-    bool is_recent = apus__held.text && apus__held.text_length && apus__clock_ns() - apus__held.said_ns < SAID_JUST_NOW_NS;
-    if (!is_recent)
+    if (!apus__held.text || apus__held.turn() != apus__held.said_turn)
         return "";
     while (apus__held.text_length > 0 && apus__held.text[apus__held.text_length - 1] == '\n')
         apus__held.text[--apus__held.text_length] = 0;

@@ -88,6 +88,7 @@ int apus__slot_detach(struct apus__slot *slot)
     wait->fiber = mine;
     wait->is_detached = true;
     mine->slot = slot;
+    mine->turn = apus__slot_turn(slot);
     mine->back.run = slot_back_run;
     mine->unwinds = process->flags & APUS__UNWINDS;
     mine->has_returned = false;

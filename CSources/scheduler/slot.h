@@ -188,6 +188,12 @@ apus_inline void apus__turn_begin(struct apus__slot *slot)
     slot->turn_chunks = slot->all_chunks;
 }
 
+// Names the turn: no other one, of any slot, has this number. By who acts for the slot.
+static inline uint64_t apus__slot_turn(const struct apus__slot *slot)
+{
+    return apus_load_relaxed(&slot->owner.counters.slices) * apus__machine.slot_count + slot->owner.id;
+}
+
 static inline void apus__slot_set_reductions(struct apus__slot *slot, uint32_t reductions)
 {
     slot->first_budget = reductions < APUS__CHUNK ? reductions : APUS__CHUNK;

@@ -284,12 +284,17 @@ TEST(spares_run_out, "more faults in a row than there are spares")
 
 static atomic_int stage;
 
+static void stay_a_while(void)
+{
+    atomic_fetch_add(&stage, 1);
+    while (atomic_load(&stage) < 2)
+        usleep(500);
+}
+
 static int stay_then_fall(apus_process *self, void *state, apus_message *message)
 {
     (void)self, (void)state, (void)message;
-    atomic_store(&stage, 1);
-    while (atomic_load(&stage) == 1)
-        usleep(500);
+    stay_a_while();
     fault_null_pointer();
     return APUS_OK;
 }
@@ -352,6 +357,91 @@ TEST(stop, "faults while the runtime is being stopped do not keep it from that")
         CHECK_EQ(runtime_info().faults, 20);
         CHECK_EQ(runtime_info().blocks_in_use, 0);
     }
+}
+
+// --- What was said --------------------------------------------------------------------------------------------------------------
+
+enum { LONG_US = 300000 }; // longer than anybody would take "just now" for
+
+static void say(const char *text)
+{
+    static int (*volatile put)(const char *restrict, FILE *restrict) = fputs; // which the compiler would replace
+    put(text, stderr);
+}
+
+static int say_and_go_on(apus_process *self, void *state, apus_message *message)
+{
+    say("all is well\n");
+    return echo(self, state, message);
+}
+
+static int say_and_fall_late(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    say("the sky ");
+    stay_a_while();
+    say("falls\n");
+    usleep(LONG_US);
+    fault_illegal();
+    return APUS_OK;
+}
+
+static int fall_and_say_nothing(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    fault_illegal();
+    return APUS_OK;
+}
+
+static const apus_behaviour optimist = {.name = "optimist", .handle = say_and_go_on};
+static const apus_behaviour prophet = {.name = "prophet", .handle = say_and_fall_late};
+static const apus_behaviour silent = {.name = "silent", .handle = fall_and_say_nothing};
+
+struct last_words {
+    const apus_behaviour *behaviour;
+    const char *text;
+    bool loses_scheduler;
+};
+
+// Whoever falls, falls after the optimist's turn on the same scheduler.
+static void hear_last_words(apus_process *self, void *argument)
+{
+    const struct last_words *words = argument;
+    apus_pid other, pid;
+    apus_ref ref;
+    atomic_store(&stage, 0);
+    CHECK_EQ(apus_spawn(&optimist, NULL, 0, NULL, &other), 0);
+    CHECK_EQ(apus_call(other, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(apus_spawn(words->behaviour, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_monitor(self, pid, &ref), 0);
+    CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
+    if (words->loses_scheduler)
+        while (atomic_load(&stage) == 0)
+            apus_sleep(self, 1);
+    atomic_store(&stage, 2);
+    apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    const apus_down_message *down = apus_message_payload(message);
+    CHECK(apus_message_type(message) == &apus_type_down);
+    CHECK_EQ(down->reason.code, SIGILL);
+    CHECK(words->text ? down->reason.text && strcmp(down->reason.text, words->text) == 0 : down->reason.text == NULL);
+    apus_message_release(message);
+}
+
+static void expect_last_words(const apus_behaviour *behaviour, const char *text, uint32_t rescue_ms)
+{
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = rescue_ms};
+    struct last_words words = {behaviour, text, rescue_ms != APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
+    run_process(hear_last_words, &words, sizeof words);
+    stop_runtime();
+}
+
+TEST(said, "a reason has what its process has said in the same turn, however long ago, and nothing that others have")
+{
+    NEEDS_CONTAINMENT();
+    expect_last_words(&silent, NULL, APUS_RESCUE_OFF);
+    expect_last_words(&prophet, "the sky falls", APUS_RESCUE_OFF);
+    expect_last_words(&prophet, "the sky falls", test_rescue_ms());
 }
 
 // --- Memory ---------------------------------------------------------------------------------------------------------------------
