@@ -90,16 +90,23 @@ static void report_records(struct apus__report *report, const struct apus__owner
     }
 }
 
-static void report_process(struct apus__report *report, const struct apus__owner *here, struct apus_process *process,
-                           const apus_message *handling)
+// Who it is; nothing of it may be changing but its name.
+static void report_who(struct apus__report *report, uint32_t scheduler, struct apus_process *process)
 {
     report->pid = process->flags & APUS__DEPARTED ? apus__pid_of_cell(process) : apus__pid(process);
     report->parent = process->parent;
-    report->scheduler = here->id;
+    report->scheduler = scheduler;
     report->callback = report_callback(process);
     field_set(report->behaviour, sizeof report->behaviour, process->behaviour->name);
     if (process->extra)
         field_set(report->label, sizeof report->label, process->extra->label);
+    report_name(report, process);
+}
+
+// What is around it, by who acts for it.
+static void report_around(struct apus__report *report, struct apus_process *process, const apus_message *handling)
+{
+    report->knows_around = true;
     if (handling && handling->type && handling->kind <= APUS__LAST_VISIBLE)
         field_set(report->type, sizeof report->type, handling->type->name);
     const apus_message *message = process->first;
@@ -133,8 +140,8 @@ void apus__report_crash(struct apus__slot *slot, struct apus_process *process, c
         return;
     }
     report->kind = APUS_LOG_CRASH;
-    report_process(report, &slot->owner, process, handling);
-    report_name(report, process);
+    report_who(report, slot->owner.id, process);
+    report_around(report, process, handling);
     report_records(report, &slot->owner);
     report_fault(report, fault, reason);
     report->next = apus_load_relaxed(&reports.waiting);
@@ -151,8 +158,8 @@ void apus__report_note(struct apus__slot *slot, struct apus_process *process)
     const struct apus__carrier *carrier = apus_load_relaxed(&slot->carrier);
     memset(report, 0, sizeof *report);
     report->kind = APUS_LOG_RESCUE;
-    report_process(report, &slot->owner, process, slot->owner.handling);
-    report_name(report, process);
+    report_who(report, slot->owner.id, process);
+    report_around(report, process, slot->owner.handling);
     report->frame_count = apus__trail(apus_load_relaxed(&carrier->thread_id), &slot->fiber->stack, report->frames, APUS__FRAMES_MAX);
     report->is_asleep = report->frame_count > 0;
     uintptr_t code = report_callback_code(process);
@@ -262,10 +269,16 @@ void apus__report_fatal(struct apus_process *process, const struct apus__fault *
     report.kind = APUS_LOG_FATAL;
     report.why_not = why_not;
     report_fault(&report, fault, &reason);
-    if (process && apus__local.carrier) {
-        const struct apus__owner *here = apus__world.owners[apus_load_relaxed(&process->owner)];
-        report_process(&report, here, process, NULL);
-        report_records(&report, here);
+    // Inside the runtime it is the process that runs; its mailbox and its links may be half changed. So may they where `here` is NULL:
+    // another thread acts for the process.
+    const struct apus__owner *here = apus_load_relaxed(&apus__local.here);
+    struct apus_process *running = process ? process : here ? here->current : NULL;
+    if (running) {
+        uint32_t scheduler = apus_load_relaxed(&running->owner);
+        report_who(&report, scheduler, running);
+        report_records(&report, apus__world.owners[scheduler]);
+        if (process && here)
+            report_around(&report, process, process == here->current ? here->handling : NULL);
     }
     if (apus__monitor_is_other() && !apus__process_is_fork()) {
         // release: the record. Pairs with apus__report_flush().

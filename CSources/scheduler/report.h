@@ -22,7 +22,7 @@ void *apus__report_room(void);
 void apus__report_crash(struct apus__slot *slot, struct apus_process *process, const apus_message *handling,
                         const struct apus__fault *fault, const apus_reason *reason, void *room);
 
-// `process` may be NULL; `why_not` says why the fault was not contained.
+// `process`: whose code had the fault, or NULL; `why_not` says why it was not contained.
 void apus__report_fatal(struct apus_process *process, const struct apus__fault *fault, const char *why_not);
 
 // Of a process that stays in its callback: note it while its slot is claimed (rescue.h), and once that is decided tell of it, if

@@ -113,6 +113,24 @@ static void json_add_stack(struct apus__text *text, const struct apus__report *r
 
 // --- For people -----------------------------------------------------------------------------------------------------------------
 
+static void text_add_who(struct apus__text *text, const struct apus__report *report)
+{
+    apus__text_add(text, "process ");
+    text_add_pid(text, report->pid.id);
+    apus__text_add(text, " (%s%s%s%s%s) ", report->behaviour, report->name[0] ? ", named " : "", report->name,
+                   report->label[0] ? ", " : "", report->label);
+}
+
+static void text_add_around(struct apus__text *text, const struct apus__report *report)
+{
+    const char *more = report->mailbox < APUS__REPORT_MESSAGES ? "" : " or more";
+    apus__text_add(text, "; %" PRIu64 "%s messages waiting; %" PRIu64 " links", report->mailbox, more, report->links);
+    for (unsigned i = 0; i < APUS__REPORT_LINKS && i < report->links; i++) {
+        apus__text_add(text, i ? " " : ": ");
+        text_add_pid(text, report->linked[i].id);
+    }
+}
+
 static void text_add_process(struct apus__text *text, const struct apus__report *report)
 {
     apus__text_add(text, "  in %s", report->callback);
@@ -120,12 +138,8 @@ static void text_add_process(struct apus__text *text, const struct apus__report 
         apus__text_add(text, " of a message of type \"%s\"", report->type);
     apus__text_add(text, ", on scheduler %u; parent ", report->scheduler);
     text_add_pid(text, report->parent.id);
-    const char *more = report->mailbox < APUS__REPORT_MESSAGES ? "" : " or more";
-    apus__text_add(text, "; %" PRIu64 "%s messages waiting; %" PRIu64 " links", report->mailbox, more, report->links);
-    for (unsigned i = 0; i < APUS__REPORT_LINKS && i < report->links; i++) {
-        apus__text_add(text, i ? " " : ": ");
-        text_add_pid(text, report->linked[i].id);
-    }
+    if (report->knows_around)
+        text_add_around(text, report);
     apus__text_add(text, "\n");
 }
 
@@ -143,22 +157,23 @@ static void text_add_records(struct apus__text *text, const struct apus__report 
     }
 }
 
-void apus__report_as_text(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text)
+static void text_add_head(struct apus__text *text, const struct apus__report *report)
 {
     char line[LINE_MAX_BYTES];
     report_line(report, line);
     apus__text_add(text, "apus: ");
-    if (report->pid.id) {
-        apus__text_add(text, "process ");
-        text_add_pid(text, report->pid.id);
-        apus__text_add(text, " (%s%s%s%s%s) ", report->behaviour, report->name[0] ? ", named " : "", report->name,
-                       report->label[0] ? ", " : "", report->label);
-    }
+    if (report->pid.id)
+        text_add_who(text, report);
     apus__text_add(text, "%s\n", line);
     if (report->kind == APUS_LOG_FATAL)
         apus__text_add(text, "  not contained: %s; the program ends\n", report->why_not);
     if (report->pid.id)
         text_add_process(text, report);
+}
+
+void apus__report_as_text(const struct apus__report *report, const struct apus__frame_names *names, struct apus__text *text)
+{
+    text_add_head(text, report);
     if (report->kind == APUS_LOG_RESCUE)
         apus__text_add(text, report->is_asleep ? "  asleep; what its stack has of return addresses, some may be old:\n"
                                                : "  computing, in a call of:\n");
@@ -168,9 +183,7 @@ void apus__report_as_text(const struct apus__report *report, const struct apus__
 
 void apus__report_as_raw_text(const struct apus__report *report, struct apus__text *text)
 {
-    char line[LINE_MAX_BYTES];
-    report_line(report, line);
-    apus__text_add(text, "apus: %s\n  not contained: %s; the program ends\n", line, report->why_not);
+    text_add_head(text, report);
     text_add_stack(text, report, NULL);
 }
 
@@ -204,8 +217,10 @@ static void json_add_process(struct apus__text *text, const struct apus__report 
     apus__text_add_json(text, "label", report->label);
     apus__text_add_json(text, "callback", report->callback);
     apus__text_add_json(text, "message", report->type);
-    apus__text_add(text, ",\"scheduler\":%u,\"mailbox\":%" PRIu64 ",\"link_count\":%" PRIu64 ",\"links\":[", report->scheduler,
-                   report->mailbox, report->links);
+    apus__text_add(text, ",\"scheduler\":%u", report->scheduler);
+    if (!report->knows_around)
+        return;
+    apus__text_add(text, ",\"mailbox\":%" PRIu64 ",\"link_count\":%" PRIu64 ",\"links\":[", report->mailbox, report->links);
     for (unsigned i = 0; i < APUS__REPORT_LINKS && i < report->links; i++)
         json_add_pid(text, i ? "," : "", report->linked[i].id);
     apus__text_add(text, "]");

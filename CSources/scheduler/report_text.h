@@ -24,6 +24,7 @@ struct apus__report {
     char reason_text[APUS_REASON_TEXT_MAX + 1];
     const char *callback;
     apus_reason reason;
+    bool knows_around; // what follows, and the type
     uint64_t mailbox, links;
     apus_pid linked[APUS__REPORT_LINKS];
     unsigned record_count;

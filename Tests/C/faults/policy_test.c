@@ -85,7 +85,8 @@ static const apus_behaviour actor = {.name = "actor", .handle = handle};
 static void play_once(void)
 {
     apus_pid pid;
-    CHECK_EQ(apus_spawn(&actor, NULL, 0, NULL, &pid), 0);
+    apus_spawn_options named = {.struct_size = sizeof named, .name = "hero", .label = "of the play"};
+    CHECK_EQ(apus_spawn(&actor, NULL, 0, &named, &pid), 0);
     CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
     CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
 }
@@ -536,6 +537,74 @@ TEST(nested, "a fault in the handler of a fault, which has no stack to look at, 
     act = fall_without_stack;
     int status = run_apart(play);
     CHECK(WIFSIGNALED(status));
+}
+
+// --- The report of a fault that ends the program --------------------------------------------------------------------------------
+
+static void expect_hero(const char *more)
+{
+    NEEDS_CONTAINMENT();
+    expect_output("apus: process <");
+    expect_output("> (actor, named hero, of the play) fault: SIGSEGV at 0x0");
+    expect_output(more);
+}
+
+TEST(report_own, "its report says whose code had the fault, what it was handling, and what is around it")
+{
+    actor_ends_program(fall_with_lock, SIGSEGV, "holds a mutex");
+    expect_hero("  in handle of a message of type \"number\", on scheduler 0; parent <0.0>; 0 messages waiting; 0 links\n");
+}
+
+static void receive_faulty(void)
+{
+    send_faulty();
+    apus_message_release(apus_receive(apus_self(), NULL, NULL, APUS_INFINITY));
+}
+
+TEST(report_inside, "of one inside the runtime it says which process was running, but not what may be changing there")
+{
+    actor_ends_program(receive_faulty, SIGSEGV, "inside the runtime");
+    expect_hero("  in handle, on scheduler 0; parent <0.0>\n");
+}
+
+static atomic_bool has_lost;
+
+static void run_beside(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+    atomic_store(&has_lost, true);
+}
+
+static void fall_beside(void)
+{
+    CHECK_EQ(apus_spawn_blocking(run_beside, NULL, 0, NULL, NULL), 0);
+    while (!atomic_load(&has_lost))
+        usleep(500);
+    fall_with_lock();
+}
+
+TEST(report_detached, "of one that has lost its scheduler, for which another thread acts, it says who it was only")
+{
+    actor_ends_program(fall_beside, SIGSEGV, "holds a mutex");
+    expect_hero("  in handle, on scheduler 0; parent <0.0>\n");
+}
+
+static void fall_in_fork(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        fall_with_lock();
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status));
+}
+
+TEST(report_fork, "in a child made by fork, where nobody makes names of addresses, it says who it was all the same")
+{
+    NEEDS_CONTAINMENT();
+    act = fall_in_fork;
+    CHECK_EQ(run_apart(play), 0);
+    expect_hero("  in handle of a message of type \"number\", on scheduler 0; parent <0.0>; 0 messages waiting; 0 links\n");
 }
 
 // --- Counting locks does not change them ----------------------------------------------------------------------------------------
