@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const apus_type type_name = {"name", NULL, NULL};
+static const apus_type type_name = {.name = "name"};
 
 // The process: takes one message, greets, and says how long the name was.
 static void greet(apus_process *self, void *argument)

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-static const apus_type type_ball = {"ball", NULL, NULL};
-static const apus_type type_serve = {"serve", NULL, NULL};
+static const apus_type type_ball = {.name = "ball"};
+static const apus_type type_serve = {.name = "serve"};
 
 enum { EXCHANGES = 1000000 };
 

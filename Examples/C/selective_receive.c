@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const apus_type type_urgent = {"urgent", NULL, NULL};
-static const apus_type type_letter = {"letter", NULL, NULL};
-static const apus_type type_log = {"log", NULL, NULL};
+static const apus_type type_urgent = {.name = "urgent"};
+static const apus_type type_letter = {.name = "letter"};
+static const apus_type type_log = {.name = "log"};
 
 static bool is_type(const apus_message *message, void *type)
 {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const apus_type type_divide = {"divide", NULL, NULL};
+static const apus_type type_divide = {.name = "divide"};
 
 struct divide {
     int dividend, divisor;

@@ -77,7 +77,7 @@ static inline void play(scene_body *body, int times)
 
 // Numbers, to tell messages apart.
 
-static const apus_type type_number = {"number", NULL, NULL};
+static const apus_type type_number = {.name = "number"};
 
 static inline void send_number(apus_pid to, int64_t number)
 {
@@ -102,7 +102,7 @@ struct order {
     int64_t number;
 };
 
-static const apus_type type_order = {"order", NULL, NULL};
+static const apus_type type_order = {.name = "order"};
 
 static inline int puppet_obey(apus_process *self, apus_message *message)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const apus_type type_ball = {"ball", NULL, NULL};
+static const apus_type type_ball = {.name = "ball"};
 
 struct ball {
     apus_pid from;

@@ -13,7 +13,7 @@
 
 enum { BATCH = 64 }; // operations between two turns of the others
 
-static const apus_type ping = {"ping", NULL, NULL};
+static const apus_type ping = {.name = "ping"};
 
 static apus_pid *pids;
 static size_t pid_count, operation_count, handled, born;

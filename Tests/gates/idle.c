@@ -22,7 +22,7 @@ static void wait_body(apus_process *self, void *argument)
 }
 
 static const apus_behaviour idler = {.name = "idler", .handle = ignore};
-static const apus_type alarm_type = {"alarm", NULL, NULL};
+static const apus_type alarm_type = {.name = "alarm"};
 
 static void check(bool ok, const char *what)
 {

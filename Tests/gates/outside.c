@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const apus_type ping = {"ping", NULL, NULL};
+static const apus_type ping = {.name = "ping"};
 static _Atomic long handled;
 
 static int count_handle(apus_process *self, void *state, apus_message *message)

@@ -18,7 +18,7 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&drops, 1);
 }
 
-static const apus_type type_owned = {"owned", count_drop, NULL}, type_plain = {"plain", NULL, NULL};
+static const apus_type type_owned = {.name = "owned", .drop = count_drop}, type_plain = {.name = "plain"};
 
 // What the server does with its next request.
 enum answer { ANSWER_REPLY, ANSWER_NOTHING, ANSWER_ERROR, ANSWER_END };

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static const apus_type type_ask = {"ask", NULL, NULL}, type_number = {"number", NULL, NULL}, type_do = {"do", NULL, NULL};
+static const apus_type type_ask = {.name = "ask"}, type_number = {.name = "number"}, type_do = {.name = "do"};
 
 enum act { ACT_REPLY, ACT_PUT_BY, ACT_ANSWER_LATE, ACT_PASS_ON, ACT_STAY, ACT_END };
 

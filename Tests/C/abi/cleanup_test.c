@@ -19,7 +19,8 @@ static void argument_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&argument_drops, 1);
 }
 
-static const apus_type type_argument = {"argument", argument_drop, &argument_drops}, type_order = {"order", NULL, NULL};
+static const apus_type type_argument = {.name = "argument", .drop = argument_drop, .context = &argument_drops};
+static const apus_type type_order = {.name = "order"};
 
 // How the process is to end, or to wait.
 enum order { END_DONE, END_ERROR, WAIT_RECEIVE, WAIT_CALL, WAIT_SLEEP, WAIT_STUBBORN };

@@ -19,7 +19,8 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&drops, 1);
 }
 
-static const apus_type type_number = {"number", NULL, NULL}, type_owned = {"owned", count_drop, NULL}, type_do = {"do", NULL, NULL};
+static const apus_type type_number = {.name = "number"}, type_do = {.name = "do"};
+static const apus_type type_owned = {.name = "owned", .drop = count_drop};
 
 // What a clerk does when it is told to, and what it does with its next request.
 enum act { ACT_REPLY, ACT_PUT_BY, ACT_ANSWER_LATE, ACT_STAY, ACT_END };
@@ -620,7 +621,8 @@ static void owned_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&owned_dropped, 1);
 }
 
-static const apus_type type_asked = {"asked", owned_drop, &asked_word}, type_replied = {"replied", owned_drop, &replied_word};
+static const apus_type type_asked = {.name = "asked", .drop = owned_drop, .context = &asked_word};
+static const apus_type type_replied = {.name = "replied", .drop = owned_drop, .context = &replied_word};
 
 struct wanted {
     uint32_t size, delay_ms;

@@ -13,7 +13,7 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&drops, 1);
 }
 
-static const apus_type type_owned = {"owned", count_drop, NULL};
+static const apus_type type_owned = {.name = "owned", .drop = count_drop};
 
 static void check_send_arguments(apus_pid pid)
 {

@@ -29,7 +29,7 @@ TEST(no_injection, "this build cannot inject failures: nothing to test")
 
 enum { TRIES_MAX = 500, STEPS_MAX = 100000, LARGE = 100000, WATCHERS = 5 };
 
-static const apus_type type_note = {"note", NULL, NULL}, type_try = {"try", NULL, NULL}, type_later = {"later", NULL, NULL};
+static const apus_type type_note = {.name = "note"}, type_try = {.name = "try"}, type_later = {.name = "later"};
 
 // --- Trying ----------------------------------------------------------------------------------------------------------------------
 

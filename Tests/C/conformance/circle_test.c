@@ -9,8 +9,8 @@
 
 enum { STOPS_MAX = 18, KINDS = 3 };
 
-static const apus_type type_path = {"path", NULL, NULL};
-static const apus_type type_outcome = {"outcome", NULL, NULL};
+static const apus_type type_path = {.name = "path"};
+static const apus_type type_outcome = {.name = "outcome"};
 
 struct path {
     uint64_t timeout_ms;
@@ -210,7 +210,7 @@ TEST(R32_simulated, "R32: of two calls that cross one fails, in whatever order t
 }
 
 // B sends to A while A waits for it: no circle. And B hands the way to reply to D, and later calls C, which calls A: A waits for D.
-static const apus_type type_way = {"way", NULL, NULL};
+static const apus_type type_way = {.name = "way"};
 struct way {
     apus_pid caller;
     apus_ref ref;

@@ -184,7 +184,7 @@ struct flipper {
     uint64_t seed;
 };
 
-static const apus_type type_peer = {"peer", NULL, NULL};
+static const apus_type type_peer = {.name = "peer"};
 
 // Links to and unlinks from its peer at random, tells the peer and the observer that it is through, and waits to be ended.
 static void flip_links(apus_process *self, void *argument)

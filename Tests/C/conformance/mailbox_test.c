@@ -8,7 +8,7 @@
 
 enum { BOUND = 4 };
 
-static const apus_type type_report = {"report", NULL, NULL};
+static const apus_type type_report = {.name = "report"};
 
 struct report {
     int64_t count;
@@ -415,7 +415,7 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&drops, 1);
 }
 
-static const apus_type type_owned = {"owned", count_drop, NULL};
+static const apus_type type_owned = {.name = "owned", .drop = count_drop};
 
 static void dropped_payload_is_released(apus_process *self, const scene_t *scene)
 {

@@ -16,7 +16,7 @@ struct item {
     int64_t number;
 };
 
-static const apus_type type_item = {"item", NULL, NULL};
+static const apus_type type_item = {.name = "item"};
 
 static void send_stream(apus_process *self, void *argument)
 {
@@ -265,7 +265,7 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
     atomic_fetch_add(&drops, 1);
 }
 
-static const apus_type type_owned = {"owned", count_drop, NULL};
+static const apus_type type_owned = {.name = "owned", .drop = count_drop};
 
 static void sends_to_the_dead(apus_process *self, const scene_t *scene)
 {

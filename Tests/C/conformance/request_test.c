@@ -1,7 +1,7 @@
 // R25, R27, R32, R33 for requests in C: one outcome for each, at most once, and never late.
 #include "../scene.h"
 
-static const apus_type type_question = {"question", NULL, NULL};
+static const apus_type type_question = {.name = "question"};
 
 // Keeps the last question and answers it when told: `do_answer`.
 struct archive {

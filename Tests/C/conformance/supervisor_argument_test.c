@@ -24,7 +24,7 @@ static void argument_drop(void *payload, size_t size, const apus_type *type)
     CHECK(atomic_fetch_sub(&holders, 1) > 0);
 }
 
-static const apus_type type_argument = {"argument", argument_drop, NULL}, type_crash = {"crash", NULL, NULL};
+static const apus_type type_argument = {.name = "argument", .drop = argument_drop}, type_crash = {.name = "crash"};
 static const apus_spawn_options owning = {.struct_size = sizeof owning, .argument_type = &type_argument};
 static const uint64_t value = 42;
 

@@ -17,7 +17,7 @@ struct appointment {
     uint64_t delay_ms;
 };
 
-static const apus_type type_appointment = {"appointment", NULL, NULL};
+static const apus_type type_appointment = {.name = "appointment"};
 
 static void never_early(apus_process *self, const scene_t *scene)
 {

@@ -22,7 +22,7 @@ enum { FAULTS_ARE_CONTAINED = 1 };
             return;                                          \
     } while (0)
 
-static const apus_type type_number = {"number", NULL, NULL};
+static const apus_type type_number = {.name = "number"};
 
 // Values the compiler knows nothing of.
 static volatile int fault_zero, fault_one = 1;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static const apus_type type_number = {"number", NULL, NULL};
+static const apus_type type_number = {.name = "number"};
 static const apus_spawn_options keeps = {.struct_size = sizeof keeps, .flags = APUS_SPAWN_KEEP_THREAD};
 static const apus_spawn_options keeps_and_unwinds = {.struct_size = sizeof keeps,
                                                      .flags = APUS_SPAWN_KEEP_THREAD | APUS_SPAWN_UNWIND};

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-static const apus_type type_number = {"number", NULL, NULL};
+static const apus_type type_number = {.name = "number"};
 
 static void reach(int value)
 {

@@ -35,7 +35,7 @@ static void note(const apus_log *entry, void *context)
 
 // --- Rings ----------------------------------------------------------------------------------------------------------------------
 
-static const apus_type type_next = {"next", NULL, NULL}, type_token = {"token", NULL, NULL};
+static const apus_type type_next = {.name = "next"}, type_token = {.name = "token"};
 
 static int ring_handle(apus_process *self, void *state, apus_message *message)
 {

@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-static const apus_type type_number = {"number", NULL, NULL};
+static const apus_type type_number = {.name = "number"};
 static atomic_int stage;
 
 static void subscribe(apus_process *self, apus_system_limits limits)

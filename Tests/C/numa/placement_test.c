@@ -12,7 +12,7 @@
 
 enum { NODES = 4, CPUS = 8, PATIENCE_MS = 60000 };
 
-static const apus_type type_token = {"token", NULL, NULL};
+static const apus_type type_token = {.name = "token"};
 
 static void start_pinned(void)
 {

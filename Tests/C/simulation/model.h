@@ -177,7 +177,7 @@ static inline void note_drop(void *payload, size_t size, const apus_type *type)
     CHECK_EQ(++model.notes[note.note].freed, 1);
 }
 
-static const apus_type type_note = {"note", note_drop, NULL};
+static const apus_type type_note = {.name = "note", .drop = note_drop};
 
 // `is_sent` is set before the call, in which the message may be dropped already, and taken back if the call fails. A call that may
 // wait may never return; note_returned() says that it has.

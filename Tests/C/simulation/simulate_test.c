@@ -5,7 +5,7 @@
 
 enum { MANY = 500, STEPS_MAX = 1000000, RACERS = 6 };
 
-static const apus_type type_note = {"note", NULL, NULL};
+static const apus_type type_note = {.name = "note"};
 
 static uint64_t handled, order; // what the processes did, folded
 

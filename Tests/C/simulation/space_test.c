@@ -13,7 +13,7 @@
 
 enum { SEEDS = 1500, SENDERS = 6, EACH = 3, STEPS_MAX = 100000 };
 
-static const apus_type type_load = {"load", NULL, NULL};
+static const apus_type type_load = {.name = "load"};
 
 static apus_pid taker, senders[SENDERS];
 static bool is_done[SENDERS];

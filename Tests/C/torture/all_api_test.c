@@ -25,10 +25,10 @@ enum {
     STEPS_A_TURN = 8
 };
 
-static const apus_type type_talk = {"talk", NULL, NULL};
-static const apus_type type_noise = {"noise", NULL, NULL};
-static const apus_type type_alarm = {"alarm", NULL, NULL};
-static const apus_type type_turn = {"turn", NULL, NULL};
+static const apus_type type_talk = {.name = "talk"};
+static const apus_type type_noise = {.name = "noise"};
+static const apus_type type_alarm = {.name = "alarm"};
+static const apus_type type_turn = {.name = "turn"};
 
 struct talk {
     uint64_t talker;

@@ -26,7 +26,7 @@ enum {
     CANARIES = 32
 };
 
-static const apus_type type_ball = {"ball", NULL, NULL}, type_question = {"question", NULL, NULL}, type_beat = {"beat", NULL, NULL};
+static const apus_type type_ball = {.name = "ball"}, type_question = {.name = "question"}, type_beat = {.name = "beat"};
 
 static atomic_bool is_over;     // let everything come to its end
 static atomic_bool is_stopping; // the runtime is about to be stopped in the middle of it

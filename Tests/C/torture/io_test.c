@@ -11,7 +11,7 @@
 
 enum { PAIRS = 12, ROUNDS = 3000, THREADS = 2 };
 
-static const apus_type type_go = {"go", NULL, NULL};
+static const apus_type type_go = {.name = "go"};
 static atomic_int pairs_left;
 static atomic_bool is_over;
 
