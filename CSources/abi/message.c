@@ -89,27 +89,6 @@ apus_inline void message_leave(struct apus__owner *here)
         apus__depart();
 }
 
-// Any send, by any thread; with `flags` of its own in the envelope.
-apus_inline int message_send_as(apus_pid to, const apus_type *type, const void *payload, size_t size, uint16_t flags)
-{
-    int result;
-    struct apus__owner *here = apus__enter(&result);
-    if (apus_unlikely(!here))
-        return result;
-    apus_message *message;
-    result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
-    if (apus_likely(!result)) {
-        message->flags |= flags;
-        result = apus__deliver(here, to, message);
-        if (apus_unlikely(result == -EAGAIN))
-            result = message_deliver_waiting(&here, to, &message);
-        if (apus_unlikely(result && message))
-            apus__message_free(here, message);
-    }
-    message_leave(here);
-    return result;
-}
-
 // One of two to four lines that comes behind others in an unbounded mailbox of this scheduler. False if it is anything else.
 static bool message_send_wide(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
@@ -127,11 +106,26 @@ static bool message_send_wide(apus_pid to, const apus_type *type, const void *pa
     return true;
 }
 
+// Any send, by any thread.
 static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
     if (size > APUS__LINE_PAYLOAD && size <= APUS__WIDE_PAYLOAD && message_send_wide(to, type, payload, size))
         return 0;
-    return message_send_as(to, type, payload, size, 0);
+    int result;
+    struct apus__owner *here = apus__enter(&result);
+    if (apus_unlikely(!here))
+        return result;
+    apus_message *message;
+    result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
+    if (apus_likely(!result)) {
+        result = apus__deliver(here, to, message);
+        if (apus_unlikely(result == -EAGAIN))
+            result = message_deliver_waiting(&here, to, &message);
+        if (apus_unlikely(result && message))
+            apus__message_free(here, message);
+    }
+    message_leave(here);
+    return result;
 }
 
 // To a mailbox that wants a new segment or block.
@@ -174,11 +168,6 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
         return message_wake_otherwise(here, process);
     apus__depart();
     return 0;
-}
-
-int apus_send_exempt(apus_pid to, const apus_type *type, const void *payload, size_t size)
-{
-    return message_send_as(to, type, payload, size, APUS__EXEMPT);
 }
 
 int apus_send_name(const char *name, const apus_type *type, const void *payload, size_t size)

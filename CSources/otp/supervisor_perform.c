@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const apus_type apus__supervisor_retry = {.name = "supervisor.retry"};
+const apus_type apus__supervisor_retry = {.name = "supervisor.retry", .is_exempt = true};
 
 // The sentence ends with the reason's text.
 static void supervisor_note_failure(struct apus__supervisor *supervisor, const struct apus__child *child, const apus_reason *reason)
@@ -180,7 +180,7 @@ static void supervisor_arm(struct apus__supervisor *supervisor, const struct apu
         apus_send_after(action->delay_ms, me, &apus__supervisor_retry, &ticket, sizeof ticket, &supervised->timer) == 0)
         return;
     // Also if there are too many timers.
-    while (apus_send_exempt(me, &apus__supervisor_retry, &ticket, sizeof ticket) == -ENOMEM)
+    while (apus_send(me, &apus__supervisor_retry, &ticket, sizeof ticket) == -ENOMEM)
         apus_yield(supervisor->self);
 }
 

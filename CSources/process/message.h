@@ -47,7 +47,7 @@ enum apus__message_flags {
     APUS__COUNTED = 8,  // counts in the mailbox's bound
     APUS__UNSENT = 16,  // made, not yet sent
     APUS__FROM_STOP = 64,   // an exit message from the stop of the runtime
-    APUS__EXEMPT = 128,     // a timer's, or sent so: no bound of a mailbox is for it
+    APUS__EXEMPT = 128,     // a timer's: no bound of a mailbox is for it
     APUS__DEAD_LETTER = 32  // dropped by a mailbox policy before: not to be sent on again
 };
 

@@ -44,7 +44,7 @@ int apus__deliver_otherwise(struct apus__owner *here, apus_pid to, apus_message 
         return -ESRCH;
     // relaxed: set by the owner before the pid was given to anyone, and never taken away again.
     struct apus__bound *bound = apus_load_relaxed(&process->bound);
-    if (apus_unlikely(bound) && message->kind <= APUS__REQUEST && !(message->flags & APUS__EXEMPT)) {
+    if (apus_unlikely(bound) && message->kind <= APUS__REQUEST && !(message->flags & APUS__EXEMPT) && !message->type->is_exempt) {
         int result = apus__bound_admit(here, process, bound, message);
         if (result)
             return result < 0 ? result : 0;

@@ -23,7 +23,7 @@ extension Context where Message: ~Copyable {
     ///   - timeout: nil waits for ever. A server that has not ended when the time is up still ends when it comes to it.
     /// - Throws: ``ApusError/Code/noproc`` there is no such process, ``ApusError/Code/exited`` it ended with another reason,
     ///   ``ApusError/Code/timeout``, ``ApusError/Code/deadlock`` it is this process or waits for it in a call,
-    ///   ``ApusError/Code/mailboxFull``, ``ApusError/Code/ending`` this process must end.
+    ///   ``ApusError/Code/ending`` this process must end. That its mailbox is full does not matter.
     /// - **OTP**: `gen_server:stop/3`, whose caller exits where this throws.
     public func stop<Other: ~Copyable>(
         _ server: Pid<Other>, _ reason: ExitReason = .normal, timeout: Duration? = nil
@@ -80,7 +80,7 @@ extension Pid where Message: ~Copyable {
     ///   - reason: what the server ends with.
     ///   - timeout: nil waits for ever. A server that has not ended when the time is up still ends when it comes to it.
     /// - Throws: ``ApusError/Code/noproc``, ``ApusError/Code/exited`` it ended with another reason, ``ApusError/Code/timeout``,
-    ///   ``ApusError/Code/mailboxFull``, ``ApusError/Code/notRunning``, ``ApusError/Code/notPermitted`` inside a process.
+    ///   ``ApusError/Code/notRunning``, ``ApusError/Code/notPermitted`` inside a process.
     /// - **OTP**: `gen_server:stop/3`.
     public func stopSync(_ reason: ExitReason = .normal, timeout: Duration? = nil) throws(ApusError) {
         do {

@@ -13,6 +13,25 @@ private func bounded(_ policy: Policy) -> SpawnOptions {
     return options
 }
 
+/// Its mailbox has room for one message. It tells which it had.
+private struct Narrow: GenServer {
+    let told: AsyncStream<Int>.Continuation
+    mutating func handle(_ message: consuming Int, in context: borrowing Context<Int>) -> Next {
+        told.yield(message)
+        return .continue
+    }
+    mutating func terminate(_ reason: ExitReason, in context: borrowing Context<Int>) { told.finish() }
+}
+
+/// A process that comes before all others once its parent waits, and sends `numbers` to the server that has the name.
+private func interject(_ numbers: ClosedRange<Int>) throws {
+    var options = SpawnOptions()
+    options.priority = .max
+    try spawnBlocking(of: Never.self, options: options) { _ in
+        for n in numbers { Narrow.at("narrow").pid?.send(n) }
+    }
+}
+
 private func isIn(_ pid: AnyPid) -> Bool { AnyPid(apus_pid_of(apus_self())) == pid }
 
 private actor Crowded {
@@ -84,4 +103,33 @@ extension AllTests { @Suite struct MailboxBoundTests {
             #expect(steps == ["step", "queued"])
         }
     }
+
+    @Test("R70: a server is stopped though its mailbox is full, and what fills it meanwhile does not drop that", arguments: policies)
+    fileprivate func stops(policy: Policy) async throws { try await withRuntime(schedulers: 1) {
+        let (stream, told) = AsyncStream.makeStream(of: Int.self)
+        try await inProcess { me in
+            var options = bounded(policy)
+            options.name = "narrow"
+            // On the one scheduler, it runs when this process waits.
+            let server = try spawn(Narrow(told: told), options: options)
+            server.send(0)
+            try interject(1...1)
+            try me.stop(server)
+        }
+        let numbers = await stream.reduce(into: []) { $0.append($1) }
+        #expect(numbers == (policy == .dropOldest ? [] : [0]))  // what came meanwhile lies behind the request
+    } }
+
+    @Test("R70: a server begins though its mailbox is full, and what fills it meanwhile does not drop that", arguments: policies)
+    fileprivate func begins(policy: Policy) async throws { try await withRuntime(schedulers: 1) {
+        let (stream, told) = AsyncStream.makeStream(of: Int.self)
+        try await inProcess { me in
+            var options = bounded(policy)
+            options.name = "narrow"
+            try interject(1...2)
+            try me.stop(me.start(Narrow(told: told), options: options))
+        }
+        let numbers = await stream.reduce(into: []) { $0.append($1) }
+        #expect(numbers.first == (policy == .dropOldest ? 2 : 1))
+    } }
 } }

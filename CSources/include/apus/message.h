@@ -17,6 +17,9 @@ typedef struct apus_type {
      * with `apus_message_take`. */
     void (*drop)(void *payload, size_t size, const struct apus_type *type);
     const void *context; /* yours: what one drop function needs to know that serves several types; NULL */
+    /* No bound of a mailbox is for messages and requests of the type (R70): none is counted, refused, dropped, or waited for. For layers
+     * over Apus whose own work reaches a process so: the jobs of an executor, or being told to end. */
+    bool is_exempt;
 } apus_type;
 
 /* A message. Opaque: read it through the functions below. */
@@ -84,12 +87,6 @@ APUS_API bool apus_message_is_reply(const apus_message *message);
  *            tell its scheduler, and a third with a system call if that sleeps. One block from the sender's pool.
  * OTP:       erlang:send/2. */
 APUS_API int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size);
-
-/* Sends a message that no bound of the mailbox is for (R70): it is not counted, refused, dropped, or waited for. For layers over Apus whose
- * own work reaches a process as messages, the jobs of an executor for example. Otherwise as `apus_send`.
- * Errors:    as `apus_send`, but for -ENOBUFS.
- * OTP:       none; its mailboxes have no bounds. */
-APUS_API int apus_send_exempt(apus_pid to, const apus_type *type, const void *payload, size_t size);
 
 /* Makes a message to be filled in place. The payload is not zeroed.
  * Ownership: yours until `apus_send_message` takes it; `apus_message_release` drops it unsent. One made by a process that ends

@@ -52,7 +52,7 @@ actor ProcessActor: SerialExecutor {
     /// the one that is sent here.
     nonisolated func launch() -> Int32 {
         guard apus_swift_task_make(&state.pointee.task) else { return exitThrowing(unknownRuntime, process) }
-        return apus_send_exempt(pid, ProcessTurn.type, nil, 0)
+        return apus_send(pid, ProcessTurn.type, nil, 0)
     }
 
     /// What the task runs: CApusSwift/task.c makes it of this symbol.
@@ -372,7 +372,7 @@ struct ProcessJob: ~Copyable {
 /// Makes a job a message to the process that is its executor; no user message, so that a bound of the mailbox is not for it (R70).
 func enqueueJob(_ job: UnownedJob, in pid: apus_pid, executor: some SerialExecutor) {
     var message = (job, executor.asUnownedSerialExecutor())
-    if apus_send_exempt(pid, ProcessJob.type, &message, MemoryLayout<ProcessJob>.size) != 0 { runElsewhere(job, message.1) }
+    if apus_send(pid, ProcessJob.type, &message, MemoryLayout<ProcessJob>.size) != 0 { runElsewhere(job, message.1) }
 }
 
 /// Runs a job whose process is no more, on the global pool.

@@ -38,7 +38,18 @@ func addMessageType<Message: ~Copyable>(_ type: Message.Type) -> UnsafePointer<a
         })
         apus_swift_type_make(made, name, &destroy)
     }
+    made.pointee.type.is_exempt = isOwn(metadata)
     return apus_swift_add_type(metadata, UnsafeRawPointer(made).assumingMemoryBound(to: apus_type.self))
+}
+
+/// Whether a type of messages is this layer's own: what runs a process, begins it and ends it reaches it through a mailbox that is full (R70).
+private func isOwn(_ metadata: UnsafeRawPointer) -> Bool {
+    switch metadata {
+    case metadataAddress(of: ServerMarker.Message.self), metadataAddress(of: ProcessTurn.Message.self),
+        metadataAddress(of: ProcessJob.self), metadataAddress(of: StopRequest.self), metadataAddress(of: BeginRequest.self):
+        true
+    default: false
+    }
 }
 
 /// Declares that values of `type` travel as messages of a type that C code declares, so that C and Swift exchange them.

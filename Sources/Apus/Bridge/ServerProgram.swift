@@ -146,7 +146,7 @@ func start<Server: GenServer & ~Copyable>(_ next: Next, _ record: ServerRecord<S
     guard let detail = next.detail, case .step = detail.kind else { return follow(next, record, process, running: 0) }
     // Whoever spawned it is to hear first that it has started. The marker gives the step its turn, and any message that comes before.
     record.pointee.pending.setStep(detail)
-    return apus_send_exempt(apus_pid_of(process), ServerMarker.type, nil, 0)
+    return apus_send(apus_pid_of(process), ServerMarker.type, nil, 0)
 }
 
 /// A message while a step is pending, or one that is not of the server's own type.

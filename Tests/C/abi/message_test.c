@@ -22,9 +22,6 @@ static void check_send_arguments(apus_pid pid)
     CHECK_EQ(apus_send(pid, NULL, "x", 1), -EINVAL);
     CHECK_EQ(apus_send(pid, &type_number, NULL, 1), -EINVAL);
     CHECK_EQ(apus_send(pid, &type_number, &byte, APUS_MESSAGE_SIZE_MAX + 1), -EMSGSIZE);
-    CHECK_EQ(apus_send_exempt(pid, NULL, NULL, 0), -EINVAL);
-    CHECK_EQ(apus_send_exempt(pid, &type_number, NULL, 1), -EINVAL);
-    CHECK_EQ(apus_send_exempt(pid, &type_number, &byte, APUS_MESSAGE_SIZE_MAX + 1), -EMSGSIZE);
     CHECK_EQ(apus_send_name(NULL, &type_number, NULL, 0), -EINVAL);
     CHECK_EQ(apus_send_name("somebody", NULL, NULL, 0), -EINVAL);
     CHECK_EQ(apus_send_name("somebody", &type_number, NULL, 1), -EINVAL);

@@ -302,12 +302,6 @@ static int send_large(apus_process *self, apus_message *handled)
     return apus_send(partner, &type_note, payload, sizeof payload);
 }
 
-static int send_exempt(apus_process *self, apus_message *handled)
-{
-    (void)self, (void)handled;
-    return apus_send_exempt(partner, &type_note, "hello", 5);
-}
-
 static int send_to_self(apus_process *self, apus_message *handled)
 {
     (void)handled;
@@ -403,7 +397,6 @@ TEST(messages, "sending, making, keeping and receiving without memory fail and c
         {"send", NULL, send_small, NULL, false},
         {"send 5,000 bytes", NULL, send_medium, NULL, false},
         {"send 100,000 bytes", NULL, send_large, NULL, false},
-        {"send_exempt", NULL, send_exempt, NULL, false},
         {"send to oneself", NULL, send_to_self, NULL, false},
         {"message_new", NULL, message_make, message_undo, false},
         {"message_new of 100,000 bytes", NULL, message_make_large, message_undo, false},

@@ -216,27 +216,106 @@ static void dropping_spares_signals(apus_process *self, const scene_t *scene)
     CHECK_EQ(report.signals, 10);
 }
 
+static const apus_type type_exempt = {.name = "exempt", .is_exempt = true};
+
 static void exempt_messages_fit(apus_process *self, const scene_t *scene)
 {
-    apus_pid pid = spawn_bounded(self, (apus_mailbox_policy)(scene->turn % (APUS_MAILBOX_BLOCK + 1)), BOUND, 0, APUS_NOBODY);
+    apus_ref ref;
+    apus_mailbox_policy policy = (apus_mailbox_policy)(scene->turn % (APUS_MAILBOX_BLOCK + 1));
+    apus_pid pid = spawn_bounded(self, policy, BOUND, 0, APUS_NOBODY);
     for (int i = 0; i < BOUND; i++) {
-        CHECK_EQ(apus_send_exempt(pid, &type_order, NULL, 0), 0);
+        CHECK_EQ(apus_send(pid, &type_exempt, NULL, 0), 0);
         CHECK_EQ(try_number(pid, i), 0);
     }
-    for (int i = 0; i < BOUND; i++)
-        CHECK_EQ(apus_send_exempt(pid, &type_order, NULL, 0), 0);
-    CHECK_EQ(info_of(pid).messages, 3 * BOUND);
+    CHECK_EQ(apus_send(pid, &type_exempt, NULL, 0), 0);
+    CHECK_EQ(apus_request(self, pid, &type_exempt, NULL, 0, APUS_INFINITY, &ref), 0);
+    CHECK_EQ(info_of(pid).messages, 2 * BOUND + 2);
     CHECK_EQ(info_of(pid).dropped, 0);
+    // What is sent later drops none of them.
+    bool drops_oldest = policy == APUS_MAILBOX_DROP_OLDEST;
+    for (int i = BOUND; drops_oldest && i < 2 * BOUND; i++)
+        CHECK_EQ(try_number(pid, i), 0);
     struct report report = read_mailbox(self, pid);
     CHECK_EQ(report.count, BOUND);
     for (int i = 0; i < BOUND; i++)
-        CHECK_EQ(report.numbers[i], i);
-    CHECK_EQ(report.signals, 2 * BOUND);
+        CHECK_EQ(report.numbers[i], drops_oldest ? BOUND + i : i);
+    CHECK_EQ(report.signals, BOUND + 2);
 }
 
-TEST(R70_exempt, "R70: what is sent as exempt always fits, is not counted, and drops nothing")
+TEST(R70_exempt, "R70: messages and requests of an exempt type always fit, are not counted, and drop nothing, nor are they dropped")
 {
     play(exempt_messages_fit, 50);
+}
+
+// A child that reads its mailbox only after the word, and tells at its end how many numbers it had, and why it ended.
+struct late_child {
+    apus_pid report_to;
+    struct report report;
+};
+
+static int late_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self;
+    ((struct late_child *)state)->report_to = *(const apus_pid *)argument;
+    return APUS_OK;
+}
+
+static int late_handle(apus_process *self, void *state, apus_message *message)
+{
+    if (apus_message_type(message) == &type_number)
+        ((struct late_child *)state)->report.count++;
+    else
+        apus_message_release(apus_receive(self, is_the_word, NULL, PATIENCE_MS));
+    return APUS_OK;
+}
+
+static void late_terminate(apus_process *self, void *state, const apus_reason *reason)
+{
+    struct late_child *child = state;
+    (void)self;
+    child->report.signals = reason->kind;
+    CHECK_EQ(apus_send(child->report_to, &type_report, &child->report, sizeof child->report), 0);
+}
+
+static const apus_behaviour late = {
+    .name = "late", .state_size = sizeof(struct late_child), .init = late_init, .handle = late_handle, .terminate = late_terminate};
+
+static void stop_child(apus_process *self, void *argument)
+{
+    (void)self;
+    CHECK_EQ(apus_supervisor_terminate_child(*(const apus_pid *)argument, "late"), 0);
+}
+
+static void child_that_is_full_is_stopped(apus_process *self, const scene_t *scene)
+{
+    apus_pid supervisor, pid, me = apus_pid_of(self);
+    apus_supervisor_spec tree = {.struct_size = sizeof tree};
+    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_TRAP_EXITS, .mailbox_messages = BOUND,
+                                  .mailbox_policy = (apus_mailbox_policy)(scene->turn % (APUS_MAILBOX_BLOCK + 1))};
+    apus_child_spec spec = {.struct_size = sizeof spec, .id = "late", .behaviour = &late, .argument = &me, .argument_size = sizeof me,
+                            .options = &options, .shutdown_ms = PATIENCE_MS};
+    CHECK_EQ(apus_supervisor_start(self, &tree, &supervisor), 0);
+    CHECK_EQ(apus_supervisor_start_child(supervisor, &spec, &pid), 0);
+    CHECK_EQ(apus_send(pid, &type_order, NULL, 0), 0);
+    while (info_of(pid).messages > 0)
+        apus_sleep(self, 1);
+    for (int i = 0; i < BOUND; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(apus_spawn_blocking(stop_child, &supervisor, sizeof supervisor, NULL, NULL), 0);
+    while (info_of(pid).messages == BOUND)
+        apus_sleep(self, 1);
+    CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_TIMEOUT)), 0);
+    apus_message *message = expect(self, &type_report);
+    const struct report *report = apus_message_payload(message);
+    CHECK_EQ(report->count, BOUND);
+    CHECK_EQ(report->signals, APUS_REASON_SHUTDOWN);
+    apus_message_release(message);
+    CHECK_EQ(apus_supervisor_stop(supervisor, APUS_INFINITY), 0);
+}
+
+TEST(R70_shutdown, "R70, R46: a supervisor's shutdown reaches a child whose mailbox is full, after what is in it")
+{
+    play(child_that_is_full_is_stopped, 20);
 }
 
 static void *send_while_blocked(void *argument)

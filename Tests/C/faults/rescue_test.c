@@ -353,7 +353,6 @@ static void expect_refusals(apus_process *self)
     uint64_t number = 1;
     CHECK(apus_self() == self);
     CHECK_EQ(apus_send(helper, &type_number, &number, sizeof number), -ECANCELED);
-    CHECK_EQ(apus_send_exempt(helper, &type_number, &number, sizeof number), -ECANCELED);
     CHECK_EQ(apus_call(helper, &type_number, &number, sizeof number, APUS_INFINITY, &reply), -ECANCELED);
     CHECK_EQ(apus_call_as((apus_caller){{1}, {1}}, helper, &type_number, NULL, 0, APUS_INFINITY, &reply), -ECANCELED);
     CHECK_EQ(apus_sleep(self, 1), -ECANCELED);

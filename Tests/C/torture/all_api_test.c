@@ -182,11 +182,8 @@ static void talk_to(struct actor *actor, int place)
         actor->said[place].next = 0;
     }
     struct talk talk = {actor->talker, actor->said[place].next++};
-    uint64_t way = random_below(&actor->random, 4);
-    if (way > 1) {
+    if (random_below(&actor->random, 4) > 0) {
         MAY(apus_send(to, &type_talk, &talk, sizeof talk), -ESRCH);
-    } else if (way == 1) {
-        MAY(apus_send_exempt(to, &type_talk, &talk, sizeof talk), -ESRCH);
     } else {
         apus_message *message;
         memcpy(made_message(sizeof talk, &message), &talk, sizeof talk);
