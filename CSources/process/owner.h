@@ -66,6 +66,8 @@ struct apus__record {
 
 enum { APUS__RECORDS = 32 };
 
+enum { APUS__FRESH_IN_A_ROW = 8 }; // turns of processes that have not begun, while others wait
+
 enum { APUS__RESERVE = 64, APUS__RESERVE_FOREIGN = 4, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
 
 struct apus__owner {
@@ -89,6 +91,9 @@ struct apus__owner {
     bool in_bulk;                 // its processes exchange so many messages that they are best off together (scheduler/pace.c)
     bool turns_are_short;         // at one of the last two looks at the clock
     uint32_t fresh_turns;         // how many turns in a row went to them
+    uint32_t fresh_least;         // how many had not begun when, after such a row, all that waited had a turn
+    uint32_t round;               // turns that others have yet to have before the next row
+    bool piles_up;                // a mailbox has grown by a further segment since the last round began
     struct apus__run_queue run;
     struct apus__heap heap;
     struct apus__table_cache cells;

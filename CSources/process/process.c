@@ -39,6 +39,7 @@ static apus_message *mailbox_open(struct apus__owner *here, struct apus_process 
     segment->next = NULL;
     if (full) {
         full->next = segment;
+        here->piles_up = true;
         if (here->current)
             here->current->flags |= APUS__PILES_UP;
     }

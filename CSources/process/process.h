@@ -290,6 +290,12 @@ apus_inline void apus__fresh_remove(struct apus__owner *here, struct apus_proces
     here->fresh_count--;
 }
 
+// Whether one of them may have the next turn: not after a row of theirs, while others wait.
+apus_inline bool apus__fresh_may_begin(const struct apus__owner *here)
+{
+    return here->run.mask == 0 || here->fresh_turns < APUS__FRESH_IN_A_ROW;
+}
+
 // Whether the process may be given to another owner; not if a stack or deadlines tie it to this one.
 static inline bool apus__may_move(const struct apus_process *process)
 {

@@ -167,7 +167,8 @@ void apus__wake_otherwise(struct apus__owner *here, struct apus_process *process
         process->flags &= ~(uint32_t)APUS__PILES_UP;
         apus__schedule(here, process);
     } else if (process->flags & APUS__FRESH) {
-        if (here->current && !here->next) {
+        if (here->current && !here->next && apus__fresh_may_begin(here)) {
+            here->fresh_turns++;
             apus__fresh_remove(here, process);
             here->next = process;
         }

@@ -256,11 +256,26 @@ static __attribute__((noinline)) void slot_put_off(struct apus__owner *here, str
     apus__run_queue_push(&here->run, &next->run, next->priority);
 }
 
+// A turn of the round that comes after a row of those that have not begun. A round is one turn, but if messages are piled up, one for each
+// that waits, who may have to handle them. Not unless they become fewer: else more might be born than begin.
+static __attribute__((noinline)) void slot_go_round(struct apus__owner *here)
+{
+    if (here->round == 0) {
+        bool gives_way = here->piles_up && here->fresh && here->fresh_count < here->fresh_least;
+        if (gives_way || !here->fresh)
+            here->fresh_least = here->fresh ? here->fresh_count : UINT32_MAX;
+        here->piles_up = false;
+        here->round = gives_way ? here->run.count : 1;
+    }
+    if (--here->round == 0)
+        here->fresh_turns = 0;
+}
+
 // The process that was woken last, then the one that was spawned last, for some turns in a row each; then those that wait. What is
 // more urgent comes first.
 apus_inline struct apus_process *slot_choose(struct apus__owner *here)
 {
-    enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16, FRESH_IN_A_ROW = 8 };
+    enum { URGENT = 1u << APUS__RUN_HIGH | 1u << APUS__RUN_MAX, NEXT_IN_A_ROW = 16 };
     if (here->next) {
         if ((here->run.mask == 0 && !here->fresh) || (here->next_turns < NEXT_IN_A_ROW && !(here->run.mask & URGENT)))
             return slot_take_next(here);
@@ -268,11 +283,12 @@ apus_inline struct apus_process *slot_choose(struct apus__owner *here)
     }
     here->next_turns = 0;
     struct apus__run_link *link = here->fresh;
-    if (link && (here->run.mask == 0 || (here->fresh_turns < FRESH_IN_A_ROW && !(here->run.mask & URGENT)))) {
+    if (link && apus__fresh_may_begin(here) && !(here->run.mask & URGENT)) {
         apus__fresh_remove(here, apus_container_of(link, struct apus_process, run));
         here->fresh_turns++;
     } else {
-        here->fresh_turns = 0;
+        if (apus_unlikely(here->fresh_turns > 0))
+            slot_go_round(here);
         link = apus__run_queue_pop(&here->run);
     }
     return link ? apus_container_of(link, struct apus_process, run) : NULL;
@@ -467,6 +483,7 @@ int apus__slot_init(struct apus__slot *slot, uint32_t id, uint32_t node)
     owner->node = node;
     owner->next_ref = (uint64_t)(id + 1) << 44;
     owner->turns_are_short = true;
+    owner->fresh_least = UINT32_MAX;
     owner->wheel = &slot->wheel;
     owner->now_ms = apus__now_ns() / 1000000;
     apus__wheel_init(&slot->wheel, owner->now_ms);
