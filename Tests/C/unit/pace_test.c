@@ -1,9 +1,12 @@
 // Tests/C/unit/pace_test.c - what a scheduler thinks of its work, from counters and times that are made up.
 #include "../runtime_test.h"
 
+#include "scheduler/simulate.h"
 #include "scheduler/slot.h"
 
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 enum { MS = 1000000 };
 
@@ -255,6 +258,63 @@ TEST(idle, "the time in which a scheduler has nothing to do is no part of its tu
     // Each would be IDLE_NS or more, but for the one in sixteen at which the clock is looked at. A few may be, of a thread that was stopped.
     qsort(ages_ns, LOOKS, sizeof *ages_ns, compare_ages);
     CHECK(ages_ns[LOOKS / 2] < IDLE_NS);
+}
+
+// The scheduler whose time is made up: it goes on, by IDLE_NS, only while that one spins in vain. Then it is told to leave, before it sleeps.
+static struct apus__slot *idler;
+static uint64_t idler_ns;
+
+// In front of the C library's.
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    if (!idler)
+        return (int)syscall(SYS_clock_gettime, clock, time);
+    if (idler->spins) {
+        idler->spins = false;
+        idler_ns += IDLE_NS;
+        apus_store_relaxed(&idler->events, APUS__EVENT_LEAVE);
+    }
+    *time = (struct timespec){(time_t)(idler_ns / (1000 * MS)), (long)(idler_ns % (1000 * MS))};
+    return 0;
+}
+
+static int handled;
+
+static int count_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    handled++;
+    return APUS_OK;
+}
+
+TEST(idle_spinning, "nor is the time in which it spins, and then sleeps")
+{
+    enum { TURNS = 3 };
+    static const apus_behaviour behaviour = {.name = "count", .handle = count_handle};
+    static const apus_type type = {.name = "number"};
+    static struct apus__context native;
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1};
+    CHECK_EQ(apus__simulation_begin(&options, 1), 0);
+    apus_pid pid = spawn_one(&behaviour);
+    uint64_t virtual_ns = apus_load_relaxed(&apus__virtual_ns);
+    apus__context_adopt(&native);
+    idler_ns = virtual_ns;
+    idler = apus__machine.slots[0];
+    apus_store_relaxed(&apus__virtual_ns, 0);
+    for (int i = 0; i < TURNS; i++) {
+        CHECK_EQ(apus_send(pid, &type, NULL, 0), 0);
+        apus_store_relaxed(&idler->events, 0);
+        apus_store_relaxed(&apus__local.here, &idler->owner);
+        apus__slot_enter(idler, &native);
+        apus_store_relaxed(&apus__local.here, NULL);
+        CHECK_EQ(handled, i + 1);
+        CHECK(idler->owner.turns_are_short);
+    }
+    CHECK_EQ(idler_ns, virtual_ns + TURNS * IDLE_NS);
+    apus_store_relaxed(&apus__virtual_ns, idler_ns);
+    idler = NULL;
+    apus__context_destroy(&native);
+    CHECK_EQ(apus__simulation_end(), 0);
 }
 
 static int spin_init(apus_process *self, void *state, const void *argument)
