@@ -18,8 +18,7 @@
 //             the thread, which spins on that cache line, would take it away in between.
 // Few cells:  threads that are told at once may ask again before the processes of their last requests have ended, which then are several
 //             for each. One that is told in the process's turn does not: so what is kept for errands is enough for as many threads.
-// Ordering:   in line.h and errand.c. What an answer says counts only with the number of the request: a process that was ended in
-//             its wait has not said anything, and what is read is the answer before.
+// Ordering:   in line.h and errand.c. A process that was ended in its wait says nothing, and the thread finds what it has written itself.
 #include "abi/enter.h"
 #include "process/nursery.h"
 
@@ -31,27 +30,6 @@ static struct apus__line *line_of(struct apus__errand *errand)
 }
 
 // --- The scheduler's side -------------------------------------------------------------------------------------------------------
-
-static void line_say(struct apus__line *line, int result, uint32_t what, apus_pid spare)
-{
-    if (line->caller.id)
-        memcpy(line->reply + APUS__LINE_SPARE, &spare, sizeof spare);
-    line->errand.result = result;
-    line->says = apus__line_number(line) << APUS__LINE_SAYS | what;
-}
-
-static uint32_t line_put_reply(struct apus__owner *here, struct apus__line *line, apus_message *reply)
-{
-    if (reply->kind == APUS__REPLY && reply->size <= APUS__LINE_REPLY) {
-        memcpy(line->reply, &reply->type, APUS__LINE_ENVELOPE + reply->size);
-        apus_message_take(reply);
-        apus__message_drop(here, reply);
-        return APUS__LINE_REPLIED;
-    }
-    apus_message *copy = apus__message_copy_out(here, reply, NULL, 0);
-    memcpy(line->reply, &copy, sizeof copy);
-    return copy ? APUS__LINE_LARGE : 0;
-}
 
 // A cell for the thread's next caller, if it wants one, and its callee is here still, where the thread has asked.
 static apus_pid line_reserve(struct apus__owner *here, const struct apus__line *line)
@@ -67,14 +45,38 @@ static uint64_t line_timeout(const struct apus__line *line)
     return line->timeout_ms == UINT32_MAX ? APUS_INFINITY : line->timeout_ms;
 }
 
+// Writes the answer, with the reply if there is one that has room in it.
+static void line_say(struct apus__line *line, int result, enum apus__line_says says, apus_pid spare, const apus_message *reply)
+{
+    line->errand.result = result;
+    line->says = (uint8_t)says;
+    if (line->caller.id)
+        line->spare = spare;
+    else if (reply)
+        line->ref = reply->ref;
+    if (!reply)
+        return;
+    line->size = (uint8_t)reply->size;
+    line->reply.type = reply->type;
+    line->reply.from = reply->from;
+    memcpy(line->reply.payload, apus_message_payload(reply), reply->size);
+}
+
 // Tells the thread what the call of `process` has come to, which then ends.
 static void line_answer(struct apus__owner *here, struct apus__line *line, struct apus_process *process, int result, apus_message *reply)
 {
     apus__errand_hide(process);
     apus_pid spare = line_reserve(here, line);
-    uint32_t what = reply ? line_put_reply(here, line, reply) : 0;
-    line_say(line, reply && !what ? -ENOBUFS : result, what, spare);
+    bool fits = reply && reply->kind == APUS__REPLY && reply->size <= APUS__LINE_REPLY;
+    if (fits)
+        line_say(line, result, APUS__LINE_SAYS_REPLY, spare, reply);
+    else if (reply && (line->where = apus__message_copy_out(here, reply, NULL, 0)))
+        line_say(line, result, APUS__LINE_SAYS_WHERE, spare, NULL);
+    else
+        line_say(line, reply ? -ENOBUFS : result, APUS__LINE_SAYS_RESULT, spare, NULL);
     apus__errand_done(here, &line->errand);
+    if (fits)
+        apus__message_free(here, reply); // its payload has moved
 }
 
 static void line_run(struct apus__owner *here, struct apus__errand *errand)
@@ -130,64 +132,54 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
             apus__schedule(here, asks);
         return;
     }
-    line_say(line, result, 0, APUS_NOBODY);
+    line_say(line, result, APUS__LINE_SAYS_RESULT, APUS_NOBODY, NULL);
     apus__errand_refuse(here, &line->errand, result);
 }
 
 // --- The thread's side, and what is left for the scheduler of what it has given up ---------------------------------------------
 
-static void line_copy_reply(const struct apus__line *line, apus_message *room)
+// As the reply to `caller`; nobody: the answer says to what.
+static void line_copy_reply(const struct apus__line *line, apus_pid caller, apus_message *room)
 {
-    memcpy(&room->type, line->reply, APUS__LINE_ENVELOPE);
-    if (line->caller.id)
-        room->ref = apus__caller_ref(line->caller);
-    memcpy(apus_message_payload(room), line->reply + APUS__LINE_ENVELOPE, room->size);
-    room->block = APUS__BLOCK_ROOM;
+    apus__message_set_head(room, line->size, APUS__REPLY, APUS__BLOCK_ROOM);
+    room->type = line->reply.type;
+    room->from = line->reply.from;
+    room->ref = caller.id ? apus__caller_ref(caller) : line->ref;
+    memcpy(apus_message_payload(room), line->reply.payload, line->size);
 }
 
 static void line_drop_reply(const struct apus__line *line)
 {
     _Alignas(16) char room[sizeof(apus_message) + APUS__LINE_REPLY];
-    line_copy_reply(line, (apus_message *)(void *)room);
+    line_copy_reply(line, APUS_NOBODY, (apus_message *)(void *)room);
     apus__payload_drop((apus_message *)(void *)room);
 }
 
-// Whether the answer is to the last request.
-static bool line_has_said(const struct apus__line *line)
-{
-    return line->says >> APUS__LINE_SAYS == apus__line_number(line) << APUS__LINE_SAYS >> APUS__LINE_SAYS;
-}
-
-// The result of the request that is done, and in *outcome what has come with it: in `room`, if there is one, or in a block of its
-// own.
-static int line_take_answer(struct apus__line *line, apus_message *room, apus_message **outcome)
+// The result of the request of `caller` that is done, and in *outcome what has come with it: in `room`, if there is one, or in a block
+// of its own.
+static int line_take_answer(struct apus__line *line, apus_pid caller, apus_message *room, apus_message **outcome)
 {
     *outcome = NULL;
-    if (!line_has_said(line))
-        return -ESHUTDOWN;
-    if (line->says & APUS__LINE_LARGE) {
-        memcpy(outcome, line->reply, sizeof *outcome);
-    } else if (line->says & APUS__LINE_REPLIED && room) {
-        line_copy_reply(line, room);
+    if (line->says == APUS__LINE_SAYS_WHERE) {
+        *outcome = line->where;
+    } else if (line->says == APUS__LINE_SAYS_REPLY && room) {
+        line_copy_reply(line, caller, room);
         *outcome = room;
-    } else if (line->says & APUS__LINE_REPLIED) {
+    } else if (line->says == APUS__LINE_SAYS_REPLY) {
         line_drop_reply(line);
         return -ENOBUFS;
     }
     return line->errand.result;
 }
 
-// The cell that was reserved by the answer, if that was taken; nobody's if none was.
+// The cell that was reserved with the answer; nobody's if none was.
 static apus_pid line_take_spare(const struct apus__line *line)
 {
-    apus_pid spare = APUS_NOBODY;
-    if (line->wants_spare && line_has_said(line))
-        memcpy(&spare, line->reply + APUS__LINE_SPARE, sizeof spare);
-    return spare;
+    return line->wants_spare && line->says != APUS__LINE_SAYS_NOTHING ? line->spare : APUS_NOBODY;
 }
 
-// Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Not in the line: it is not aligned there,
-// and `drop` might call.
+// Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Not in the line, by which `drop` might
+// call. Without a reply the answer has left it as it was.
 static void line_drop_request(const struct apus__line *line, int result)
 {
     _Alignas(16) char payload[APUS__LINE_REQUEST];
@@ -211,7 +203,7 @@ static void line_dispose(struct apus__errand *errand)
     struct apus__line *line = line_of(errand);
     uint32_t inside = apus__pin();
     apus_message *outcome;
-    line_take_answer(line, NULL, &outcome);
+    line_take_answer(line, APUS_NOBODY, NULL, &outcome);
     line_drop_outcome(outcome);
     line_drop_request(line, -ETIMEDOUT);
     apus__reserved_drop(line_take_spare(line));
@@ -268,8 +260,13 @@ static bool line_await(struct apus__line *line, uint32_t open, uint64_t timeout_
 static void line_write(struct apus__line *line, apus_pid caller, apus_pid to, const apus_type *type, const void *payload,
                        size_t size, uint64_t timeout_ms, bool wants_spare)
 {
-    line->to = to;
-    line->type = type;
+    // Even to store what is there would take the cache line away from the scheduler.
+    if (apus_unlikely(!apus_pid_equal(line->to, to)))
+        line->to = to;
+    if (apus_unlikely(line->type != type))
+        line->type = type;
+    line->errand.result = -ESHUTDOWN;
+    line->says = APUS__LINE_SAYS_NOTHING;
     line->caller = caller;
     line->timeout_ms = (uint32_t)timeout_ms;
     line->size = (uint8_t)size;
@@ -307,7 +304,7 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
     // Not before: the scheduler is at it meanwhile.
     apus_message *room = apus__foreign_room(keeps), *outcome = NULL;
     if (line_await(line, open, timeout_ms, way)) {
-        *result = line_take_answer(line, room, &outcome);
+        *result = line_take_answer(line, caller, room, &outcome);
         line_drop_request(line, *result);
         if (line->wants_spare)
             keeps->spare = (struct apus__place){line_take_spare(line), way.id};

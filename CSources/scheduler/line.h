@@ -2,12 +2,15 @@
 //
 // Idea:       between two cores each cache line that changes hands costs as much as all the rest of a call. A push on the inbox
 //             takes a line that the scheduler has just written, and leads it to a second one. So a thread keeps one block, the
-//             line, whose request only it writes and whose answer only the scheduler writes, and a scheduler that spins idle looks
-//             at the requests of a few lines, those it attends to:
+//             line, in which it writes its request, and the scheduler the answer over it; and a scheduler that spins idle looks at the
+//             requests of a few lines, those it attends to:
 //
 //                 thread:     request --asked = n--> . . . . . . . . spins on the answer's word --> reply
 //                 scheduler:              sees asked > taken, takes it, and makes the process that does it --> answer, word
 //
+// Crossing:   request and answer lie in the same cache line, which goes there and back: with one for each, a call between cores far from
+//             each other took a third longer. What a request mostly says as the last one did lies in another, which nobody writes then,
+//             so that both keep it; and what only the scheduler writes in a third.
 // The bell:   attention is a shortcut and never a promise. Who is not attended to, or has spun in vain, rings: pushes the line's
 //             link on the inbox, and sleeps only then. So whatever holds for what lies in an inbox holds for a request: it wakes
 //             who sleeps, it waits for at most a turn, a slot is rescued for it. A scheduler attends to lines that have rung, as
@@ -46,49 +49,56 @@ struct apus__errand {
     _Atomic uint32_t word;        // futex
 };
 
-enum {
-    APUS__LINE_REQUEST = 80, // bytes of payload in a line's request,
-    APUS__LINE_REPLY = 80,   // and in its answer
-    APUS__LINE_ENVELOPE = 32 // of an envelope, in front of the latter: from its type on
+enum { APUS__LINE_REQUEST = 80, APUS__LINE_REPLY = 80 }; // bytes of payload that a line has room for
+
+// What an answer says.
+enum apus__line_says {
+    APUS__LINE_SAYS_NOTHING, // the process was ended before
+    APUS__LINE_SAYS_RESULT,
+    APUS__LINE_SAYS_REPLY,
+    APUS__LINE_SAYS_WHERE // the reply is
 };
-
-_Static_assert(sizeof(apus_message) - offsetof(apus_message, type) == APUS__LINE_ENVELOPE, "what an answer holds of an envelope");
-
-// Where in it the answer to a caller has the pid of a cell that was reserved for the thread: its reference is the caller's.
-enum { APUS__LINE_SPARE = offsetof(apus_message, ref) - offsetof(apus_message, type) };
-
-// What an answer says, above the number of its request.
-enum { APUS__LINE_REPLIED = 1, APUS__LINE_LARGE = 2 /* `reply` holds a pointer */, APUS__LINE_SAYS = 2 /* bits */ };
 
 enum { APUS__LINE_SLOTS = 1 << 16 };
 
 struct apus__line {
-    // What is asked. Written by the thread, but for `holders`.
-    apus_cache_aligned _Atomic uint64_t asked; // number of the request * LINE_SLOTS + the scheduler that is to take it
-    apus_pid to;
+    // What mostly stays as it is. Written by the thread, but for the last two.
+    apus_cache_aligned apus_pid to;
     const apus_type *type;
-    apus_pid caller;     // whom a cell is reserved for that the process is begun in; nobody: any cell
-    uint32_t timeout_ms; // UINT32_MAX: none
-    uint8_t size;
-    bool wants_spare; // a cell for the next caller
-    char request[APUS__LINE_REQUEST]; // what is said of it so far, and 26 bytes, are the first cache line
+    _Atomic uint32_t attends; // 1 + the scheduler that attends to the line; 0: none
     _Atomic uint32_t holders;
     // What the scheduler keeps for itself, and
     apus_cache_aligned _Atomic uint64_t taken; // the last `asked` it has seen to
     bool is_begun;                             // the payload of that has gone into a request
     _Atomic uint32_t rung;                     // by the thread, too
     void (*begin)(struct apus__owner *here, struct apus__line *line, bool has_rung);
-    struct apus__errand errand; // from its `result` on, its answer: on a line of its own, with a small reply
-    _Atomic uint32_t attends;   // 1 + the scheduler that attends to the line; 0: none
-    uint32_t says;
-    char reply[APUS__LINE_ENVELOPE + APUS__LINE_REPLY];
-    struct apus__wait wait; // the scheduler's, while it is answered
+    struct apus__errand errand; // from its `result` on the request, which the thread has written, and then the answer
+    _Atomic uint64_t asked;     // number of the request * LINE_SLOTS + the scheduler that is to take it
+    uint32_t timeout_ms;        // UINT32_MAX: none
+    uint8_t size;               // of the payload, or of the reply
+    bool wants_spare;           // a cell for the next caller
+    uint8_t says;               // enum apus__line_says
+    union {
+        apus_pid caller; // whom a cell is reserved for that the process is begun in; nobody: any cell
+        apus_pid spare;  // the cell that was reserved for the thread, in the answer to a caller
+        apus_ref ref;    // in another: what it is the reply to
+    };
+    union {
+        char request[APUS__LINE_REQUEST];
+        struct {
+            const apus_type *type;
+            apus_pid from;
+            char payload[APUS__LINE_REPLY];
+        } reply;
+        apus_message *where;
+    };
+    apus_cache_aligned struct apus__wait wait; // the scheduler's, while it is answered
 };
 
-_Static_assert(offsetof(struct apus__line, request) == APUS_CACHE_LINE - 26, "the way back, a number, and which of some messages it is");
-_Static_assert(offsetof(struct apus__line, taken) == 2 * APUS_CACHE_LINE, "a request is two cache lines");
-_Static_assert(offsetof(struct apus__line, errand.result) == 3 * APUS_CACHE_LINE, "an answer begins a cache line");
-_Static_assert(offsetof(struct apus__line, wait) == 5 * APUS_CACHE_LINE, "and is two");
+_Static_assert(offsetof(struct apus__line, errand.result) == 2 * APUS_CACHE_LINE, "what crosses begins a cache line");
+_Static_assert(offsetof(struct apus__line, request) == 3 * APUS_CACHE_LINE - 32, "the way back, a number, and which of some messages it is");
+_Static_assert(offsetof(struct apus__line, reply.payload) == 3 * APUS_CACHE_LINE - 16, "two numbers");
+_Static_assert(offsetof(struct apus__line, wait) == 4 * APUS_CACHE_LINE, "it is two");
 
 // A line whose requests are begun by `begin`, which is told whether its thread may have given it up, and, if they were given up, disposed
 // of by `dispose`; NULL if there is no memory. And the end of the hold that its thread has on it.

@@ -134,9 +134,12 @@ TEST(order, "what a thread sends and then calls arrives in that order, once, at 
     stop_runtime();
 }
 
+static _Atomic uint64_t echoed;
+
 static int echo_handle(apus_process *self, void *state, apus_message *message)
 {
     (void)self, (void)state;
+    atomic_store(&echoed, apus_message_ref(message).id);
     CHECK_EQ(apus_reply(message, apus_message_type(message), apus_message_payload(message), apus_message_size(message)), 0);
     return APUS_OK;
 }
@@ -157,6 +160,7 @@ TEST(sizes, "payloads and replies of each size go there and back, whether or not
             continue;
         CHECK(apus_message_is_reply(reply) && apus_message_type(reply) == &type_number);
         CHECK(apus_pid_equal(apus_message_from(reply), echo));
+        CHECK_EQ(apus_message_ref(reply).id, atomic_load(&echoed));
         CHECK_EQ(apus_message_size(reply), size);
         CHECK_EQ(memcmp(apus_message_payload(reply), payload, size), 0);
         apus_message_release(reply);

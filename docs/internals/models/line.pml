@@ -15,7 +15,8 @@
  *
  * Memory order: `asked` and the exchanges of `rung` and of the word are single steps in one order, which is what their acquires and releases
  * come to here; `attends` is a hint, and is read as whatever it was. A scheduler reads `asked` first and then `taken`, which may be the
- * other's by then: hence TAKEN_UNEQUAL. What a request says of its caller, and an answer of a spare cell, are plain data of these.
+ * other's by then: hence TAKEN_UNEQUAL. What else a request says, and the answer over it, are plain data of
+ * these.
  *
  * Size: 3 requests; with GIVES_UP the thread may give one up. */
 
