@@ -629,7 +629,8 @@ static const apus_type type_asked = {.name = "asked", .drop = owned_drop, .conte
 static const apus_type type_replied = {.name = "replied", .drop = owned_drop, .context = &replied_word};
 
 struct wanted {
-    uint32_t size, delay_ms;
+    uint32_t size;
+    bool late; // not before it may go
 };
 
 static int gives_handle(apus_process *self, void *state, apus_message *message)
@@ -637,12 +638,12 @@ static int gives_handle(apus_process *self, void *state, apus_message *message)
     uint64_t words[64];
     struct wanted wanted;
     (void)self, (void)state;
-    if (apus_message_type(message) == &type_asked)
-        return APUS_OK; // the thread has given it up, but not soon enough
+    CHECK(apus_message_type(message) == &type_number); // what was given up is not begun
     memcpy(&wanted, apus_message_payload(message), sizeof wanted);
     for (int i = 0; i < 64; i++)
         words[i] = replied_word;
-    usleep(wanted.delay_ms * 1000);
+    while (wanted.late && !atomic_load(&may_go))
+        usleep(100);
     CHECK_EQ(apus_reply(message, &type_replied, words, wanted.size), 0);
     atomic_fetch_add(&owned_made, 1);
     return APUS_OK;
@@ -657,7 +658,7 @@ TEST(owned, "what a request or a reply owns is dropped once: when the thread rel
     apus_pid server = spawn_one(&gives);
     unsigned dropped = 0;
     for (int i = 0; i < 7 * 20; i++) {
-        struct wanted wanted = {sizes[i % 7], 0}, late = {sizes[i % 7], 60};
+        struct wanted wanted = {sizes[i % 7], false}, late = {sizes[i % 7], true};
         uint64_t words[3] = {asked_word, asked_word, asked_word};
         apus_message *reply;
         CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, &reply), 0);
@@ -668,8 +669,10 @@ TEST(owned, "what a request or a reply owns is dropped once: when the thread rel
         CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, NULL), 0);
         CHECK_EQ(atomic_load(&owned_dropped), ++dropped);
         if (i % 7 == i / 7 % 7) { // each size, twice or three times
+            atomic_store(&may_go, false);
             CHECK_EQ(apus_call(server, &type_number, &late, sizeof late, 1, &reply), -ETIMEDOUT);
             CHECK_EQ(apus_call(server, &type_asked, words, sizeof words, 1, &reply), -ETIMEDOUT);
+            atomic_store(&may_go, true);
             CHECK_EQ(apus_call(server, &type_number, &wanted, sizeof wanted, APUS_INFINITY, NULL), 0);
             dropped += 3;
             atomic_fetch_add(&owned_made, 1);
