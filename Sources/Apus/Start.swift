@@ -34,9 +34,7 @@ import CApusSwift
 public nonisolated(nonsending) func start<Server: GenServer & ~Copyable>(
     _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
 ) async throws(ApusError) -> Pid<Server.Message> {
-    let pid = try spawnToBegin(server, options: options, flags: 0)
-    try await begin(pid, timeout: timeout)
-    return Pid(pid)
+    try await begin(spawnToBegin(server, options: options, flags: 0), timeout: timeout)
 }
 
 /// Starts a server and waits until its ``GenServer/initialize(in:)`` has succeeded, in a plain thread.
@@ -51,9 +49,7 @@ public nonisolated(nonsending) func start<Server: GenServer & ~Copyable>(
 public func startSync<Server: GenServer & ~Copyable>(
     _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
 ) throws(ApusError) -> Pid<Server.Message> {
-    let pid = try spawnToBegin(server, options: options, flags: 0)
-    try beginSync(pid, timeout: timeout)
-    return Pid(pid)
+    try beginSync(spawnToBegin(server, options: options, flags: 0), timeout: timeout)
 }
 
 extension Context where Message: ~Copyable {
@@ -77,9 +73,7 @@ extension Context where Message: ~Copyable {
     public func start<Server: GenServer & ~Copyable>(
         _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
     ) throws(ApusError) -> Pid<Server.Message> {
-        let pid = try spawnToBegin(server, options: options, flags: 0)
-        try begin(pid, timeout: timeout)
-        return Pid(pid)
+        try begin(spawnToBegin(server, options: options, flags: 0), timeout: timeout)
     }
 
     /// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a server that is linked with this process from its first moment. If it does not
@@ -88,9 +82,39 @@ extension Context where Message: ~Copyable {
     public func startLink<Server: GenServer & ~Copyable>(
         _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
     ) throws(ApusError) -> Pid<Server.Message> {
-        let pid = try spawnToBegin(server, options: options, flags: UInt32(APUS_SPAWN_LINK))
-        try begin(pid, timeout: timeout)
-        return Pid(pid)
+        try begin(spawnToBegin(server, options: options, flags: UInt32(APUS_SPAWN_LINK)), timeout: timeout)
+    }
+}
+
+extension AsyncContext where Message: ~Copyable {
+    /// Starts a server and waits until its ``GenServer/initialize(in:)`` has succeeded. The process takes no other message meanwhile, and runs no
+    /// other job of its executor.
+    ///
+    /// ```swift
+    /// let store = try await me.start(Store(file: "tea.db"), timeout: .seconds(5))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - server: moved into the process.
+    ///   - options: name, priority, mailbox bound and more.
+    ///   - timeout: when it is up the server is killed; nil waits for ever.
+    /// - Throws: as ``Context/start(_:options:timeout:)->Pid<Server.Message>``. **OTP**: `gen_server:start/3`.
+    @inlinable @discardableResult
+    public nonisolated(nonsending) func start<Server: GenServer & ~Copyable>(
+        _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) async throws(ApusError) -> Pid<Server.Message> {
+        try await comeDirect()
+        return try Context<Message>(actor.process).start(server, options: options, timeout: timeout)
+    }
+
+    /// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a server that is linked with this process from its first moment. If it does not
+    /// start, this process gets its exit signal as well, unless it was given up. **OTP**: `gen_server:start_link/3`.
+    @inlinable @discardableResult
+    public nonisolated(nonsending) func startLink<Server: GenServer & ~Copyable>(
+        _ server: consuming sending Server, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) async throws(ApusError) -> Pid<Server.Message> {
+        try await comeDirect()
+        return try Context<Message>(actor.process).startLink(server, options: options, timeout: timeout)
     }
 }
 
@@ -130,12 +154,33 @@ extension Context where Message: ~Copyable {
     }
 }
 
+extension AsyncContext where Message: ~Copyable {
+    /// As ``start(_:options:timeout:)->Pid<Server.Message>``, of a state machine. **OTP**: `gen_statem:start/3`.
+    @inlinable @discardableResult
+    public nonisolated(nonsending) func start<Machine: StateMachine>(
+        _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) async throws(ApusError) -> Pid<Machine.Message> {
+        try await start(StateMachineServer(machine), options: options, timeout: timeout)
+    }
+
+    /// As ``startLink(_:options:timeout:)->Pid<Server.Message>``, of a state machine. **OTP**: `gen_statem:start_link/3`.
+    @inlinable @discardableResult
+    public nonisolated(nonsending) func startLink<Machine: StateMachine>(
+        _ machine: consuming sending Machine, options: SpawnOptions? = nil, timeout: Duration? = nil
+    ) async throws(ApusError) -> Pid<Machine.Message> {
+        try await startLink(StateMachineServer(machine), options: options, timeout: timeout)
+    }
+}
+
 // --- How ------------------------------------------------------------------------------------------------------------------------
 
 /// The request to begin.
 @usableFromInline
 struct BeginRequest {
     @usableFromInline let from: From<Void>
+
+    /// A server as one that is asked to begin.
+    static func to<Message: ~Copyable>(_ server: Pid<Message>) -> Pid<BeginRequest> { Pid(server.untyped) }
 }
 
 @usableFromInline
@@ -146,40 +191,43 @@ func receiveRequest(_ process: OpaquePointer) -> UnsafeMutablePointer<apus_messa
 
 /// Asks a server that was spawned to begin to do so, and waits until it has.
 @usableFromInline
-nonisolated(nonsending) func begin(_ server: apus_pid, timeout: Duration?) async throws(ApusError) {
+nonisolated(nonsending) func begin<Message: ~Copyable>(_ server: Pid<Message>, timeout: Duration?) async throws(ApusError) -> Pid<Message> {
     do {
-        try await Pid<BeginRequest>(server).call(timeout: timeout) { BeginRequest(from: $0) }
+        try await BeginRequest.to(server).call(timeout: timeout) { BeginRequest(from: $0) }
+        return server
     } catch {
-        throw startError(error, of: server)
+        throw startError(error, of: server.untyped)
     }
 }
 
 @usableFromInline
-func beginSync(_ server: apus_pid, timeout: Duration?) throws(ApusError) {
+func beginSync<Message: ~Copyable>(_ server: Pid<Message>, timeout: Duration?) throws(ApusError) -> Pid<Message> {
     do {
-        try Pid<BeginRequest>(server).callSync(timeout: timeout) { BeginRequest(from: $0) }
+        try BeginRequest.to(server).callSync(timeout: timeout) { BeginRequest(from: $0) }
+        return server
     } catch {
-        throw startError(error, of: server)
+        throw startError(error, of: server.untyped)
     }
 }
 
 extension Context where Message: ~Copyable {
     @usableFromInline
-    func begin(_ server: apus_pid, timeout: Duration?) throws(ApusError) {
+    func begin<Other: ~Copyable>(_ server: Pid<Other>, timeout: Duration?) throws(ApusError) -> Pid<Other> {
         do {
-            try call(Pid<BeginRequest>(server), timeout: timeout) { BeginRequest(from: $0) }
+            try call(BeginRequest.to(server), timeout: timeout) { BeginRequest(from: $0) }
+            return server
         } catch {
             // The exit signal of one that has ended by itself is to come, that of one that is given up is not.
-            if !error.isEnd { apus_unlink(process, server) }
-            throw startError(error, of: server)
+            if !error.isEnd { apus_unlink(process, server.c) }
+            throw startError(error, of: server.untyped)
         }
     }
 }
 
 /// What is wrong if a server was not heard to have begun. It is killed if it has not ended.
-private func startError(_ error: ApusError, of server: apus_pid) -> ApusError {
+private func startError(_ error: ApusError, of server: AnyPid) -> ApusError {
     if error.code == .exited { return ApusError(.failed, reason: error.reason) }
-    if !error.isEnd { AnyPid(server).exit(.kill) }
+    if !error.isEnd { server.exit(.kill) }
     return error
 }
 
@@ -191,11 +239,11 @@ extension ApusError {
 @inlinable
 func spawnToBegin<Server: GenServer & ~Copyable>(
     _ server: consuming Server, options: SpawnOptions?, flags: UInt32
-) throws(ApusError) -> apus_pid {
+) throws(ApusError) -> Pid<Server.Message> {
     let program = beginningProgram(of: Server.self)
-    return try spawnProgram(program, named: options?.name, value: server) { argument, size in
+    return try Pid(spawnProgram(program, named: options?.name, value: server) { argument, size in
         spawnRaw(program, argument, size, options, flags, nil)
-    }
+    })
 }
 
 /// Names the program of servers of a kind that wait for a request to begin.
@@ -206,12 +254,10 @@ enum Beginning<Server: GenServer & ~Copyable> {}
 @inlinable
 func beginningProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> UnsafePointer<apus_swift_program> {
     let key = metadataAddress(of: Beginning<Server>.self)
-    if let program = apus_swift_find_program(key) { return program }
-    return makeServerProgram(
-        type, key: key, argumentOffset: argumentOffset(of: type),
+    return apus_swift_find_program(key) ?? addServerProgram(
+        type, key: key,
         start: StartClosure { process, state, value in
-            let record = ServerRecord<Server>.at(state)
-            record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
+            let record = makeRecord(of: type, in: state, from: value)
             guard let request = receiveRequest(process) else { return 0 }
             // Kept meanwhile, so that calls that go round to whoever starts it are found to.
             defer { apus_message_release(request) }
@@ -219,8 +265,5 @@ func beginningProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> Un
             let result = startServer(record, process)
             if result == 0 { from.reply() }
             return result
-        },
-        handle: handleClosure(of: type),
-        cleanup: cleanupClosure(of: type),
-        discard: ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) })
+        })
 }

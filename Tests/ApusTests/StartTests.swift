@@ -77,6 +77,36 @@ extension AllTests { @Suite("R30, R31: a server is started, and whoever starts i
         } }
     }
 
+    @Test("so is an asynchronous process") func insideAsync() async throws {
+        try await withRuntime { try await inAsyncProcess { me in
+            let store = try await me.start(Store())
+            let parent: AnyPid? = try await me.call(store) { $0 }
+            #expect(parent == AnyPid(me.pid))
+            me.inProcess { $0.trapExits() }
+            for (answer, reason, text) in failures {
+                let error = await errorOf { try await me.start(Store(answer: answer)) }
+                #expect(error?.code == .failed && error?.reason?.code == reason && (error?.reason?.error as? Failure)?.text == text)
+                await expectEmptyMailbox(me)
+                let linked = await errorOf { try await me.startLink(Store(answer: answer)) }
+                #expect(linked?.code == .failed && linked?.reason?.code == reason)
+                guard case .exit(let exit)? = await me.receiveInfo() else { throw Failure(text: "no exit signal") }
+                #expect(exit.reason == linked?.reason)
+            }
+            let late = await errorOf {
+                try await me.startLink(
+                    Store(answer: { context in
+                        context.receive(Never.self)
+                        return .ok
+                    }), timeout: .milliseconds(5))
+            }
+            #expect(late?.code == .timeout)
+            await expectEmptyMailbox(me)
+            try await me.stop(me.start(Hatch(opens: true)))
+            let shut = await errorOf { try await me.startLink(Hatch(opens: false)) }
+            #expect(shut?.reason == .shutdown(7))
+        } }
+    }
+
     @Test("a starter that is linked and does not trap exits ends with the reason") func linked() async throws {
         try await withRuntime { try await inProcess { me in
             let (_, monitor) = try me.spawnMonitorBlocking(of: Never.self) { starter in

@@ -55,20 +55,9 @@ extension AllTests { @Suite("a server is stopped") struct StopTests {
             #expect(down.reference == monitor && down.reason == reasons[2])
             expectEmptyMailbox(me)
         }
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            do {
-                try spawn(of: Never.self) { me in
-                    do {
-                        try await me.stop(spawn(Session(ends: ends)), reasons[3])
-                        try await spawn(Session(ends: ends)).stop(reasons[4])
-                        continuation.resume()
-                    } catch {
-                        continuation.resume(throwing: error)
-                    }
-                }
-            } catch {
-                continuation.resume(throwing: error)
-            }
+        try await inAsyncProcess { me in
+            try await me.stop(spawn(Session(ends: ends)), reasons[3])
+            try await spawn(Session(ends: ends)).stop(reasons[4])
         }
         #expect(ends.all == reasons)
     } }

@@ -19,3 +19,10 @@ func expectEmptyMailbox(_ me: borrowing Context<Never>, sourceLocation: SourceLo
     let isEmpty = me.receiveInfo(timeout: .zero) == nil
     #expect(isEmpty, "something is left in the mailbox", sourceLocation: sourceLocation)
 }
+
+nonisolated(nonsending) func expectEmptyMailbox(
+    _ me: borrowing AsyncContext<Never>, sourceLocation: SourceLocation = #_sourceLocation
+) async {
+    let isEmpty = await me.receiveInfo(timeout: .zero) == nil
+    #expect(isEmpty, "something is left in the mailbox", sourceLocation: sourceLocation)
+}

@@ -37,7 +37,7 @@ func errorOf(_ body: () throws -> Void) -> ApusError? {
     return nil
 }
 
-func errorOf(_ body: () async throws -> Void) async -> ApusError? {
+nonisolated(nonsending) func errorOf(_ body: nonisolated(nonsending) () async throws -> Void) async -> ApusError? {
     do { try await body() } catch { return error as? ApusError }
     return nil
 }
@@ -59,4 +59,24 @@ func inProcess(_ body: @escaping @Sendable (borrowing Context<Never>) throws -> 
         }
     }
     if let error { throw error }
+}
+
+/// Runs `body` in an asynchronous process of its own, and gives what it throws.
+func inAsyncProcess(
+    _ body: nonisolated(nonsending) @escaping @Sendable (borrowing AsyncContext<Never>) async throws -> Void
+) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        do {
+            try spawn(of: Never.self) { me in
+                do {
+                    try await body(me)
+                    continuation.resume()
+                } catch {
+                    continuation.resume(throwing: error)
+                }
+            }
+        } catch {
+            continuation.resume(throwing: error)
+        }
+    }
 }

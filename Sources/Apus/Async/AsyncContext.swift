@@ -102,11 +102,7 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
     public nonisolated(nonsending) func call<Asked: ~Copyable, Reply: ~Copyable>(
         _ server: Pid<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
     ) async throws(ApusError) -> Reply {
-        if apus_self() != actor.process || !actor.state.pointee.task.is_direct {
-            await actor.comeDirect()
-            guard actor.isAtHome else { throw ApusError(.ending) }
-        }
-        guard !actor.state.pointee.isEnding else { throw ApusError(.ending) }
+        try await comeDirect()
         return try Context<Message>(actor.process).call(server, timeout: timeout, message)
     }
 
@@ -116,6 +112,16 @@ public struct AsyncContext<Message: ~Copyable>: ~Copyable {
         _ server: Name<Asked>, timeout: Duration? = .seconds(5), _ message: (From<Reply>) -> Asked
     ) async throws(ApusError) -> Reply {
         try await call(server.resolve(), timeout: timeout, message)
+    }
+
+    /// Comes to where the core may set the process's stack aside.
+    @inlinable @inline(__always)
+    nonisolated(nonsending) func comeDirect() async throws(ApusError) {
+        if apus_self() != actor.process || !actor.state.pointee.task.is_direct {
+            await actor.comeDirect()
+            guard actor.isAtHome else { throw ApusError(.ending) }
+        }
+        guard !actor.state.pointee.isEnding else { throw ApusError(.ending) }
     }
 
     /// The process for what does not wait: links, monitors, timers, spawning linked processes. Valid until the next `await`.

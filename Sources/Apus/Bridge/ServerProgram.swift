@@ -24,23 +24,34 @@ struct ServerRecord<Server: GenServer & ~Copyable>: ~Copyable {
 
 @inlinable
 func serverProgram<Server: GenServer & ~Copyable>(of type: Server.Type) -> UnsafePointer<apus_swift_program> {
-    apus_swift_find_program(metadataAddress(of: type)) ?? addServerProgram(type)
+    let key = metadataAddress(of: type)
+    return apus_swift_find_program(key) ?? addServerProgram(
+        type, key: key,
+        start: StartClosure { process, state, value in
+            startServer(makeRecord(of: type, in: state, from: value), process)
+        })
 }
 
 /// Inlined where the server's type is known, so that its closures are specialised for it. That of `handle` captures nothing: so it is
 /// called by the core itself (CApusSwift.h, "Idea").
 @inlinable
-func addServerProgram<Server: GenServer & ~Copyable>(_ type: Server.Type) -> UnsafePointer<apus_swift_program> {
+func addServerProgram<Server: GenServer & ~Copyable>(
+    _ type: Server.Type, key: UnsafeRawPointer, start: StartClosure
+) -> UnsafePointer<apus_swift_program> {
     makeServerProgram(
-        type, key: metadataAddress(of: type), argumentOffset: argumentOffset(of: type),
-        start: StartClosure { process, state, value in
-            let record = ServerRecord<Server>.at(state)
-            record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
-            return startServer(record, process)
-        },
-        handle: handleClosure(of: type),
+        type, key: key, argumentOffset: argumentOffset(of: type), start: start, handle: handleClosure(of: type),
         cleanup: cleanupClosure(of: type),
         discard: ValueClosure { value in value.assumingMemoryBound(to: Server.self).deinitialize(count: 1) })
+}
+
+/// Moves a server from the argument of its spawn into the state of its process.
+@inlinable @inline(__always)
+func makeRecord<Server: GenServer & ~Copyable>(
+    of type: Server.Type, in state: UnsafeMutableRawPointer, from value: UnsafeMutableRawPointer
+) -> ServerRecord<Server>.Pointer {
+    let record = ServerRecord<Server>.at(state)
+    record.initialize(to: ServerRecord(value.assumingMemoryBound(to: Server.self).move()))
+    return record
 }
 
 @inlinable @inline(__always)
