@@ -17,7 +17,8 @@ enum {
 
 /* Asks for one `apus_type_io` message when the descriptor is ready. One shot: ask again after each message. A second call for the
  * same descriptor by the same process replaces the events asked for.
- * fd:      non-blocking, and open until the message has come or `apus_unwatch`. Watches go when their process ends.
+ * fd:      non-blocking, and open until the message has come or `apus_unwatch`. Watches go when their process ends, however it
+ *          ends; the descriptor stays open, and is the program's to close: `cleanup` can do that, but is not called after a fault.
  * events:  APUS_IO_READ, APUS_IO_WRITE, or both.
  * Errors:  -EBADF; -EPERM the descriptor cannot be waited for (a plain file); -EBUSY another process watches it; -ENOMEM.
  * OTP:     prim_inet's active once, enif_select. */

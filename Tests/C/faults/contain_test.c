@@ -2,7 +2,10 @@
 //
 // Method: a process has a fault on purpose, while others watch it by every relation there is; afterwards its scheduler must still work,
 // nothing may be left in use, and the report must be of the right process.
+#define _GNU_SOURCE 1 // pipe2
 #include "fault.h"
+
+#include <fcntl.h>
 
 enum callback { IN_INIT, IN_HANDLE, IN_TERMINATE, IN_BODY, CALLBACKS };
 
@@ -442,6 +445,49 @@ TEST(said, "a reason has what its process has said in the same turn, however lon
     expect_last_words(&silent, NULL, APUS_RESCUE_OFF);
     expect_last_words(&prophet, "the sky falls", APUS_RESCUE_OFF);
     expect_last_words(&prophet, "the sky falls", test_rescue_ms());
+}
+
+// --- Descriptors ----------------------------------------------------------------------------------------------------------------
+
+static int pipe_ends[2];
+
+static void watch_and_fall(apus_process *self, void *argument)
+{
+    (void)argument;
+    CHECK_EQ(apus_watch(self, pipe_ends[0], APUS_IO_READ), 0);
+    apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+    fault_null_pointer();
+}
+
+static void watch_after_fall(apus_process *self, void *argument)
+{
+    apus_pid pid;
+    apus_ref ref;
+    (void)argument;
+    CHECK_EQ(apus_spawn_blocking(watch_and_fall, NULL, 0, NULL, &pid), 0);
+    CHECK_EQ(apus_monitor(self, pid, &ref), 0);
+    while (apus_watch(self, pipe_ends[0], APUS_IO_READ) == 0) { // until the other one has it
+        CHECK_EQ(apus_unwatch(self, pipe_ends[0]), 0);
+        apus_sleep(self, 1);
+    }
+    CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
+    apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    CHECK(apus_message_type(message) == &apus_type_down);
+    apus_message_release(message);
+    CHECK_EQ(apus_watch(self, pipe_ends[0], APUS_IO_READ), 0);
+    CHECK_EQ(write(pipe_ends[1], "x", 1), 1);
+    message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    CHECK(apus_message_type(message) == &apus_type_io);
+    apus_message_release(message);
+}
+
+TEST(descriptors, "a descriptor that a process with a fault has watched stays open, and is free for others to watch")
+{
+    NEEDS_CONTAINMENT();
+    CHECK_EQ(pipe2(pipe_ends, O_NONBLOCK), 0);
+    start_with_faults(1);
+    run_process(watch_after_fall, NULL, 0);
+    stop_runtime();
 }
 
 // --- Memory ---------------------------------------------------------------------------------------------------------------------
