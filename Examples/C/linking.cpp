@@ -13,7 +13,7 @@ int obey(apus_process *self, void *, apus_message *message)
     return code == 0 ? static_cast<int>(APUS_DONE) : apus_exit(self, apus_reason_error(code, "as told"));
 }
 
-constexpr apus_type type_code = {"code", nullptr, nullptr};
+constexpr apus_type type_code = {"code", nullptr, nullptr, false};
 constexpr apus_behaviour child = {"child", 0, nullptr, obey, nullptr, nullptr};
 
 struct Outcome {
