@@ -45,7 +45,6 @@ static bool foreign_is_present(const struct foreign *mine)
 
 static void foreign_add_counters(struct apus__counters *sum, const struct apus__counters *part)
 {
-    apus_bump_relaxed(&sum->errands_ended, apus_load_relaxed(&part->errands_ended));
     apus_bump_relaxed(&sum->errands, apus_load_relaxed(&part->errands));
     apus_bump_relaxed(&sum->spawned, apus_load_relaxed(&part->spawned));
     apus_bump_relaxed(&sum->sent_remote, apus_load_relaxed(&part->sent_remote));

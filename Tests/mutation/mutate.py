@@ -15,13 +15,16 @@ MAILBOX = ["play", "simulation/seeds_test", "conformance/link_test", "conformanc
            "abi/message_test", "abi/start_test", "simulation/space_test", "unit/held_up_test"]
 INBOX = ["unit/inbox_test", "weak", *MAILBOX]
 LINES = ["unit/segment_test", *MAILBOX, "unit/heap_test"]
+CALLS = ["abi/line_test", "abi/call_test", "abi/caller_test", "conformance/request_test", "abi/start_test", "abi/inspect_test",
+         "torture/start_stop_test"]
 FILES = {
     "CSources/otp/decision.c": SUPERVISOR, "CSources/otp/decision_stop.c": SUPERVISOR, "CSources/otp/intensity.c": SUPERVISOR,
     "CSources/otp/children.c": SUPERVISOR, "CSources/otp/strategy_dynamic.c": SUPERVISOR,
     "CSources/otp/strategy_one_for_all.c": SUPERVISOR, "CSources/otp/strategy_one_for_one.c": SUPERVISOR,
     "CSources/otp/strategy_rest_for_one.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
     "CSources/queue/inbox.h": INBOX, "CSources/process/segment.h": LINES, "CSources/process/process.h": LINES,
-    "CSources/process/signal.h": MAILBOX,
+    "CSources/process/signal.h": MAILBOX, "CSources/scheduler/line.c": ["unit/line_test", *CALLS],
+    "CSources/scheduler/foreign.c": ["unit/foreign_test", *CALLS],
 }
 # Where a test lies, if not in Tests/C.
 ELSEWHERE = {"play": "Tests/otp/play.c", "weak": "Tests/weak/weak_test.c"}

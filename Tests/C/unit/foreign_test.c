@@ -1,0 +1,77 @@
+// Tests/C/unit/foreign_test.c - what the runtime knows of plain threads.
+#include "../runtime_test.h"
+
+#include "scheduler/foreign.h"
+
+#include <pthread.h>
+
+static const apus_type type_number = {.name = "number"};
+
+static int answer(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state;
+    return apus_message_is_request(message) ? apus_reply(message, NULL, NULL, 0) : APUS_OK;
+}
+
+static const apus_behaviour server = {.name = "server", .handle = answer};
+
+static void add(const struct apus__counters *counters, void *context)
+{
+    struct apus__counters *sum = context;
+    apus_bump_relaxed(&sum->spawned, apus_load_relaxed(&counters->spawned));
+    apus_bump_relaxed(&sum->sent_remote, apus_load_relaxed(&counters->sent_remote));
+    apus_bump_relaxed(&sum->errands, apus_load_relaxed(&counters->errands));
+    apus_bump_relaxed(&sum->timers_made, apus_load_relaxed(&counters->timers_made));
+    apus_bump_relaxed(&sum->wakes, apus_load_relaxed(&counters->wakes));
+}
+
+static struct apus__counters count_all(void)
+{
+    struct apus__counters sum = {0};
+    apus__foreign_each(add, &sum);
+    return sum;
+}
+
+// Does a bit of everything. Leaves in *argument what all threads together have done by then.
+static void *work(void *argument)
+{
+    apus_pid pid;
+    apus_ref ref;
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &pid), 0);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(apus_send(pid, &type_number, NULL, 0), 0);
+        CHECK_EQ(apus_call(pid, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
+    }
+    CHECK_EQ(apus_send_after(3600000, pid, &type_number, NULL, 0, &ref), 0);
+    *(struct apus__counters *)argument = count_all();
+    return NULL;
+}
+
+TEST(ended, "what a plain thread has done counts after it has ended, and not in the next run")
+{
+    for (int run = 0; run < 2; run++) {
+        pthread_t thread;
+        struct apus__counters before;
+        start_runtime(1);
+        CHECK_EQ(pthread_create(&thread, NULL, work, &before), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        struct apus__counters after = count_all();
+        CHECK_EQ(before.spawned, 1);
+        CHECK_EQ(before.errands, 5);
+        CHECK_EQ(before.timers_made, 1);
+        CHECK(before.sent_remote >= 5);
+        CHECK_EQ(after.spawned, before.spawned);
+        CHECK_EQ(after.errands, before.errands);
+        CHECK_EQ(after.timers_made, before.timers_made);
+        CHECK_EQ(after.sent_remote, before.sent_remote);
+        CHECK_EQ(after.wakes, before.wakes);
+        CHECK_EQ(runtime_info().timers, 1);
+        CHECK_EQ(apus_stop(5000), 0);
+        CHECK_EQ(runtime_info().spawned, 1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(argc, argv);
+}
