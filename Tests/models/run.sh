@@ -147,6 +147,9 @@ for bug in HOLD_LATE LET_GO_EARLY; do
     catches line $bug '!(freed)'
 done
 catches line HOLD_KEPT 'freed'
+for bug in RUNG_UNSEEN BELL_FORGETS; do
+    catches line $bug '!(was_given_up)'
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

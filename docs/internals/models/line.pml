@@ -12,15 +12,16 @@
  *   L2 each is begun at most once                                           BUG_TAKEN_ALWAYS, BUG_TAKEN_UNEQUAL
  *   L3 the link is in at most one inbox                                     BUG_RING_ALWAYS
  *   L4 nobody touches a line that was freed, and it is freed at last        BUG_HOLD_LATE, BUG_LET_GO_EARLY, BUG_HOLD_KEPT
+ *   L5 one that was given up before it was seen is not begun                BUG_RUNG_UNSEEN, BUG_BELL_FORGETS
  *
  * Memory order: `asked` and the exchanges of `rung` and of the word are single steps in one order, which is what their acquires and releases
- * come to here; `attends` is a hint, and is read as whatever it was. A scheduler reads `asked` first and then `taken`, which may be the
- * other's by then: hence TAKEN_UNEQUAL. What else a request says, and the answer over it, are plain data of
- * these.
+ * come to here; `attends` is a hint, and is read as whatever it was. So is `rung` by who looks: one that is not seen yet is as if the thread
+ * gave up a moment later. A scheduler reads `asked` first and then `taken`, which may be the other's by then: hence TAKEN_UNEQUAL. What
+ * else a request says, and the answer over it, are plain data of these.
  *
  * Size: 3 requests; with GIVES_UP the thread may give one up. */
 
-#if defined(BUG_LET_GO_EARLY) || defined(BUG_HOLD_KEPT)
+#if defined(BUG_LET_GO_EARLY) || defined(BUG_HOLD_KEPT) || defined(BUG_RUNG_UNSEEN) || defined(BUG_BELL_FORGETS)
 #define GIVES_UP
 #endif
 #ifndef CALLS
@@ -118,7 +119,7 @@ left:
 }
 
 inline look(slot) {
-    atomic { assert(!freed); number = asked_number; mine = (asked_slot == slot) };
+    atomic { assert(!freed); number = asked_number; mine = (asked_slot == slot); was_given_up = given_up };
     atomic {
         assert(!freed);
 #ifdef BUG_TAKEN_ALWAYS
@@ -133,9 +134,18 @@ inline look(slot) {
     }
 }
 
-inline take() {
-    atomic { assert(!freed); taken = number; begun[number]++; assert(begun[number] == 1) };
-    /* Its process runs, and ends. */
+inline take(has_rung) {
+    atomic { assert(!freed); taken = number; rings = has_rung };
+    atomic {
+        assert(!freed);
+        if
+        :: rings && given_up
+        :: else -> assert(!was_given_up); /* L5 */
+            begun[number]++;
+            assert(begun[number] == 1) /* L2 */
+        fi
+    };
+    /* Its process runs, and ends; or there is none. */
     atomic {
         if
         :: given_up -> gave_up = true
@@ -159,7 +169,7 @@ inline drop(slot) {
 
 proctype scheduler(byte me) {
     byte number;
-    bool mine, due, keeps, gave_up;
+    bool mine, due, keeps, gave_up, was_given_up, rings;
 end:
     do
     :: atomic { inbox[me]?1 -> linked = false };
@@ -175,22 +185,30 @@ end:
         :: true /* or there is no place */
         fi;
         if
-        :: due -> take()
+#ifdef BUG_BELL_FORGETS
+        :: due -> take(false)
+#else
+        :: due -> take(true)
+#endif
         :: else
         fi;
         if
         :: !keeps -> let_go()
         :: else
         fi;
-        keeps = false; due = false; mine = false; number = 0
+        keeps = false; due = false; mine = false; number = 0; was_given_up = false; rings = false
     :: place[me] ->
         look(me);
         if
-        :: due -> take()
+#ifdef BUG_RUNG_UNSEEN
+        :: due -> take(false)
+#else
+        :: due -> take(rung)
+#endif
         :: !due && !mine -> drop(me)
         :: else
         fi;
-        due = false; mine = false; number = 0
+        due = false; mine = false; number = 0; was_given_up = false; rings = false
     :: place[me] -> drop(me)
     od
 }
