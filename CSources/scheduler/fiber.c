@@ -30,9 +30,9 @@ static bool fibers_map(struct apus__fibers *fibers, int node)
     return true;
 }
 
-struct apus__fiber *apus__fiber_new(struct apus__fibers *fibers)
+static struct apus__fiber *fiber_make(struct apus__slot *slot)
 {
-    struct apus__slot *slot = apus_container_of(fibers, struct apus__slot, fibers);
+    struct apus__fibers *fibers = &slot->fibers;
     if (apus__inject_fail(APUS__INJECT_STACK) || (fibers->row.left == 0 && !fibers_map(fibers, (int)slot->owner.node)))
         return NULL;
     struct apus__stack stack = apus__stack_row_take(&fibers->row);
@@ -45,6 +45,15 @@ struct apus__fiber *apus__fiber_new(struct apus__fibers *fibers)
     if (!stack.guarded)
         apus_add_relaxed(&apus__machine.stacks_unguarded, 1);
     apus__context_make(&fiber->context, &fiber->usable, apus__slot_loop, slot);
+    return fiber;
+}
+
+struct apus__fiber *apus__fiber_new(struct apus__fibers *fibers)
+{
+    struct apus__slot *slot = apus_container_of(fibers, struct apus__slot, fibers);
+    uint64_t since_ns = apus__now_ns();
+    struct apus__fiber *fiber = fiber_make(slot);
+    apus__slot_skip(slot, apus__now_ns() - since_ns); // turns are not long because of that
     return fiber;
 }
 

@@ -383,13 +383,10 @@ static void slot_sleep(struct apus__slot *slot)
     apus__poller_deliver(here, &poll);
 }
 
-// There was nothing to do since then: that is no part of a turn, nor of what a gift was good for. But a timer may be due.
+// There was nothing to do since then. But a timer may be due.
 static void slot_idled(struct apus__slot *slot, uint64_t since_ns)
 {
-    uint64_t idle_ns = apus__now_ns() - since_ns;
-    slot->looked_ns += idle_ns;
-    slot->woke_ns += idle_ns;
-    apus__pace_slept(&slot->pace, idle_ns);
+    apus__slot_skip(slot, apus__now_ns() - since_ns);
     if (slot->wheel.count)
         slot->turns_to_clock = 1;
 }

@@ -87,6 +87,15 @@ static inline struct apus__slot *apus__slot_of(struct apus__owner *owner)
     return (struct apus__slot *)owner;
 }
 
+// What has taken so long was no part of a turn, nor of what a gift was good for.
+static inline void apus__slot_skip(struct apus__slot *slot, uint64_t ns)
+{
+    slot->looked_ns += ns;
+    slot->woke_ns += ns;
+    slot->share_paused_ns += ns;
+    apus__pace_slept(&slot->pace, ns);
+}
+
 // What all slots of the runtime share.
 struct apus__machine {
     struct apus__slot **slots;

@@ -1,4 +1,4 @@
-// Tests/C/unit/fiber_test.c - which free stacks a scheduler keeps, by a clock that is made up.
+// Tests/C/unit/fiber_test.c - which free stacks a scheduler keeps, by a clock that is made up, and what new ones mean to it.
 #include "../runtime_test.h"
 
 #include "scheduler/slot.h"
@@ -95,6 +95,21 @@ TEST(rows, "what is mapped is counted until it is unmapped, and few stacks are m
     CHECK_EQ(apus_load_relaxed(&apus__machine.stack_bytes), (15 + 6 * 16) * each);
     apus__fibers_release(fibers);
     CHECK_EQ(apus_load_relaxed(&apus__machine.stack_bytes), 0);
+}
+
+TEST(time, "what a new stack takes is no part of a turn, one that is used again is")
+{
+    begin(64 << 10);
+    uint64_t since_ns = apus__now_ns();
+    use(1);
+    uint64_t new_ns = slot.looked_ns;
+    CHECK(new_ns > 0 && new_ns <= apus__now_ns() - since_ns);
+    CHECK_EQ(slot.woke_ns, new_ns);
+    CHECK_EQ(slot.share_paused_ns, new_ns);
+    CHECK_EQ(slot.pace.window_ns, new_ns);
+    use(1);
+    CHECK_EQ(slot.looked_ns, new_ns);
+    apus__fibers_release(fibers);
 }
 
 int main(int argc, char **argv)
