@@ -7,6 +7,7 @@ enum {
     FIBERS_KEPT = 64,
     FREE_MAX = 1024,                // ... and not more than so many bytes of stack, all pages counted as touched:
     FREE_BYTES_MAX = 256 << 20,
+    PUT_OFF_TURNS = 64,
     UNUSED_NS = 50 * 1000000,
     TRIM_MAX = 32,                  // stacks unmapped at one look
     ROW_MAX = 16,                   // with more, each costs hardly less
@@ -48,12 +49,24 @@ static struct apus__fiber *fiber_make(struct apus__slot *slot)
     return fiber;
 }
 
+// Whoever begins may come to wait as well. Where many do already, those that have begun have some turns first: one that ends its wait
+// leaves a stack to the next, and what is sent to many at once needs few stacks if one after the other is done with it.
+static void fiber_put_off_fresh(struct apus__owner *here)
+{
+    uint64_t waiting = apus_load_relaxed(&here->counters.waits_begun) - apus_load_relaxed(&here->counters.waits_ended);
+    if (waiting > FIBERS_KEPT) {
+        here->fresh_turns = APUS__FRESH_IN_A_ROW;
+        here->round = PUT_OFF_TURNS;
+    }
+}
+
 struct apus__fiber *apus__fiber_new(struct apus__fibers *fibers)
 {
     struct apus__slot *slot = apus_container_of(fibers, struct apus__slot, fibers);
     uint64_t since_ns = apus__now_ns();
     struct apus__fiber *fiber = fiber_make(slot);
     apus__slot_skip(slot, apus__now_ns() - since_ns); // turns are not long because of that
+    fiber_put_off_fresh(&slot->owner);
     return fiber;
 }
 

@@ -7,6 +7,7 @@
 //             since. A slot that sleeps with more than it keeps wakes for that (apus__fibers_due). There is a bound to all that are
 //             free, by number and by bytes, beyond which they go at once.
 // Rows:       1, 2, 4 ... up to 16 stacks are mapped side by side. Those not yet handed out have been touched by nobody.
+// New ones:   where more than FIBERS_KEPT wait, those that have not begun give way for some turns. The time it takes is no part of a turn.
 // Who:        the thread that carries the slot.
 #ifndef APUS_SCHEDULER_FIBER_H
 #define APUS_SCHEDULER_FIBER_H

@@ -1,4 +1,4 @@
-// Tests/C/abi/round_test.c - when those that have not begun give way to all that wait, and when not.
+// Tests/C/abi/round_test.c - when those that have not begun give way to others, and when not.
 //
 // Method:  a process spawns others on its one scheduler. What they have to wait for is counted in messages and births, not in time.
 #include "scene.h"
@@ -72,6 +72,55 @@ TEST(round, "those that have not begun give way to all whom they pile up message
 {
     direct(direct_all_with_all);
     CHECK(under_way_max < UNDER_WAY_MAX);
+}
+
+// --- Waiting for each other -----------------------------------------------------------------------------------------------------
+
+// Each is sent several errands before it has begun, and for each asks one of higher number, which has its own before it in its mailbox. If
+// those that have begun go on before further ones begin, 73 ask at once, 325 while they did not.
+enum { CLERKS = 600, SENT = CLERKS / 5 * 4, ERRANDS = SENT * 20, ASKING_MAX = 150 };
+
+static apus_pid clerks[CLERKS];
+static int asking, asking_max, errands;
+
+static int clerk_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self;
+    (void)state;
+    if (apus_message_is_request(message)) {
+        CHECK_EQ(apus_reply(message, NULL, NULL, 0), 0);
+        return APUS_OK;
+    }
+    int number = *(const int *)apus_message_payload(message), errand = errands++;
+    if (++asking > asking_max)
+        asking_max = asking;
+    apus_pid other = clerks[number + 1 + errand * 7919 % (CLERKS - number - 1)];
+    CHECK_EQ(apus_call(other, &type_ping, NULL, 0, APUS_INFINITY, NULL), 0);
+    asking--;
+    send_to(director, &type_pong);
+    return APUS_OK;
+}
+
+static const apus_behaviour clerk = {.name = "clerk", .handle = clerk_handle};
+
+static void direct_errands(apus_process *self, void *argument)
+{
+    (void)argument;
+    director = apus_pid_of(self);
+    for (int i = 0; i < CLERKS; i++)
+        CHECK_EQ(apus_spawn(&clerk, NULL, 0, NULL, &clerks[i]), 0);
+    for (int i = 0; i < ERRANDS; i++) {
+        int number = i % SENT;
+        CHECK_EQ(apus_send(clerks[number], &type_go, &number, sizeof number), 0);
+    }
+    for (int i = 0; i < ERRANDS; i++)
+        apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+}
+
+TEST(errands, "those that have not begun give way to others while many wait, each on a stack")
+{
+    direct(direct_errands);
+    CHECK(asking_max < ASKING_MAX);
 }
 
 // --- More and more --------------------------------------------------------------------------------------------------------------
