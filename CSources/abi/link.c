@@ -87,7 +87,7 @@ int apus_monitor_name(apus_process *self, const char *name, apus_ref *ref)
 static void monitor_flush(struct apus__owner *here, apus_process *self, apus_ref ref)
 {
     apus_message *before = NULL, *message = self->first;
-    while (message && !(message->type == &apus_type_down && apus_ref_equal(message->ref, ref))) {
+    while (message && !(message->type == &apus_type_down && apus_ref_equal(apus_message_ref(message), ref))) {
         before = message;
         message = apus__mailbox_next(self, message);
     }

@@ -33,7 +33,7 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
     // Held meanwhile, so that it goes with the process, and its payload is dropped, if that is ended in its wait.
     apus__hold(here->current, message);
     int result = apus__ask(here, to, APUS__SPACE, message->size, timeout_ms, &outcome);
-    apus__unhold(here->current, message);
+    apus__unhold(here, here->current, message);
     if (!result)
         apus__message_drop(here, outcome);
     return result;
@@ -135,7 +135,10 @@ static __attribute__((noinline)) int message_send_near(struct apus__owner *here,
     uint8_t block;
     apus_message *message = apus__mailbox_extend_slow(here, process, &block);
     if (apus_likely(message != NULL)) {
-        apus__message_fill(here, message, APUS__MESSAGE, block, APUS_NO_REF, type, payload, size);
+        if (size <= APUS__LINE_PAYLOAD)
+            apus__message_fill(here, message, APUS__MESSAGE, block, APUS_NO_REF, type, payload, size);
+        else
+            apus__message_fill_short(here, message, block, type, payload, size);
         apus__wake(here, process);
     }
     apus__depart();
@@ -149,13 +152,33 @@ static __attribute__((noinline)) int message_wake_otherwise(struct apus__owner *
     return 0;
 }
 
+// One that 16 bytes less make fit a line, to an unbounded mailbox of this scheduler. A process that only receives would hold it: to that it
+// goes the other way, as does all else. Every call here is in the last place, as below.
+static apus_hot __attribute__((noinline)) int message_send_short(apus_pid to, const apus_type *type, const void *payload, size_t size)
+{
+    struct apus__owner *here = apus__arrive();
+    struct apus_process *process;
+    if (apus_unlikely(!here) || apus_unlikely(!type || !payload || !here->current) || apus_unlikely(!apus__find_near(here, to, &process)) ||
+        apus_unlikely(process->flags & APUS__BLOCKING))
+        return message_send(to, type, payload, size);
+    uint8_t block;
+    apus_message *message = apus__mailbox_extend(here, process, &block);
+    if (apus_unlikely(!message))
+        return message_send_near(here, process, type, payload, size);
+    apus__message_fill_short(here, message, block, type, payload, size);
+    if (apus_unlikely(!apus__wake_quick(here, process)))
+        return message_wake_otherwise(here, process);
+    apus__depart();
+    return 0;
+}
+
 // A small message to an unbounded mailbox of this scheduler is built where it is going to be read. Every call here is in the last
 // place, so that no register has to be saved.
 apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
 {
     struct apus__owner *here = apus__arrive();
     if (apus_unlikely(!here) || apus_unlikely(size > APUS__LINE_PAYLOAD))
-        return message_send(to, type, payload, size);
+        return size <= APUS__SHORT_PAYLOAD ? message_send_short(to, type, payload, size) : message_send(to, type, payload, size);
     struct apus_process *process;
     if (apus_unlikely(!type || (!payload && size) || !here->current) || apus_unlikely(!apus__find_near(here, to, &process)))
         return message_send(to, type, payload, size);
@@ -212,12 +235,13 @@ static bool message_disown(struct apus__owner *here, apus_message *message)
     if (message->flags & APUS__HELD) {
         if (!here->current)
             return false;
-        apus__unhold(here->current, message);
+        apus__unhold(here, here->current, message);
     }
     return true;
 }
 
-// Sends on a message that lies in a segment of the current process, to which the segment is bound: its content moves to a block.
+// Sends on a message that lies in a segment of the current process, to which the segment is bound, or has no room for the way: its content
+// moves to a block.
 static int message_send_moved(struct apus__owner *here, apus_pid to, apus_message *message)
 {
     if (!here->current || (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED)))
@@ -227,7 +251,7 @@ static int message_send_moved(struct apus__owner *here, apus_pid to, apus_messag
         return -ENOMEM;
     moved->type = message->type;
     moved->from = apus__sender(here);
-    moved->ref = message->ref;
+    moved->ref = apus_message_ref(message);
     moved->flags = message->flags & APUS__TAKEN;
     memcpy(apus_message_payload(moved), apus_message_payload(message), message->size);
     int result = apus__deliver_or_wait(here, to, moved);
@@ -256,7 +280,7 @@ int apus_send_message(apus_pid to, apus_message *message)
     struct apus__owner *here = apus__enter(&result);
     if (!here)
         return result;
-    if (apus__in_segment(message)) {
+    if (apus__in_segment(message) || message->flags & APUS__SHORT) {
         result = message_send_moved(here, to, message);
         apus__leave(here);
         return result;
@@ -296,8 +320,7 @@ static int message_keep(struct apus__owner *here, apus_message *message)
         return -EINVAL;
     if (!apus__extra(here, here->current))
         return -ENOMEM;
-    apus__hold(here->current, message);
-    return 0;
+    return apus__hold_received(here, here->current, message, false) ? 0 : -ENOMEM;
 }
 
 int apus_message_keep(apus_message *message)

@@ -375,7 +375,7 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     }
     if (message) {
         apus__bound_discount(here, self, message);
-        apus__hold(self, message);
+        apus__hold_received(here, self, message, true);
         self->extra->serving = 0;
         apus__record(here, message->from.id, apus__pid(self).id, message->type);
         apus_bump_relaxed(&self->tally, UINT64_C(1) << APUS__TALLY_REDUCTIONS);

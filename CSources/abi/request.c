@@ -454,8 +454,8 @@ int apus_request_as(apus_process *self, apus_caller caller, apus_pid to, const a
 static void request_flush(struct apus__owner *here, apus_process *self, apus_ref ref)
 {
     apus_message *before = NULL, *message = self->first;
-    while (message && !(apus_ref_equal(message->ref, ref) &&
-                        (message->kind == APUS__REPLY || (message->kind == APUS__SYSTEM && message->type != &apus_type_io)))) {
+    while (message && !((message->kind == APUS__REPLY || (message->kind == APUS__SYSTEM && message->type != &apus_type_io)) &&
+                        apus_ref_equal(message->ref, ref))) {
         before = message;
         message = apus__mailbox_next(self, message);
     }

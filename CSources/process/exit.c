@@ -31,8 +31,8 @@ static void exit_release_extra(struct apus__owner *here, struct apus_process *pr
     struct apus__extra *extra = process->extra;
     apus__arena_free(here, process);
     while (extra->held) {
-        apus_message *message = extra->held;
-        apus__unhold(process, message);
+        apus_message *message = apus__held_message(extra->held);
+        apus__unhold(here, process, message);
         exit_drop_message(here, process, pid, message, reason);
     }
     if (extra->exit_reason)
@@ -307,8 +307,8 @@ void apus__process_bury(struct apus__owner *here, struct apus_process *process, 
     if (handling && !(handling->flags & APUS__HELD))
         exit_drop_silently(here, handling);
     while (extra->held) {
-        apus_message *message = extra->held;
-        apus__unhold(process, message);
+        apus_message *message = apus__held_message(extra->held);
+        apus__unhold(here, process, message);
         exit_drop_silently(here, message);
     }
     if (extra->exit_reason)

@@ -2,8 +2,12 @@
 //
 //     struct apus_message (48 bytes, in include/apus/message.h), then the payload
 //       reserved0  next in whatever list it is in; meaningless in the last one of a mailbox
-//       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
 //       flags      bits below      kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT, APUS__WIDE
+//       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
+//
+// Short:      a plain message that is delivered at once is on no way, belongs to nothing, and is seldom held. If 16 bytes less make it
+//             fit a line, it has none for that: its payload begins at `reserved1`. Where it is held all the same, a HOLDER is in the list in
+//             its place.
 //
 // Out of memory, the policy of the whole core: a call of the user's fails with -ENOMEM and changes nothing; a signal that the
 // semantics promise (exit, down, replies to the dead ...) is taken from a reserve that each owner keeps, and if that is used up as
@@ -37,7 +41,8 @@ enum apus__kind {
     APUS__STOP = 19,       // the runtime is being stopped; `value` is the phase
     APUS__SPAWN = 20,      // the first message of a process: its argument
     APUS__REASON = 21,     // the first message of a process that must end: why
-    APUS__CIRCLE = 22      // goes from each process that waits in a call to the one it waits for (circle.h)
+    APUS__CIRCLE = 22,     // goes from each process that waits in a call to the one it waits for (circle.h)
+    APUS__HOLDER = 23      // in the list of held messages, for a short one, whose link points back here; its payload is a pointer to that
 };
 
 enum apus__message_flags {
@@ -45,11 +50,14 @@ enum apus__message_flags {
     APUS__HELD = 2,     // in the process's list of held messages
     APUS__ANSWERED = 4, // a request that has had its reply
     APUS__COUNTED = 8,  // counts in the mailbox's bound
-    APUS__UNSENT = 16,  // made, not yet sent
-    APUS__FROM_STOP = 64,   // an exit message from the stop of the runtime
+    APUS__SHORT = APUS_MESSAGE_SHORT,
+    APUS__DEAD_LETTER = 32, // dropped by a mailbox policy before: not to be sent on again
+    APUS__UNSENT = 64,      // made, not yet sent
     APUS__EXEMPT = 128,     // a timer's: no bound of a mailbox is for it
-    APUS__DEAD_LETTER = 32  // dropped by a mailbox policy before: not to be sent on again
+    APUS__FROM_STOP = 256   // an exit message from the stop of the runtime; of a SYSTEM message, which is never one of the quick ones below
 };
+
+_Static_assert(offsetof(apus_message, reserved1) + APUS__SHORT == sizeof(apus_message), "what a short one is short of");
 
 // In `block`: the memory is the C library's, not a pool's. Replies that are handed to plain threads are made so, since a thread may
 // keep one longer than the runtime lives. A ROOM is large enough for any reply by a line, and a thread keeps one for the next.
@@ -70,16 +78,28 @@ static inline void apus__message_set_next(apus_message *message, apus_message *n
     message->reserved0 = next;
 }
 
-// Sets size, kind and block, and no flags. They are neighbours: one store for the four.
-apus_inline void apus__message_set_head(apus_message *message, uint32_t size, enum apus__kind kind, uint8_t block)
+// Where the payload of a message with these flags lies. For who knows them: compilers do not foresee what they have just stored.
+apus_inline char *apus__payload_at(apus_message *message, unsigned flags)
+{
+    return (char *)message + sizeof *message - (flags & APUS__SHORT);
+}
+
+// Sets size, flags, kind and block. They are neighbours: one store for the four.
+apus_inline void apus__message_set_head_as(apus_message *message, uint32_t size, uint16_t flags, enum apus__kind kind, uint8_t block)
 {
     _Static_assert(offsetof(apus_message, flags) == offsetof(apus_message, size) + 4, "neighbours");
     struct {
         uint32_t size;
         uint16_t flags;
         uint8_t kind, block;
-    } head = {size, 0, (uint8_t)kind, block};
+    } head = {size, flags, (uint8_t)kind, block};
     memcpy(&message->size, &head, sizeof head);
+}
+
+// The same with no flags.
+apus_inline void apus__message_set_head(apus_message *message, uint32_t size, enum apus__kind kind, uint8_t block)
+{
+    apus__message_set_head_as(message, size, 0, kind, block);
 }
 
 // A block for `size` bytes of payload, with size, kind and flags set and the rest not; NULL if there is no memory.
@@ -108,29 +128,29 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
         apus__heap_free_slow(&here->heap, message, message->block);
 }
 
-// The flags, which are all in one byte, and the kind. Compilers set a flag in that byte alone; a read of more than the byte would have to
-// wait until such a write has reached the cache.
+// The flags, which are all in one byte but for FROM_STOP, and the kind. Compilers set a flag in that byte alone; a read of more than the byte
+// would have to wait until such a write has reached the cache.
 apus_inline uint32_t apus__message_flags_and_kind(const apus_message *message)
 {
-    _Static_assert(APUS__EXEMPT == 1 << 7, "the highest flag");
+    _Static_assert(APUS__EXEMPT == 1 << 7, "the highest flag of that byte");
     return (uint8_t)message->flags | (uint32_t)message->kind << 16;
 }
 
 // Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.
 apus_inline bool apus__message_is_done(const apus_message *message)
 {
-    uint32_t both = apus__message_flags_and_kind(message);
+    uint32_t both = apus__message_flags_and_kind(message) & ~(uint32_t)APUS__SHORT;
     return both == 0 || both == (APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
 // The same for one whose payload has been moved out, so that it needs no drop.
 apus_inline bool apus__message_is_moved(const apus_message *message)
 {
-    uint32_t both = apus__message_flags_and_kind(message);
+    uint32_t both = apus__message_flags_and_kind(message) & ~(uint32_t)APUS__SHORT;
     return both == APUS__TAKEN || both == (APUS__TAKEN | APUS__ANSWERED | (uint32_t)APUS__REQUEST << 16);
 }
 
-// Whether the message is an ordinary one or a reply that a process holds, with no flag that asks for care; taken or not.
+// Whether the message is an ordinary one or a reply that a process holds by itself, with no flag that asks for care; taken or not.
 apus_inline bool apus__message_is_received(const apus_message *message)
 {
     uint32_t both = apus__message_flags_and_kind(message);

@@ -115,6 +115,32 @@ apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_pr
     return message;
 }
 
+bool apus__hold_received(struct apus__owner *here, struct apus_process *process, apus_message *message, bool certain)
+{
+    if (apus_likely(!(message->flags & APUS__SHORT))) {
+        apus__hold(process, message);
+        return true;
+    }
+    apus_message *holder = certain ? apus__message_alloc_certain(here, sizeof message, APUS__HOLDER)
+                                   : apus__message_alloc(here, sizeof message, APUS__HOLDER);
+    if (!holder)
+        return false;
+    memcpy(apus_message_payload(holder), &message, sizeof message);
+    apus__hold(process, holder);
+    apus__message_set_next(message, holder);
+    message->flags |= APUS__HELD;
+    return true;
+}
+
+void apus__unhold(struct apus__owner *here, struct apus_process *process, apus_message *message)
+{
+    apus_message *held = message->flags & APUS__SHORT ? apus__message_next(message) : message;
+    apus__unlink_held(process, held);
+    if (held != message)
+        apus__message_free(here, held);
+    message->flags = (uint16_t)(message->flags & ~APUS__HELD);
+}
+
 void apus__extra_trim(struct apus__owner *here, struct apus_process *process)
 {
     struct apus__extra *extra = process->extra;

@@ -429,7 +429,7 @@ static inline void apus__mailbox_take(struct apus_process *process, apus_message
         process->first = next;
 }
 
-// Held messages: linked both ways through the envelope, headed by extra->held.
+// Held messages: linked both ways through the envelope, headed by extra->held. Not for a short one.
 apus_inline void apus__hold(struct apus_process *process, apus_message *message)
 {
     struct apus__extra *extra = process->extra;
@@ -441,10 +441,20 @@ apus_inline void apus__hold(struct apus_process *process, apus_message *message)
     extra->held = message;
 }
 
-// Takes it out of the list, but leaves the mark.
-apus_inline void apus__unlink_held(struct apus_process *process, apus_message *message)
+// Holds a message that was received, short or not. If there is no memory for its holder, that is of the reserve if it is `certain`, else
+// false is returned.
+bool apus__hold_received(struct apus__owner *here, struct apus_process *process, apus_message *message, bool certain);
+
+// The message that `held`, from the list, is or stands for.
+static inline apus_message *apus__held_message(apus_message *held)
 {
-    apus_message *next = apus__message_next(message), *previous = (apus_message *)(uintptr_t)message->reserved1;
+    return held->kind == APUS__HOLDER ? *(apus_message **)apus_message_payload(held) : held;
+}
+
+// Takes it out of the list, but leaves the mark.
+apus_inline void apus__unlink_held(struct apus_process *process, apus_message *held)
+{
+    apus_message *next = apus__message_next(held), *previous = (apus_message *)(uintptr_t)held->reserved1;
     if (next)
         next->reserved1 = (uintptr_t)previous;
     if (previous)
@@ -453,10 +463,6 @@ apus_inline void apus__unlink_held(struct apus_process *process, apus_message *m
         process->extra->held = next;
 }
 
-apus_inline void apus__unhold(struct apus_process *process, apus_message *message)
-{
-    apus__unlink_held(process, message);
-    message->flags = (uint16_t)(message->flags & ~APUS__HELD);
-}
+void apus__unhold(struct apus__owner *here, struct apus_process *process, apus_message *message);
 
 #endif

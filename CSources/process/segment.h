@@ -12,7 +12,7 @@
 //                                         \-> [left next | m1 | .. | m7] -> [left next | m1 | m2 | free ..]
 //
 // Line:       a segment is aligned to its size, so the address of a message tells its line and the segment. `block` of a message with
-//             at most APUS__LINE_PAYLOAD bytes of payload is APUS__SEGMENT there.
+//             at most APUS__LINE_PAYLOAD bytes of payload, or APUS__SHORT_PAYLOAD if it is short (message.h), is APUS__SEGMENT there.
 // Wide:       messages of two to four lines, up to APUS__WIDE_PAYLOAD bytes of payload, lie in segments of their own, twice as large:
 //             all that one holds are of as many lines. `block` is APUS__WIDE. The third that waits opens one of these too.
 // Invariants: I1 OPEN is set in a process's flags exactly while its last message lies in a segment whose later lines are free, and
@@ -33,7 +33,8 @@ enum {
     APUS__SEGMENT_BYTES = 512,
     APUS__SEGMENT_CLASS = 5,
     APUS__SEGMENT_LINES = APUS__SEGMENT_BYTES / APUS_CACHE_LINE,
-    APUS__LINE_PAYLOAD = 16, // bytes of payload that fit a line
+    APUS__LINE_PAYLOAD = 16,  // bytes of payload that fit a line,
+    APUS__SHORT_PAYLOAD = 32, // and of a short message's
     APUS__WIDE = 0x81,       // in `block`, as above
     APUS__WIDE_BYTES = 1024,
     APUS__WIDE_CLASS = 7,
@@ -48,6 +49,7 @@ struct apus__segment {
 };
 
 _Static_assert(sizeof(apus_message) + APUS__LINE_PAYLOAD == APUS_CACHE_LINE, "a small message is a line");
+_Static_assert(APUS__LINE_PAYLOAD + APUS_MESSAGE_SHORT == APUS__SHORT_PAYLOAD, "so is a short one");
 
 static inline bool apus__in_segment(const apus_message *message)
 {

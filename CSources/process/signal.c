@@ -429,8 +429,11 @@ void apus__signal_deadline(struct apus__owner *here, struct apus__deadline *dead
 // be any more when its turn comes. False if it is any other.
 static bool signal_gather(struct apus__owner *here, struct apus_process *process, apus_message *message)
 {
-    if (!apus__mailbox_has_several(process) || message->reserved1 != apus__pid(process).id || message->size > APUS__LINE_PAYLOAD ||
-        message->flags || message->kind > APUS__REQUEST)
+    bool is_short = message->size > APUS__LINE_PAYLOAD;
+    if (!apus__mailbox_has_several(process) || message->reserved1 != apus__pid(process).id || message->flags ||
+        message->kind > APUS__REQUEST)
+        return false;
+    if (is_short && (message->size > APUS__SHORT_PAYLOAD || message->kind != APUS__MESSAGE || process->flags & APUS__BLOCKING))
         return false;
     uint8_t block;
     apus_message *line = apus__mailbox_extend(here, process, &block);
@@ -438,9 +441,10 @@ static bool signal_gather(struct apus__owner *here, struct apus_process *process
         return false;
     line->type = message->type;
     line->from = message->from;
-    line->ref = message->ref;
-    apus__message_set_head(line, message->size, (enum apus__kind)message->kind, block);
-    memcpy(apus_message_payload(line), apus_message_payload(message), APUS__LINE_PAYLOAD);
+    apus__message_set_head_as(line, message->size, is_short ? APUS__SHORT : 0, (enum apus__kind)message->kind, block);
+    if (!is_short)
+        line->ref = message->ref;
+    memcpy(apus_message_payload(line), apus_message_payload(message), is_short ? APUS__SHORT_PAYLOAD : APUS__LINE_PAYLOAD);
     apus__message_free(here, message);
     apus__wake(here, process);
     return true;

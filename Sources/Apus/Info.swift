@@ -97,8 +97,7 @@ public struct Envelope: ~Copyable {
 /// Moves the payload out. The message's type is `Message`'s.
 @inlinable @inline(__always)
 func takePayload<Message: ~Copyable>(of message: UnsafeMutablePointer<apus_message>, as type: Message.Type) -> Message {
-    apus_message_take(message)
-    return apus_swift_payload(message).assumingMemoryBound(to: type).move()
+    apus_swift_take(message, MemoryLayout<Message>.size).assumingMemoryBound(to: type).move()
 }
 
 extension Info {

@@ -29,11 +29,11 @@ while read -r peer workload count limit; do
         "allocations per message, call or spawn of $workload, $peer"
 done <<'END'
 apus-swift       pingpong 80000 345
-apus-swift       call     20000 790
+apus-swift       call     20000 800
 apus-swift       spawn    20000 1600
 apus-swift       timer_wheel 80000 810
 apus-swift-async pingpong 80000 640
-apus-swift-async call     20000 880
+apus-swift-async call     20000 890
 END
 while read -r peer limit; do
     at_most "$limit" "$("$OUT/swift-bench/bare" "$peer" idle_mem 1 0.3 | cut -d, -f4)" "bytes per idle process, $peer"

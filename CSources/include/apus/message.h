@@ -28,15 +28,18 @@ typedef struct apus_message apus_message;
 /* The head of an envelope, so that the accessors can be inlined. Not to be touched directly: only the accessors are API. */
 struct apus_message {
     void *reserved0;
-    uint64_t reserved1;
     const apus_type *type;
     apus_pid from;
-    apus_ref ref;
     uint32_t size;
     uint16_t flags;
     uint8_t kind;
     uint8_t block;
+    /* Not there if flags has APUS_MESSAGE_SHORT, which is as many as their bytes: the payload begins here. */
+    uint64_t reserved1;
+    apus_ref ref;
 };
+
+enum { APUS_MESSAGE_SHORT = 16 };
 
 /* The message's type: one of yours, or a built-in one (`apus_type_exit`, `apus_type_down` ...). */
 static inline const apus_type *apus_message_type(const apus_message *message)
@@ -47,7 +50,7 @@ static inline const apus_type *apus_message_type(const apus_message *message)
 /* The payload, 16-aligned, `apus_message_size` bytes long. It lives as long as the message. */
 static inline void *apus_message_payload(const apus_message *message)
 {
-    return (void *)((uintptr_t)message + sizeof(struct apus_message));
+    return (void *)((uintptr_t)message + sizeof(struct apus_message) - (message->flags & APUS_MESSAGE_SHORT));
 }
 
 /* The payload's size in bytes, as given when it was sent. */
@@ -65,7 +68,8 @@ static inline apus_pid apus_message_from(const apus_message *message)
 /* The reference it belongs to: of the request it makes or answers, of the monitor or timer that caused it; else {0}. */
 static inline apus_ref apus_message_ref(const apus_message *message)
 {
-    return message->ref;
+    apus_ref none = {0};
+    return message->flags & APUS_MESSAGE_SHORT ? none : message->ref;
 }
 
 /* Whether the message is a request that `apus_reply` can answer. */
@@ -102,7 +106,7 @@ APUS_API int apus_send_message(apus_pid to, apus_message *message);
 /* Keeps the message that the current `handle` was given beyond its return. The process then owns it, as if received with
  * `apus_receive`, and releases it with `apus_message_release`, sends it on, or leaves it to the end of the process.
  * Threads:   the process that is handling it.
- * Errors:    -EINVAL the message is not the one being handled; -EALREADY it is kept already. */
+ * Errors:    -EINVAL the message is not the one being handled; -EALREADY it is kept already; -ENOMEM. */
 APUS_API int apus_message_keep(apus_message *message);
 
 /* Gives back a message that the caller owns: one received, kept, made, or returned as a reply. Calls the type's `drop`. NULL is

@@ -186,6 +186,16 @@ static inline void *apus_swift_payload(const apus_message *message)
     return apus_message_payload(message);
 }
 
+/* Says that the payload's content is moved out, and where it is. It has `size` bytes, or as many more as a struct of C is padded with: where
+ * that is known when this is compiled, it is known of most sizes that the envelope is not a short one. */
+static inline void *apus_swift_take(apus_message *message, size_t size)
+{
+    bool may_be_short = size > 16 && size <= 32;
+    void *payload = may_be_short ? apus_message_payload(message) : (void *)(message + 1);
+    apus_message_take(message);
+    return payload;
+}
+
 #pragma clang assume_nonnull end
 
 #endif
