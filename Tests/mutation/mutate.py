@@ -24,7 +24,6 @@ FILES = {
     "CSources/otp/strategy_rest_for_one.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
     "CSources/queue/inbox.h": INBOX, "CSources/process/segment.h": LINES, "CSources/process/process.h": LINES,
     "CSources/process/signal.h": MAILBOX, "CSources/scheduler/line.c": ["unit/line_test", *CALLS],
-    "CSources/scheduler/foreign.c": ["unit/foreign_test", *CALLS],
 }
 # Where a test lies, if not in Tests/C.
 ELSEWHERE = {"play": "Tests/otp/play.c", "weak": "Tests/weak/weak_test.c"}

@@ -1,9 +1,11 @@
 // Tests/C/unit/foreign_test.c - what the runtime knows of plain threads.
 #include "../runtime_test.h"
 
+#include "process/message.h"
 #include "scheduler/foreign.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 static const apus_type type_number = {.name = "number"};
 
@@ -69,6 +71,80 @@ TEST(ended, "what a plain thread has done counts after it has ended, and not in 
         CHECK_EQ(apus_stop(5000), 0);
         CHECK_EQ(runtime_info().spawned, 1);
     }
+}
+
+static apus_pid told;
+
+// The library has seen to the thread's end already, since its key was made first.
+static void tell(void *value)
+{
+    (void)value;
+    CHECK_EQ(apus_send(told, &type_number, NULL, 0), 0);
+}
+
+static void *tell_at_end(void *argument)
+{
+    tell(NULL);
+    CHECK_EQ(pthread_setspecific(*(const pthread_key_t *)argument, &told), 0);
+    return NULL;
+}
+
+TEST(ending, "a thread that calls Apus while it ends is known anew, and what it does counts")
+{
+    pthread_key_t key;
+    pthread_t thread;
+    start_runtime(1);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &told), 0);
+    CHECK_EQ(pthread_key_create(&key, tell), 0);
+    uint64_t before = count_all().sent_remote;
+    CHECK_EQ(pthread_create(&thread, NULL, tell_at_end, &key), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(count_all().sent_remote, before + 2);
+    stop_runtime();
+}
+
+static void *make_caller(void *argument)
+{
+    CHECK_EQ(apus_caller_make(told, argument), 0);
+    return NULL;
+}
+
+TEST(callers, "callers that several threads make for one process are not the same, whichever threads have ended")
+{
+    enum { THREADS = 3 };
+    apus_caller callers[THREADS];
+    start_runtime(1);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &told), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, NULL, make_caller, &callers[i]), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        for (int k = 0; k < i; k++)
+            CHECK(!apus_ref_equal(callers[i].ref, callers[k].ref));
+    }
+    stop_runtime();
+}
+
+TEST(room, "a thread keeps the memory of one reply that has room for any, and no other")
+{
+    start_runtime(1);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &told), 0);
+    struct apus__keeps *keeps = apus__foreign_keeps_now();
+    apus_message *room = apus__foreign_room(keeps), *more = apus__foreign_room(keeps);
+    CHECK(room != more && room->block == APUS__BLOCK_ROOM && more->block == APUS__BLOCK_ROOM);
+    apus__foreign_free(room);
+    apus__foreign_free(more);
+    CHECK(keeps->room == room);
+    CHECK(apus__foreign_room(keeps) == room);
+    CHECK(keeps->room == NULL);
+    apus_message *small = malloc(sizeof *small);
+    CHECK(small != NULL);
+    small->block = APUS__BLOCK_MALLOC;
+    apus__foreign_free(small);
+    CHECK(keeps->room == NULL);
+    apus__foreign_free(room);
+    CHECK_EQ(apus_stop(5000), 0);
+    CHECK(apus__foreign_keeps_now() == NULL);
 }
 
 int main(int argc, char **argv)
