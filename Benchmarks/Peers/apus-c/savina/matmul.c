@@ -81,11 +81,12 @@ static double run(apus_process *boss)
     n = scale() < 1 ? 256 : 1024;
     a = malloc((size_t)(n * n) * sizeof *a);
     b = malloc((size_t)(n * n) * sizeof *b);
-    c = calloc((size_t)(n * n), sizeof *c);
+    c = malloc((size_t)(n * n) * sizeof *c);
     check(a != NULL && b != NULL && c != NULL, "memory");
     for (int64_t i = 0; i < n * n; i++) {
         a[i] = (double)(i / n);
         b[i] = (double)(i % n);
+        c[i] = 0; // in all peers before the clock starts, so that none has its pages cleared while it runs
     }
     int64_t start = now_ns();
     spawn(&master, NULL, 0);
