@@ -254,8 +254,12 @@ static int message_send_moved(struct apus__owner *here, apus_pid to, apus_messag
     moved->ref = apus_message_ref(message);
     moved->flags = message->flags & APUS__TAKEN;
     memcpy(apus_message_payload(moved), apus_message_payload(message), message->size);
+    // The process, which has both, may be ended while it waits for space.
+    uint16_t flags = message->flags;
+    apus_message_take(message);
     int result = apus__deliver_or_wait(here, to, moved);
     if (result) {
+        message->flags = flags;
         apus__message_free(here, moved);
         return result;
     }

@@ -496,9 +496,12 @@ static void count_drop(void *payload, size_t size, const apus_type *type)
 
 static const apus_type type_owned = {.name = "owned", .drop = count_drop};
 
+static int variant; // of a scene that is played alone, since it counts drops
+
 static void dropped_payload_is_released(apus_process *self, const scene_t *scene)
 {
-    apus_mailbox_policy policy = scene->turn % 2 ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    apus_mailbox_policy policy = variant % 2 ? APUS_MAILBOX_DROP_OLDEST : APUS_MAILBOX_DROP_NEWEST;
+    (void)scene;
     apus_pid pid = spawn_bounded(self, policy, BOUND, 0, APUS_NOBODY);
     atomic_store(&drops, 0);
     for (int i = 0; i < 10; i++)
@@ -511,10 +514,57 @@ static void dropped_payload_is_released(apus_process *self, const scene_t *scene
 
 TEST(R71_drop, "R71: the payload of a dropped message is released once")
 {
-    for (int i = 0; i < 10; i++) {
+    for (variant = 0; variant < 10; variant++) {
         play_on(1, dropped_payload_is_released, 1);
         play_on(2, dropped_payload_is_released, 1);
     }
+}
+
+// --- Sending on to a full mailbox -------------------------------------------------------------------------------------------------
+
+static int send_on(apus_process *self, void *state, apus_message *message)
+{
+    const apus_pid *to = state;
+    (void)self;
+    if (apus_message_type(message) == &type_owned)
+        CHECK_EQ(apus_send_message(*to, message), -ENOBUFS); // does not return if it is killed meanwhile
+    return APUS_OK;
+}
+
+static int send_on_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self;
+    memcpy(state, argument, sizeof(apus_pid));
+    return APUS_OK;
+}
+
+static const apus_behaviour sender_on = {.name = "sender on", .state_size = sizeof(apus_pid), .init = send_on_init, .handle = send_on};
+
+// By turns messages of one and of three words, alone in the mailbox and behind others: they lie in blocks and in segments. It is killed while it
+// waits, or is refused.
+static void full_is_sent_on_to(apus_process *self, const scene_t *scene)
+{
+    char payload[24] = {0};
+    bool waits = variant < 4;
+    (void)scene;
+    apus_pid full = spawn_bounded(self, waits ? APUS_MAILBOX_BLOCK : APUS_MAILBOX_FAIL, 1, 0, APUS_NOBODY), pid;
+    CHECK_EQ(try_number(full, 0), 0);
+    CHECK_EQ(apus_spawn(&sender_on, &full, sizeof full, NULL, &pid), 0);
+    atomic_store(&drops, 0);
+    for (int i = 0; variant % 4 >= 2 && i < 3; i++)
+        CHECK_EQ(try_number(pid, i), 0);
+    CHECK_EQ(apus_send(pid, &type_owned, payload, variant % 2 ? sizeof payload : 8), 0);
+    while (info_of(pid).state != (waits ? APUS_STATE_WAITING : APUS_STATE_IDLE))
+        CHECK_EQ(apus_yield(self), 0);
+    end_and_wait(self, pid);
+    CHECK_EQ(atomic_load(&drops), 1);
+    dismiss(full);
+}
+
+TEST(R71_sent_on, "R71: the payload of a message that cannot be sent on to a full mailbox is released once")
+{
+    for (variant = 0; variant < 8; variant++)
+        play_on(1, full_is_sent_on_to, 1);
 }
 
 int main(int argc, char **argv)
