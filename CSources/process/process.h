@@ -376,9 +376,9 @@ apus_inline apus_message *apus__mailbox_pop(struct apus_process *process)
 // also if fewer than two messages wait.
 apus_message *apus__mailbox_extend_wide(struct apus__owner *here, struct apus_process *process, size_t size);
 
-// Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, to be filled in but for its link; does not schedule.
-// *block is for apus__message_set_head(). NULL if that takes more than a look: then apus__mailbox_extend_slow does it, which returns
-// NULL if there is no memory.
+// Appends a line for a message with at most APUS__LINE_PAYLOAD bytes of payload, or APUS__SHORT_PAYLOAD if it is to be a short one, to be
+// filled in but for its link; does not schedule. *block is for apus__message_set_head(). NULL if that takes more than a look: then
+// apus__mailbox_extend_slow does it, which returns NULL if there is no memory.
 apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_process *process, uint8_t *block);
 apus_inline apus_message *apus__mailbox_extend(struct apus__owner *here, struct apus_process *process, uint8_t *block)
 {

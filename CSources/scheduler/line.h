@@ -107,11 +107,6 @@ struct apus__line *apus__line_new(void (*begin)(struct apus__owner *here, struct
                                   void (*dispose)(struct apus__errand *errand));
 void apus__line_let_go(struct apus__line *line);
 
-static inline uint32_t apus__line_number(const struct apus__line *line)
-{
-    return (uint32_t)(apus_load_relaxed(&line->asked) / APUS__LINE_SLOTS);
-}
-
 // Whether the scheduler of number `id` seems to look at the line. relaxed, all: by the thread, which alone writes `asked`; a hint.
 static inline bool apus__line_is_attended(const struct apus__line *line, uint32_t id)
 {
