@@ -290,7 +290,7 @@ int apus_send_message(apus_pid to, apus_message *message)
         return result;
     }
     bool was_handled = here->current && message == here->handling;
-    uint16_t flags = message->flags;
+    uint8_t flags = message->flags;
     uint8_t kind = message->kind;
     apus_pid from = message->from;
     if (kind > APUS__REPLY || (kind == APUS__REQUEST && !(flags & APUS__ANSWERED)) || !message_disown(here, message)) {

@@ -130,7 +130,7 @@ void apus__bound_discount(struct apus__owner *here, struct apus_process *process
         return;
     apus_sub_relaxed(&bound->messages, 1);
     apus_sub_relaxed(&bound->bytes, message->size);
-    message->flags = (uint16_t)(message->flags & ~APUS__COUNTED);
+    message->flags = (uint8_t)(message->flags & ~APUS__COUNTED);
     bound_offer(here, process, bound);
 }
 

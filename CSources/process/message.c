@@ -25,10 +25,7 @@ apus_message *apus__message_alloc_certain(struct apus__owner *here, size_t size,
     apus_message *message = apus__message_alloc(here, size, kind);
     if (apus_unlikely(!message)) {
         message = reserve_take(here, size);
-        message->size = (uint32_t)size;
-        message->flags = 0;
-        message->kind = (uint8_t)kind;
-        message->block = APUS__RESERVE_CLASS;
+        apus__message_set_head(message, (uint32_t)size, kind, APUS__RESERVE_CLASS);
     }
     message->type = NULL;
     message->from = APUS_NOBODY;

@@ -2,7 +2,7 @@
 //
 //     struct apus_message (48 bytes, in include/apus/message.h), then the payload
 //       reserved0  next in whatever list it is in; meaningless in the last one of a mailbox
-//       flags      bits below      kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT, APUS__WIDE
+//       flags, marks  bits below   kind  enum apus__kind      block  size class of its memory, or APUS__SEGMENT, APUS__WIDE
 //       reserved1  on the way: the pid it is meant for.  Held by a process: the previous one in the list of held messages
 //
 // Short:      a plain message that is delivered at once is on no way, belongs to nothing, and is seldom held. If 16 bytes less make it
@@ -53,8 +53,12 @@ enum apus__message_flags {
     APUS__SHORT = APUS_MESSAGE_SHORT,
     APUS__DEAD_LETTER = 32, // dropped by a mailbox policy before: not to be sent on again
     APUS__UNSENT = 64,      // made, not yet sent
-    APUS__EXEMPT = 128,     // a timer's: no bound of a mailbox is for it
-    APUS__FROM_STOP = 256   // an exit message from the stop of the runtime; of a SYSTEM message, which is never one of the quick ones below
+    APUS__EXEMPT = 128      // a timer's: no bound of a mailbox is for it
+};
+
+// What is asked about where there is time for it.
+enum apus__message_marks {
+    APUS__FROM_STOP = 1 // an exit message from the stop of the runtime
 };
 
 _Static_assert(offsetof(apus_message, reserved1) + APUS__SHORT == sizeof(apus_message), "what a short one is short of");
@@ -84,15 +88,14 @@ apus_inline char *apus__payload_at(apus_message *message, unsigned flags)
     return (char *)message + sizeof *message - (flags & APUS__SHORT);
 }
 
-// Sets size, flags, kind and block. They are neighbours: one store for the four.
-apus_inline void apus__message_set_head_as(apus_message *message, uint32_t size, uint16_t flags, enum apus__kind kind, uint8_t block)
+// Sets size, flags, kind and block, and no marks. They are neighbours: one store for all.
+apus_inline void apus__message_set_head_as(apus_message *message, uint32_t size, uint8_t flags, enum apus__kind kind, uint8_t block)
 {
     _Static_assert(offsetof(apus_message, flags) == offsetof(apus_message, size) + 4, "neighbours");
     struct {
         uint32_t size;
-        uint16_t flags;
-        uint8_t kind, block;
-    } head = {size, flags, (uint8_t)kind, block};
+        uint8_t flags, marks, kind, block;
+    } head = {size, flags, 0, (uint8_t)kind, block};
     memcpy(&message->size, &head, sizeof head);
 }
 
@@ -128,12 +131,11 @@ apus_inline void apus__message_free(struct apus__owner *here, apus_message *mess
         apus__heap_free_slow(&here->heap, message, message->block);
 }
 
-// The flags, which are all in one byte but for FROM_STOP, and the kind. Compilers set a flag in that byte alone; a read of more than the byte
-// would have to wait until such a write has reached the cache.
+// The flags and the kind. Flags are one byte, and read as one: compilers set a flag in its byte alone, and a read of more than that would have
+// to wait until the write has reached the cache.
 apus_inline uint32_t apus__message_flags_and_kind(const apus_message *message)
 {
-    _Static_assert(APUS__EXEMPT == 1 << 7, "the highest flag of that byte");
-    return (uint8_t)message->flags | (uint32_t)message->kind << 16;
+    return message->flags | (uint32_t)message->kind << 16;
 }
 
 // Whether the message is an ordinary one, or a request that has been answered, with no other flag that asks for care.

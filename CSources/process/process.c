@@ -138,7 +138,7 @@ void apus__unhold(struct apus__owner *here, struct apus_process *process, apus_m
     apus__unlink_held(process, held);
     if (held != message)
         apus__message_free(here, held);
-    message->flags = (uint16_t)(message->flags & ~APUS__HELD);
+    message->flags = (uint8_t)(message->flags & ~APUS__HELD);
 }
 
 void apus__extra_trim(struct apus__owner *here, struct apus_process *process)

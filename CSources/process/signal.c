@@ -274,7 +274,7 @@ static void signal_exit(struct apus__owner *here, struct apus_process *process, 
     if (process->flags & APUS__TRAPS) {
         apus_message *message = signal_exit_message(here, signal->from, reason);
         if (signal->kind == APUS__STOP)
-            message->flags |= APUS__FROM_STOP;
+            message->marks |= APUS__FROM_STOP;
         signal_append(here, process, message);
         return;
     }

@@ -258,7 +258,7 @@ static bool run_is_parents_exit(const struct apus_process *process, const apus_m
 {
     if (message->type != &apus_type_exit)
         return false;
-    return message->flags & APUS__FROM_STOP ||
+    return message->marks & APUS__FROM_STOP ||
            (process->flags & APUS__PARENT_LINKED && apus_pid_equal(message->from, process->parent));
 }
 

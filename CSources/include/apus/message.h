@@ -31,7 +31,8 @@ struct apus_message {
     const apus_type *type;
     apus_pid from;
     uint32_t size;
-    uint16_t flags;
+    uint8_t flags;
+    uint8_t marks;
     uint8_t kind;
     uint8_t block;
     /* Not there if flags has APUS_MESSAGE_SHORT, which is as many as their bytes: the payload begins here. */
@@ -118,7 +119,7 @@ APUS_API void apus_message_release(apus_message *message);
 /* Says that the payload's content has been moved out: `drop` will not be called for it. */
 static inline void apus_message_take(apus_message *message)
 {
-    message->flags = (uint16_t)(message->flags | 1u);
+    message->flags = (uint8_t)(message->flags | 1u);
 }
 
 #ifdef __cplusplus
