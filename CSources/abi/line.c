@@ -155,10 +155,22 @@ static void line_drop_reply(const struct apus__line *line)
     apus__payload_drop((apus_message *)(void *)room);
 }
 
+// Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Without a reply the answer has left it as it
+// was.
+static void line_drop_request(const struct apus__line *line, int result)
+{
+    _Alignas(16) char payload[APUS__LINE_REQUEST];
+    if (!result || !line->type->drop || line->is_begun || apus__call_has_changed_nothing(result))
+        return;
+    memcpy(payload, line->request, line->size);
+    line->type->drop(payload, line->size, line->type);
+}
+
 // The result of the request of `caller` that is done, and in *outcome what has come with it: in `room`, if there is one, or in a block
-// of its own.
+// of its own. What is left is dropped; not in the line, and last, since `drop` might call by it.
 static int line_take_answer(struct apus__line *line, apus_pid caller, apus_message *room, apus_message **outcome)
 {
+    int result = line->errand.result;
     *outcome = NULL;
     if (line->says == APUS__LINE_SAYS_WHERE) {
         *outcome = line->where;
@@ -167,26 +179,17 @@ static int line_take_answer(struct apus__line *line, apus_pid caller, apus_messa
         *outcome = room;
     } else if (line->says == APUS__LINE_SAYS_REPLY) {
         line_drop_reply(line);
-        return -ENOBUFS;
+        result = -ENOBUFS;
+    } else {
+        line_drop_request(line, result);
     }
-    return line->errand.result;
+    return result;
 }
 
 // The cell that was reserved with the answer; nobody's if none was.
 static apus_pid line_take_spare(const struct apus__line *line)
 {
     return line->wants_spare && line->says != APUS__LINE_SAYS_NOTHING ? line->spare : APUS_NOBODY;
-}
-
-// Drops the payload of a request that has failed so, unless it has gone on or is its caller's. Not in the line, by which `drop` might
-// call. Without a reply the answer has left it as it was.
-static void line_drop_request(const struct apus__line *line, int result)
-{
-    _Alignas(16) char payload[APUS__LINE_REQUEST];
-    if (!result || !line->type->drop || line->is_begun || apus__call_has_changed_nothing(result))
-        return;
-    memcpy(payload, line->request, line->size);
-    line->type->drop(payload, line->size, line->type);
 }
 
 static void line_drop_outcome(apus_message *outcome)
@@ -203,10 +206,10 @@ static void line_dispose(struct apus__errand *errand)
     struct apus__line *line = line_of(errand);
     uint32_t inside = apus__pin();
     apus_message *outcome;
+    line->errand.result = -ETIMEDOUT;
+    apus__reserved_drop(line_take_spare(line));
     line_take_answer(line, APUS_NOBODY, NULL, &outcome);
     line_drop_outcome(outcome);
-    line_drop_request(line, -ETIMEDOUT);
-    apus__reserved_drop(line_take_spare(line));
     apus__unpin(inside);
     apus__line_let_go(line);
 }
@@ -304,10 +307,9 @@ bool apus__line_call(apus_pid caller, apus_pid to, const apus_type *type, const 
     // Not before: the scheduler is at it meanwhile.
     apus_message *room = apus__foreign_room(keeps), *outcome = NULL;
     if (line_await(line, open, timeout_ms, way)) {
-        *result = line_take_answer(line, caller, room, &outcome);
-        line_drop_request(line, *result);
         if (line->wants_spare)
             keeps->spare = (struct apus__place){line_take_spare(line), way.id};
+        *result = line_take_answer(line, caller, room, &outcome);
     } else {
         *result = -ETIMEDOUT;
         keeps->line = NULL;

@@ -4,6 +4,8 @@
 //          moments, and in no fixed order. Who is called counts: each request is handled once, however it came.
 #include "runtime_test.h"
 
+#include "memory/inject.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -682,6 +684,60 @@ TEST(owned, "what a request or a reply owns is dropped once: when the thread rel
     stop_runtime();
     CHECK_EQ(atomic_load(&owned_made), dropped);
 }
+
+// --- A drop that calls ------------------------------------------------------------------------------------------------------------
+
+#ifdef APUS_INJECT
+
+static apus_pid calling_server;
+static apus_caller made_in_drop;
+
+// By the thread whose reply there was no memory for: by the line it came by.
+static void calling_drop(void *payload, size_t size, const apus_type *type)
+{
+    apus_caller caller;
+    (void)payload, (void)size, (void)type;
+    CHECK_EQ(apus_caller_make(APUS_NOBODY, &caller), 0);
+    CHECK_EQ(apus_call_as(caller, calling_server, &type_do, NULL, 0, APUS_INFINITY, NULL), 0);
+    CHECK_EQ(apus_caller_make(APUS_NOBODY, &made_in_drop), 0);
+    atomic_fetch_add(&drops, 1);
+}
+
+static const apus_type type_calling = {.name = "calling", .drop = calling_drop};
+
+static int calling_handle(apus_process *self, void *state, apus_message *message)
+{
+    uint64_t number = 0;
+    (void)self, (void)state;
+    const apus_type *type = apus_message_type(message) == &type_do ? &type_number : &type_calling;
+    CHECK_EQ(apus_reply(message, type, &number, sizeof number), 0);
+    return APUS_OK;
+}
+
+TEST(drop_calls, "what drops a reply that there was no memory for may call, and make callers")
+{
+    static const apus_behaviour server = {.name = "server", .handle = calling_handle};
+    apus_caller caller;
+    apus_message *kept, *reply;
+    start_runtime(1);
+    calling_server = spawn_one(&server);
+    atomic_store(&drops, 0);
+    // This reply has the memory that the thread keeps for its next one.
+    CHECK_EQ(apus_call(calling_server, &type_do, NULL, 0, APUS_INFINITY, &kept), 0);
+    CHECK_EQ(apus_caller_make(APUS_NOBODY, &caller), 0);
+    apus__inject_arm(1u << APUS__INJECT_MALLOC, 1);
+    CHECK_EQ(apus_call_as(caller, calling_server, &type_number, NULL, 0, APUS_INFINITY, &reply), -ENOBUFS);
+    apus__inject_arm(0, 0);
+    CHECK_EQ(atomic_load(&drops), 1);
+    CHECK_EQ(apus_caller_make(APUS_NOBODY, &caller), 0);
+    CHECK(!apus_pid_equal(caller.pid, made_in_drop.pid));
+    apus_caller_drop(caller);
+    apus_caller_drop(made_in_drop);
+    apus_message_release(kept);
+    stop_runtime();
+}
+
+#endif
 
 int main(int argc, char **argv)
 {
