@@ -255,7 +255,7 @@ static int message_send_moved(struct apus__owner *here, apus_pid to, apus_messag
     moved->flags = message->flags & APUS__TAKEN;
     memcpy(apus_message_payload(moved), apus_message_payload(message), message->size);
     // The process, which has both, may be ended while it waits for space.
-    uint16_t flags = message->flags;
+    uint8_t flags = message->flags;
     apus_message_take(message);
     int result = apus__deliver_or_wait(here, to, moved);
     if (result) {
