@@ -31,7 +31,7 @@ done <<'END'
 apus-swift       pingpong 80000 345
 apus-swift       call     20000 800
 apus-swift       spawn    20000 1600
-apus-swift       timer_wheel 80000 810
+apus-swift       timer_wheel 80000 830
 apus-swift-async pingpong 80000 640
 apus-swift-async call     20000 890
 END

@@ -68,16 +68,29 @@ func startServer<Server: GenServer & ~Copyable>(_ record: ServerRecord<Server>.P
 func handleClosure<Server: GenServer & ~Copyable>(of type: Server.Type) -> HandleClosure {
     HandleClosure { process, state, message in
         let record = ServerRecord<Server>.at(state)
-        guard apus_swift_is_own(state, message), !record.pointee.pending.isStep else {
-            return handleSeldom(record, process, message)
-        }
-        let timer = record.pointee.pending.takeTimer()
+        guard apus_swift_is_own(state, message) else { return handleSeldom(record, process, message) }
+        guard record.pointee.pending.isNone else { return handlePending(record, process, message) }
         do {
             let next = try record.pointee.server.handle(takePayload(of: message, as: Server.Message.self), in: Context(process))
-            return next.isPlain && timer == 0 ? 0 : follow(next, record, process, running: timer)
+            return next.isPlain ? 0 : follow(next, record, process, running: 0)
         } catch {
-            return exitThrowing(error, process, running: timer)
+            return exitThrowing(error, process)
         }
+    }
+}
+
+/// A message of the server's own type while a timeout runs or a step is pending: by itself, since the closure above keeps fewer registers so.
+@inlinable @inline(never)
+func handlePending<Server: GenServer & ~Copyable>(
+    _ record: ServerRecord<Server>.Pointer, _ process: OpaquePointer, _ message: UnsafeMutablePointer<apus_message>
+) -> Int32 {
+    guard record.pointee.pending.isTimer else { return handleSeldom(record, process, message) }
+    let timer = record.pointee.pending.takeTimer()
+    do {
+        let next = try record.pointee.server.handle(takePayload(of: message, as: Server.Message.self), in: Context(process))
+        return follow(next, record, process, running: timer)
+    } catch {
+        return exitThrowing(error, process, running: timer)
     }
 }
 
@@ -129,6 +142,7 @@ struct Pending {
 
     @inlinable init() {}
 
+    @inlinable var isNone: Bool { word == 0 }
     @inlinable var isTimer: Bool { Int64(bitPattern: word) < 0 }
     @inlinable var isStep: Bool { Int64(bitPattern: word) > 0 }
 
