@@ -48,7 +48,7 @@ static double timers_run(apus_process *boss)
 // fairness: endless loops on all schedulers, four each, and two processes that play ping-pong among them. It asks the runtime to
 // take a scheduler away from a process that does not return.
 
-enum { ROUND_TRIPS_MAX = 1 << 24 };
+enum { ROUND_TRIPS_MAX = 1 << 27 }; // memory is taken as they come
 
 static atomic_bool burn_ends; // set after the measurement, so that the runtime can be stopped in good order
 static int64_t *round_trips;  // nanoseconds each
