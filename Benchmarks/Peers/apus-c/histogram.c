@@ -3,6 +3,7 @@
 
 #include "bench.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ int64_t histogram_count(void)
 
 double histogram_us(double share)
 {
-    int64_t rank = (int64_t)((double)total * share + 0.999999999), seen = 0;
+    int64_t rank = (int64_t)ceil((double)total * share), seen = 0;
     for (int i = 0; i < BUCKETS; i++) {
         seen += counts[i];
         if (seen >= rank && seen > 0) {

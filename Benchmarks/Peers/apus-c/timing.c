@@ -2,6 +2,7 @@
 #include "bench.h"
 #include "probe.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static int compare_ns(const void *a, const void *b)
 
 static double round_trip_us(double share)
 {
-    int64_t rank = (int64_t)((double)round_trip_count * share + 0.999999999);
+    int64_t rank = (int64_t)ceil((double)round_trip_count * share);
     return (double)round_trips[rank < 1 ? 0 : rank - 1] / 1000;
 }
 
