@@ -260,7 +260,7 @@ TEST(forked, "in a fork every function answers -ECHILD, and the parent is not di
     apus_pid pid = spawn_puppet_with(true, NULL);
     pid_t child = fork();
     if (child == 0) {
-        alarm(20);
+        alarm(test_timeout_s());
         CHECK_EQ(apus_start(NULL), -ECHILD);
         check_all_refused(pid, -ECHILD);
         _exit(0);

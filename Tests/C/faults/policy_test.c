@@ -23,7 +23,7 @@ static int run_apart(void (*body)(void))
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        alarm(60);
+        alarm(test_timeout_s());
         body();
         _exit(0);
     }
