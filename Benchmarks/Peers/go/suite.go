@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strings"
 )
@@ -107,7 +108,7 @@ func upperOf(bucket int) int64 {
 }
 
 func (h *histogram) us(share float64) float64 {
-	rank, seen := int(float64(h.total)*share+0.999999999), 0
+	rank, seen := int(math.Ceil(float64(h.total)*share)), 0
 	for i, c := range h.counts {
 		seen += c
 		if seen >= rank && seen > 0 {

@@ -81,7 +81,7 @@ impl Histogram {
         }
     }
     pub fn us(&self, share: f64) -> f64 {
-        let (rank, mut seen) = ((self.total as f64 * share + 0.999999999) as i64, 0);
+        let (rank, mut seen) = ((self.total as f64 * share).ceil() as i64, 0);
         for (bucket, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= rank && seen > 0 {
