@@ -431,7 +431,7 @@ static struct apus__context *slot_leave(struct apus__slot *slot)
     return slot->native;
 }
 
-struct apus__context *apus__slot_loop(void *argument)
+apus_hot struct apus__context *apus__slot_loop(void *argument)
 {
     struct apus__slot *slot = argument;
     for (;;) {
