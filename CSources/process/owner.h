@@ -90,6 +90,7 @@ struct apus__owner {
     uint32_t fresh_count;
     bool in_bulk;                 // its processes exchange so many messages that they are best off together (scheduler/pace.c)
     bool turns_are_short;         // at one of the last two looks at the clock
+    uint32_t alone_in_a_row;      // how often what came from an idle owner was all there was to do (signal_takes_turns)
     uint32_t fresh_turns;         // how many turns in a row went to them
     uint32_t fresh_least;         // how many had not begun when, after such a row, all that waited had a turn
     uint32_t round;               // turns that others have yet to have before the next row

@@ -500,6 +500,22 @@ static struct signal_taken signal_take(struct apus__owner *here, struct apus_pro
 
 enum { AT_ONCE = 0, QUICK = 4, SLOW = 16 };
 
+// Whether schedulers take turns: several times in a row all that there was to do here was what came from one that has nothing to do meanwhile.
+// So they would be as soon done if all were on one of them, and sooner by what it takes to wake the other each time.
+static bool signal_takes_turns(struct apus__owner *here, bool sender_is_busy)
+{
+    bool is_all = !sender_is_busy && here->turns_are_short && here->run.count == 1 && !here->next && !here->fresh;
+    here->alone_in_a_row = is_all ? here->alone_in_a_row + 1 : 0;
+    return here->alone_in_a_row > QUICK;
+}
+
+// Of two schedulers that are as good as each other processes gather on the one with the lower number, but one that many talk to stays.
+static bool signal_goes_down(const struct apus__owner *here, const struct apus_process *process, const struct apus_process *sender,
+                             uint32_t owner)
+{
+    return owner < here->id && !apus__is_hub(process, sender);
+}
+
 // So many signals have come, the last of them from a process of `owner`. The process goes there if that owner is `enough` ahead of all others.
 static void signal_heard_from(struct apus__owner *here, struct apus_process *process, uint32_t count, uint32_t owner, unsigned enough,
                               bool speaks_for)
@@ -515,7 +531,9 @@ static void signal_heard_from(struct apus__owner *here, struct apus_process *pro
 // A process that is woken again and again from one other owner moves there: two that talk to each other end up side by side. Of a
 // pair the one with the higher index is quicker to go, so that they do not change places for ever. What it has handled from its own
 // owner meanwhile, or from third ones, counts against that: one to whom many talk stays where most of them are, and the others come. So
-// does a message that is taken, in turns that are long beside it, while the sender's owner is busy: the two work side by side.
+// does a message that is taken, in turns that are long beside it, while the sender's owner is busy: the two work side by side. Where owners take
+// turns one goes down at once, and handles the message there, which then comes for the next one: of a ring that crosses over each is asked
+// once only, and it has gathered when it has gone round.
 static void signal_follow(struct apus__owner *here, struct apus_process *process, struct signal_taken taken, bool was_idle)
 {
     bool is_woken = was_idle && (process->flags & (APUS__SCHEDULED | APUS__SLOW | APUS__NODE_BOUND)) == APUS__SCHEDULED;
@@ -526,9 +544,10 @@ static void signal_follow(struct apus__owner *here, struct apus_process *process
         return;
     }
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    bool are_side_by_side = !here->turns_are_short && apus__inbox_state(&apus__world.owners[owner]->inbox) == APUS__AWAKE;
-    unsigned enough = apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW;
-    signal_heard_from(here, process, taken.count, owner, enough, !are_side_by_side);
+    bool is_busy = apus__inbox_state(&apus__world.owners[owner]->inbox) == APUS__AWAKE;
+    bool is_drawn = signal_takes_turns(here, is_busy) && signal_goes_down(here, process, sender, owner);
+    unsigned enough = is_drawn ? AT_ONCE : apus__index_of(process) > apus__index_of(sender) ? QUICK : SLOW;
+    signal_heard_from(here, process, taken.count, owner, enough, here->turns_are_short || !is_busy);
 }
 
 // Where processes are best off together, one goes to its senders at once, if their owner is the one of the two with the lower number; if
@@ -540,8 +559,7 @@ static void signal_follow_bulk(struct apus__owner *here, struct apus_process *pr
     if (!sender || process->flags & ((APUS__SLOW & ~APUS__WAITING) | APUS__BLOCKING | APUS__NODE_BOUND))
         return;
     uint32_t owner = apus_load_relaxed(&sender->owner);
-    bool goes_down = owner < here->id && !apus__is_hub(process, sender);
-    unsigned enough = goes_down ? AT_ONCE : apus__is_hub(sender, process) ? QUICK : SLOW;
+    unsigned enough = signal_goes_down(here, process, sender, owner) ? AT_ONCE : apus__is_hub(sender, process) ? QUICK : SLOW;
     signal_heard_from(here, process, taken.count, owner, enough, true);
 }
 

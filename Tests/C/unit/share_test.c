@@ -426,6 +426,53 @@ TEST(stay_together, "the scheduler that a process goes to, where all are togethe
     }
 }
 
+enum other { NOBODY, WAITS, NEXT, UNBEGUN };
+
+// After how many messages that are all there is to do on one of two schedulers, but for the `other` one, while the other scheduler is idle, the
+// process follows. 0: not after 12.
+static int drawn_after(bool is_lower, uint64_t mine, bool is_idle, bool are_short, enum other other)
+{
+    static struct apus__owner *owners[] = {&giver.owner, &taker.owner};
+    struct apus__owner *here = begin_together(mine, 10, is_lower);
+    apus__world.owners = owners;
+    here->in_bulk = false;
+    here->turns_are_short = are_short;
+    apus__inbox_say(&owners[1 - here->id]->inbox, is_idle ? APUS__SPINNING : APUS__AWAKE);
+    for (int i = 1; i <= 12; i++) {
+        here->run = (struct apus__run_queue){0};
+        unbegun[1].flags = 0;
+        if (other == WAITS)
+            apus__run_queue_push(&here->run, &processes[0].run, APUS__RUN_NORMAL);
+        here->next = other == NEXT ? &processes[0] : NULL;
+        here->fresh = other == UNBEGUN ? &processes[0].run : NULL;
+        if (hears_from(here, 1 - here->id))
+            return i;
+    }
+    return 0;
+}
+
+TEST(turns, "where two schedulers take turns a process goes down once that has been seen some times, and each one after it at once")
+{
+    CHECK_EQ(drawn_after(true, 10, true, true, NOBODY), 5);
+    uint32_t seen = taker.owner.alone_in_a_row;
+    CHECK_EQ(seen, 5);
+    begin_together(10, 10, true)->alone_in_a_row = seen;
+    taker.owner.in_bulk = false;
+    taker.owner.turns_are_short = true;
+    apus__inbox_say(&giver.owner.inbox, APUS__SPINNING);
+    CHECK(hears_from(&taker.owner, 0));
+}
+
+TEST(no_turns, "not up, nor one that many talk to, nor if the other scheduler is busy, turns are long, or something else is to be done")
+{
+    CHECK_EQ(drawn_after(false, 10, true, true, NOBODY), 0);
+    CHECK_EQ(drawn_after(true, 1000, true, true, NOBODY), 0);
+    CHECK_EQ(drawn_after(true, 10, false, true, NOBODY), 0);
+    CHECK_EQ(drawn_after(true, 10, true, false, NOBODY), 0);
+    for (enum other other = WAITS; other <= UNBEGUN; other++)
+        CHECK_EQ(drawn_after(true, 10, true, true, other), 0);
+}
+
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);
