@@ -223,6 +223,20 @@ apus_cold uint32_t apus__table_alloc_slow(struct apus__table *table, struct apus
     return first;
 }
 
+uint32_t apus__table_next(const struct apus__table *table, uint32_t index)
+{
+    uint32_t limit = apus__table_limit(table), next = index + 1;
+    while (next < limit) {
+        uint32_t extent = next / table->extent_cells;
+        // relaxed: whoever looks for a cell has heard of it from a thread that saw it carved.
+        uint32_t carved = apus_load_relaxed(&table->extents[extent].carved);
+        if (next % table->extent_cells < carved)
+            return next;
+        next = (extent + 1) * table->extent_cells;
+    }
+    return 0;
+}
+
 unsigned apus__table_node_of(const struct apus__table *table, uint32_t index)
 {
     // relaxed: whoever has the index of a cell has it from a thread that read the owner.

@@ -84,12 +84,16 @@ apus_inline void *apus__table_at(const struct apus__table *table, uint32_t index
 }
 
 // The high-water mark: each cell ever handed out has a lower index, and each lower index may be read (a cell that was never handed
-// out reads as zeros). For checking indices that come from outside, and for walking over all cells.
+// out reads as zeros). For checking indices that come from outside.
 apus_inline uint32_t apus__table_limit(const struct apus__table *table)
 {
     // acquire: observes that the memory below the limit was committed. Pairs with the release in table_grow().
     return apus_load_acquire(&table->limit);
 }
+
+// The index behind `index` of a cell that was carved; 0 if there is none. From 0 on, for walking over all cells that were ever handed out
+// before, and not over the memory behind them, which would be mapped by being looked at.
+uint32_t apus__table_next(const struct apus__table *table, uint32_t index);
 
 // The node of the memory of a cell that was handed out.
 unsigned apus__table_node_of(const struct apus__table *table, uint32_t index);

@@ -161,8 +161,8 @@ uint64_t apus__live_processes(void)
 int64_t apus__each_live(bool (*visit)(apus_pid pid, void *context), void *context)
 {
     int64_t visits = 0;
-    uint32_t limit = apus__table_limit(&apus__world.cell_table);
-    for (uint32_t i = 1; i < limit; i++) {
+    const struct apus__table *table = &apus__world.cell_table;
+    for (uint32_t i = apus__table_next(table, 0); i; i = apus__table_next(table, i)) {
         apus_pid pid = apus__pid(apus__cell_at(i));
         if (!pid.id)
             continue;
@@ -323,9 +323,9 @@ int apus__world_make(const apus_options *options, bool is_simulated)
 // this one names nobody then.
 static void world_empty_cells(void)
 {
+    const struct apus__table *table = &apus__world.cell_table;
     struct apus__owner *first = apus__world.owner_count ? apus__world.owners[0] : NULL;
-    uint32_t limit = first ? apus__table_limit(&apus__world.cell_table) : 0;
-    for (uint32_t i = 1; i < limit; i++) {
+    for (uint32_t i = first ? apus__table_next(table, 0) : 0; i; i = apus__table_next(table, i)) {
         if (apus__cell_at(i)->generation > apus__world.generation)
             apus__world.generation = apus__cell_at(i)->generation;
         struct apus__bound *bound = apus_load_relaxed(&apus__cell_at(i)->bound);

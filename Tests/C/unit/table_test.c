@@ -43,6 +43,38 @@ TEST(cells_are_zero_and_apart, "fresh cells are zero but for the link word, have
     apus__table_destroy(&table);
 }
 
+TEST(walk, "a walk comes to each cell that was handed out, in order, in each extent, and to no more than one batch that was not")
+{
+    enum { EXTENTS = 3, EXTENT = 32768, LAST = (EXTENTS - 1) * EXTENT + 100 };
+    struct apus__table_cache cache = {0};
+    CHECK_EQ(apus__table_init(&table, 1 << 20, sizeof(struct cell), LINK, 1, NULL), 0);
+    CHECK_EQ(apus__table_next(&table, 0), 0);
+    for (uint32_t i = 1; i <= LAST; i++)
+        CHECK_EQ(apus__table_alloc(&table, &cache, 0), i);
+    uint32_t seen = 0;
+    for (uint32_t i = apus__table_next(&table, 0); i; i = apus__table_next(&table, i))
+        CHECK_EQ(i, ++seen);
+    CHECK(seen >= LAST && seen < LAST + 64);
+    apus__table_destroy(&table);
+}
+
+TEST(walk_gaps, "a walk leaves out what has not been carved of an extent that others follow")
+{
+    enum { NODES = 2, EXTENT = 32768, MOST = 64 };
+    struct apus__table_cache caches[NODES] = {{0}, {0}};
+    uint32_t first = 0, second = 0;
+    CHECK_EQ(apus__table_init(&table, 1 << 20, sizeof(struct cell), LINK, NODES, NULL), 0);
+    CHECK_EQ(apus__table_alloc(&table, &caches[0], 0), 1);
+    CHECK_EQ(apus__table_alloc(&table, &caches[1], 1), EXTENT);
+    for (uint32_t i = apus__table_next(&table, 0); i; i = apus__table_next(&table, i)) {
+        CHECK(i % EXTENT < MOST);
+        first += i < EXTENT;
+        second += i >= EXTENT;
+    }
+    CHECK(first >= 1 && second >= 1);
+    apus__table_destroy(&table);
+}
+
 TEST(content_survives_free, "a freed cell keeps its content, however it travels before it is handed out again")
 {
     enum { CELLS = 1000 };
