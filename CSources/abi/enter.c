@@ -1,5 +1,7 @@
 #include "abi/enter.h"
 
+#include "os/thread.h"
+
 apus_cold struct apus__owner *apus__enter_otherwise(int *error)
 {
     struct apus__owner *here = apus__rejoin();
@@ -17,7 +19,7 @@ apus_cold struct apus__owner *apus__enter_self_otherwise(const apus_process *sel
     struct apus__owner *here = apus__rejoin();
     if (here && self && here->current == self)
         return here;
-    *error = !self ? -EINVAL : !here && apus__is_refused() ? -ECANCELED : -EPERM;
+    *error = !self ? -EINVAL : apus__process_is_fork() ? -ECHILD : !here && apus__is_refused() ? -ECANCELED : -EPERM;
     apus__depart();
     return NULL;
 }

@@ -106,10 +106,14 @@ uint32_t apus__thread_id(void)
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int fork_registered;    // 0 or a negative errno; written under fork_once
 static _Atomic bool fork_seen; // relaxed throughout: the child of fork() has one thread, and nothing else is read by its word
+static _Atomic(void (*)(void)) fork_tell; // relaxed: as the flag
 
 static void fork_in_child(void)
 {
+    void (*tell)(void) = apus_load_relaxed(&fork_tell);
     apus_store_relaxed(&fork_seen, true);
+    if (tell)
+        tell();
     if (apus__held.cpus)
         apus__thread_use(apus__held.cpus);
 }
@@ -119,9 +123,10 @@ static void fork_register(void)
     fork_registered = -pthread_atfork(NULL, NULL, fork_in_child);
 }
 
-int apus__fork_guard_arm(void)
+int apus__fork_guard_arm(void (*in_child)(void))
 {
     pthread_once(&fork_once, fork_register);
+    apus_store_relaxed(&fork_tell, in_child);
     apus_store_relaxed(&fork_seen, false);
     return fork_registered;
 }

@@ -43,8 +43,9 @@ int apus__thread_cpu(void);
 uint32_t apus__thread_id(void);
 
 // Arms the detection of fork(): after this, apus__process_is_fork() is true in every child forked without exec, and in their
-// children. Arming again in such a child makes that child the original. 0 or a negative errno (-ENOMEM).
-int apus__fork_guard_arm(void);
+// children. Arming again in such a child makes that child the original. `in_child` is called in each child, by the one thread that it
+// has; NULL: nothing is. 0 or a negative errno (-ENOMEM).
+int apus__fork_guard_arm(void (*in_child)(void));
 
 // Is this OS process a fork child of the one that armed the guard? One load of a plain flag; safe in signal handlers.
 bool apus__process_is_fork(void);

@@ -200,6 +200,18 @@ static bool carrier_give_back(struct apus__carrier *carrier, struct apus__slot *
     return carrier_become_spare(carrier);
 }
 
+void apus__carrier_in_fork(void)
+{
+    struct apus__local *local = &apus__local;
+    if (!local->carrier)
+        return; // also the driver of a simulation, which needs no other thread and goes on in the child
+    local->carrier = NULL;
+    apus__held.text = NULL;
+    // relaxed, all: the child has one thread.
+    apus_store_relaxed(&local->here, NULL);
+    apus_store_relaxed(&local->matching, NULL);
+}
+
 // The turn the calling thread is in. One that has lost its slot is still in the turn in which that was.
 static uint64_t carrier_turn(void)
 {

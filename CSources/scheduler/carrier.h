@@ -83,6 +83,9 @@ void apus__carrier_hold(struct apus__carrier *carrier, enum apus__carrier_hold f
 // By the thread itself, inside the runtime: returns when nobody claims its slot; whoever does so later, gives up.
 void apus__carrier_await_decision(struct apus__carrier *carrier);
 
+// In the child of a fork(), by the thread that has made it: nobody carries a slot there, so a carrier is a plain thread from here on.
+void apus__carrier_in_fork(void);
+
 // The stack the carrier's code runs on, for its own signal handlers.
 const struct apus__stack *apus__carrier_stack(const struct apus__carrier *carrier);
 

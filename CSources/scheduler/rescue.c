@@ -3,6 +3,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/membarrier.h"
+#include "os/thread.h"
 #include "process/system.h"
 #include "scheduler/hooks.h"
 #include "scheduler/report.h"
@@ -54,6 +55,7 @@ apus_cold struct apus__owner *apus__rejoin(void)
 
 apus_cold void apus__return(void)
 {
+    apus_check(!apus__process_is_fork()); // of a callback that has called fork(), and returns in the child as well
     struct apus__carrier *carrier = apus__local.carrier;
     if (!carrier || !rescue_is_detached(carrier))
         return;

@@ -446,7 +446,7 @@ int apus__runtime_start(const apus_options *options, void (*on_errand_end)(struc
     if (!apus_cas_strong_acq_rel(&apus__world.state, &stopped, APUS__WORLD_STARTING))
         return -EALREADY;
     apus__world.on_errand_end = on_errand_end;
-    int result = apus__fork_guard_arm();
+    int result = apus__fork_guard_arm(apus__carrier_in_fork);
     // Where the system has none (old kernels, sandboxes), no slot is taken from outside.
     apus__machine.has_membarrier = apus__membarrier_register() == 0;
     if (!result)

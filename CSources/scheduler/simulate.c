@@ -346,7 +346,7 @@ static int simulation_make(const apus_options *options)
     simulation.generation = apus__world.generation;
     apus__world.generation = 0;
     apus_store_relaxed(&apus__world.foreign_refs, 0);
-    int result = apus__fork_guard_arm();
+    int result = apus__fork_guard_arm(NULL);
     if (result)
         return result;
     simulation.slots = calloc(chosen.schedulers, sizeof *simulation.slots);

@@ -20,7 +20,8 @@ enum {
 
 /* How processes of one kind behave. Kept by address: make it `static const`.
  * The callbacks run one at a time, to completion, on the scheduler's thread; any of them may wait (`apus_receive`, `apus_call`,
- * `apus_sleep`), which sets its stack aside and takes no other message meanwhile. */
+ * `apus_sleep`), which sets its stack aside and takes no other message meanwhile. A child that one makes by fork() has no runtime:
+ * every call gives -ECHILD there, and a callback that returns there aborts the child. */
 typedef struct apus_behaviour {
     const char *name;     /* for tools and reports; must not be NULL */
     size_t state_size;    /* bytes of state, zeroed, 16-aligned, on the process's NUMA node; up to 48 cost no extra memory */

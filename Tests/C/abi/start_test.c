@@ -272,6 +272,44 @@ TEST(forked, "in a fork every function answers -ECHILD, and the parent is not di
     stop_runtime();
 }
 
+static void child_aborts(pid_t child)
+{
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void fork_and_return(apus_process *self, void *argument)
+{
+    pid_t child = fork();
+    if (child) {
+        child_aborts(child);
+        return;
+    }
+    alarm(20);
+    CHECK(apus_self() == NULL);
+    check_all_refused(*(apus_pid *)argument, -ECHILD);
+    CHECK_EQ(apus_sleep(self, 0), -ECHILD);
+    CHECK(apus_receive(self, NULL, NULL, 0) == NULL);
+    CHECK_EQ(apus_exit(self, apus_reason_of(APUS_REASON_SHUTDOWN)), -ECHILD);
+}
+
+static void fork_beside(apus_process *self, void *argument)
+{
+    CHECK_EQ(apus_blocking_begin(self), APUS_OK);
+    fork_and_return(self, argument);
+}
+
+TEST(forked_in_callback, "nor is a child made in a callback a process: every function answers -ECHILD, and the callback does not return there")
+{
+    start_runtime(2);
+    apus_pid pid = spawn_puppet_with(true, NULL);
+    run_process(fork_and_return, &pid, sizeof pid);
+    run_process(fork_beside, &pid, sizeof pid);
+    settle(pid);
+    stop_runtime();
+}
+
 static atomic_int caught, released;
 static atomic_bool may_end;
 

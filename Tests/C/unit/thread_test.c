@@ -90,7 +90,7 @@ static void exit_if_fork(void)
 static void arm_again(void)
 {
     CHECK(apus__process_is_fork());
-    CHECK_EQ(apus__fork_guard_arm(), 0);
+    CHECK_EQ(apus__fork_guard_arm(NULL), 0);
     CHECK(!apus__process_is_fork());
     _exit(child_status(exit_if_fork));
 }
@@ -98,7 +98,7 @@ static void arm_again(void)
 TEST(fork_guard, "a fork child knows that it is one, and its parent stays the original")
 {
     CHECK(!apus__process_is_fork());
-    CHECK_EQ(apus__fork_guard_arm(), 0);
+    CHECK_EQ(apus__fork_guard_arm(NULL), 0);
     CHECK(!apus__process_is_fork());
     CHECK_EQ(child_status(exit_if_fork), 7);
     CHECK(!apus__process_is_fork());
@@ -106,7 +106,7 @@ TEST(fork_guard, "a fork child knows that it is one, and its parent stays the or
 
 TEST(fork_guard_again, "a fork child that arms the guard becomes the original for its own children")
 {
-    CHECK_EQ(apus__fork_guard_arm(), 0);
+    CHECK_EQ(apus__fork_guard_arm(NULL), 0);
     CHECK_EQ(child_status(arm_again), 7);
 }
 
