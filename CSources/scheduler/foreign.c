@@ -20,8 +20,8 @@ struct foreign {
     struct apus__owner owner;
     struct apus__keeps keeps;
     struct apus__list in_all;
-    _Atomic uint64_t run; // of the runtime the heap belongs to; 0: none
-    uint64_t carved; // bytes, as of its last call
+    _Atomic bool is_present; // has joined the present run; changed with `foreign.lock` held
+    uint64_t carved;         // bytes, as of its last call
 };
 
 _Static_assert(offsetof(struct foreign, keeps) == sizeof(struct apus__owner), "see apus__foreign_keeps()");
@@ -31,16 +31,15 @@ static struct {
     struct apus__list all;
     pthread_key_t key;
     pthread_once_t once;
-    _Atomic uint64_t run; // counts starts; changed with `lock` held, when there are no read sections any more
     struct apus__counters gone; // of threads that have ended in this run
-} foreign = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT, .run = 1};
+} foreign = {.lock = PTHREAD_MUTEX_INITIALIZER, .all = {&foreign.all, &foreign.all}, .once = PTHREAD_ONCE_INIT};
 
 static __thread struct foreign *foreign_mine;
 
 // Whether it is part of the present run. relaxed: what that means is ordered by the lock, or the read section.
 static bool foreign_is_present(const struct foreign *mine)
 {
-    return apus_load_relaxed(&mine->run) == apus_load_relaxed(&foreign.run);
+    return apus_load_relaxed(&mine->is_present);
 }
 
 static void foreign_add_counters(struct apus__counters *sum, const struct apus__counters *part)
@@ -60,7 +59,7 @@ static void foreign_release(struct foreign *mine)
     apus__reserve_release(&mine->owner);
     apus__heap_retire(&mine->owner.heap);
     foreign_add_counters(&foreign.gone, &mine->owner.counters);
-    apus_store_relaxed(&mine->run, 0);
+    apus_store_relaxed(&mine->is_present, false);
 }
 
 static void foreign_thread_ends(void *value)
@@ -80,17 +79,15 @@ static void foreign_thread_ends(void *value)
     free(mine);
 }
 
-static void foreign_once(void)
+static void foreign_make_key(void)
 {
-    apus__list_init(&foreign.all);
     apus_check(pthread_key_create(&foreign.key, foreign_thread_ends) == 0);
 }
 
 static struct foreign *foreign_new(void)
 {
-    pthread_once(&foreign.once, foreign_once);
-    size_t size = (sizeof(struct foreign) + APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1);
-    struct foreign *mine = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : aligned_alloc(APUS_CACHE_LINE, size);
+    pthread_once(&foreign.once, foreign_make_key);
+    struct foreign *mine = apus__inject_fail(APUS__INJECT_MALLOC) ? NULL : aligned_alloc(_Alignof(struct foreign), sizeof *mine);
     if (!mine)
         return NULL;
     memset(mine, 0, sizeof *mine);
@@ -118,8 +115,7 @@ static bool foreign_join_run(struct foreign *mine)
     owner->next_ref = (UINT64_C(1) << 60) + (apus_add_relaxed(&apus__world.foreign_refs, 1) << 32);
     bool joined = apus__heap_init(&owner->heap, &apus__world.pool, 0) == 0;
     if (joined) {
-        apus_store_relaxed(&mine->run, apus_load_relaxed(&foreign.run));
-        mine->carved = 0;
+        apus_store_relaxed(&mine->is_present, true);
         mine->keeps.spare = mine->keeps.made = (struct apus__place){APUS_NOBODY, 0};
         owner->reserve_wanted = APUS__RESERVE_FOREIGN;
     }
@@ -196,7 +192,6 @@ apus_message *apus__foreign_room(struct apus__keeps *keeps)
 
 void apus__foreign_retire_all(void)
 {
-    pthread_once(&foreign.once, foreign_once);
     pthread_mutex_lock(&foreign.lock);
     for (struct apus__list *link = foreign.all.next; link != &foreign.all; link = link->next)
         foreign_release(apus_container_of(link, struct foreign, in_all));
@@ -206,14 +201,12 @@ void apus__foreign_retire_all(void)
 void apus__foreign_next_run(void)
 {
     pthread_mutex_lock(&foreign.lock);
-    apus_bump_relaxed(&foreign.run, 1);
     memset(&foreign.gone, 0, sizeof foreign.gone);
     pthread_mutex_unlock(&foreign.lock);
 }
 
 void apus__foreign_each(void (*visit)(const struct apus__counters *counters, void *context), void *context)
 {
-    pthread_once(&foreign.once, foreign_once);
     pthread_mutex_lock(&foreign.lock);
     visit(&foreign.gone, context);
     for (struct apus__list *link = foreign.all.next; link != &foreign.all; link = link->next) {

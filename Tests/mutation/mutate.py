@@ -23,7 +23,8 @@ FILES = {
     "CSources/otp/strategy_one_for_all.c": SUPERVISOR, "CSources/otp/strategy_one_for_one.c": SUPERVISOR,
     "CSources/otp/strategy_rest_for_one.c": SUPERVISOR, "CSources/process/signal.c": MAILBOX, "CSources/process/bound.c": MAILBOX,
     "CSources/queue/inbox.h": INBOX, "CSources/process/segment.h": LINES, "CSources/process/process.h": LINES,
-    "CSources/process/signal.h": MAILBOX, "CSources/scheduler/line.c": ["unit/line_test", *CALLS],
+    "CSources/process/signal.h": MAILBOX, "CSources/scheduler/line.c": ["unit/line_test", "unit/foreign_test", *CALLS],
+    "CSources/scheduler/foreign.c": ["unit/foreign_test", *CALLS],
 }
 # Where a test lies, if not in Tests/C.
 ELSEWHERE = {"play": "Tests/otp/play.c", "weak": "Tests/weak/weak_test.c"}

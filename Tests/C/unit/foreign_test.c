@@ -1,9 +1,11 @@
 // Tests/C/unit/foreign_test.c - what the runtime knows of plain threads.
 #include "../runtime_test.h"
 
+#include "memory/poison.h"
 #include "process/message.h"
 #include "scheduler/foreign.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -135,6 +137,9 @@ TEST(room, "a thread keeps the memory of one reply that has room for any, and no
     apus__foreign_free(room);
     apus__foreign_free(more);
     CHECK(keeps->room == room);
+#ifdef APUS__POISON
+    CHECK(__asan_address_is_poisoned(room));
+#endif
     CHECK(apus__foreign_room(keeps) == room);
     CHECK(keeps->room == NULL);
     apus_message *small = malloc(sizeof *small);
@@ -145,6 +150,44 @@ TEST(room, "a thread keeps the memory of one reply that has room for any, and no
     apus__foreign_free(room);
     CHECK_EQ(apus_stop(5000), 0);
     CHECK(apus__foreign_keeps_now() == NULL);
+}
+
+TEST(reserve, "a thread that has entered holds what its signals need that are promised")
+{
+    int error;
+    start_runtime(1);
+    struct apus__owner *here = apus__foreign_enter(&error);
+    CHECK(here != NULL);
+    CHECK_EQ(here->reserved, APUS__RESERVE_FOREIGN);
+    apus__foreign_leave();
+    stop_runtime();
+}
+
+static void *call_and_leave_rooms(void *unused)
+{
+    CHECK_EQ(apus_call(told, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
+    struct apus__keeps *keeps = apus__foreign_keeps_now();
+    apus_message *room = apus__foreign_room(keeps), *more = apus__foreign_room(keeps);
+    apus__foreign_free(room);
+    apus__foreign_free(more);
+    return unused;
+}
+
+TEST(memory, "of threads that have called and ended no memory is left")
+{
+    enum { THREADS = 300, LEFT_MAX = THREADS * sizeof(apus_message) / 2 }; // a few lines are held by the scheduler until it sleeps
+    size_t before = 0;
+    start_runtime(1);
+    CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &told), 0);
+    for (int i = 0; i < 2 * THREADS; i++) {
+        pthread_t thread;
+        if (i == THREADS)
+            before = mallinfo2().uordblks;
+        CHECK_EQ(pthread_create(&thread, NULL, call_and_leave_rooms, NULL), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    CHECK(mallinfo2().uordblks < before + LEFT_MAX);
+    stop_runtime();
 }
 
 int main(int argc, char **argv)
