@@ -188,7 +188,7 @@ static void monitor_share(struct apus__slot *slot, const struct watch *watch, ui
     uint64_t signals = apus__pace_signals(&slot->owner) - watch->signals;
     // relaxed: a hint that somebody sleeps.
     if (signals * apus__pace_cheap_ns() < for_ns && apus_load_relaxed(&apus__machine.parked) != 0 && apus__rescue_is_likely(slot))
-        apus__rescue_share(slot);
+        apus__rescue_share(slot, false);
 }
 
 // Looks at a slot. False if it sleeps. *waits: somebody may be waiting behind somebody.

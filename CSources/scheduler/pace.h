@@ -54,6 +54,12 @@ static inline uint64_t apus__pace_signals(const struct apus__owner *here)
     return apus_load_relaxed(&counters->sent_local) + apus_load_relaxed(&counters->sent_remote) + apus_load_relaxed(&counters->handled);
 }
 
+// The same and how many they have spawned: what a turn that goes on has done that would not be done sooner by another slot.
+static inline uint64_t apus__pace_acts(const struct apus__owner *here)
+{
+    return apus__pace_signals(here) + apus_load_relaxed(&here->counters.spawned);
+}
+
 // The slot has slept, or had nothing to do: that does not count.
 static inline void apus__pace_slept(struct apus__pace *pace, uint64_t slept_ns)
 {

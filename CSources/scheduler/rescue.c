@@ -134,13 +134,13 @@ bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus
     return process != NULL;
 }
 
-void apus__rescue_share(struct apus__slot *slot)
+void apus__rescue_share(struct apus__slot *slot, bool some_stay)
 {
     struct apus__carrier *carrier = apus_load_acquire(&slot->carrier);
     if (!rescue_claim(carrier, slot))
         return;
     if (slot->owner.current)
-        apus__share_all(slot);
+        apus__share_behind(slot, some_stay);
     rescue_unclaim(carrier, slot);
 }
 

@@ -28,7 +28,7 @@
 // Killed:     such a process departs at once and is buried when its thread is back (process/life.h): its memory stays while its code
 //             may be using it. A call of Apus by it loses the stack there; with APUS_SPAWN_UNWIND it is refused, so that the code returns
 //             and what it owns is released.
-// Who:        claim: the monitor (scheduler/monitor.c). rejoin: a carrier that finds `here` not to be its slot.
+// Who:        claim: the monitor (scheduler/monitor.c), and to share a carrier whose slot is idle (share.c). rejoin: a carrier that finds `here` not to be its slot.
 // Ordering:   inside = 0 releases what the carrier did, the claimer acquires it; `hold` and the assignment of the spare carry it on
 //             (carrier.h). The store-load order of both sides comes from membarrier(2).
 // Progress:   an entry waits for at most one decision, microseconds. A claim never waits.
@@ -59,8 +59,8 @@ enum apus__rescue apus__rescue(struct apus__slot *slot, bool for_others, bool is
 // is, or not now.
 bool apus__rescue_look(struct apus__slot *slot, struct apus__owner *teller, apus_pid *culprit);
 
-// Only gives what waits behind the process that runs to a slot that sleeps, if the carrier is in a callback now.
-void apus__rescue_share(struct apus__slot *slot);
+// Only gives what waits behind the process that runs, or some of it, to slots that sleep, if the carrier is in a callback now.
+void apus__rescue_share(struct apus__slot *slot, bool some_stay);
 
 // The same by the carrier itself, whose process is about to block: it is detached when this returns, and touches the slot no more. False
 // if there is no spare, no room, or no memory.

@@ -11,11 +11,14 @@
 //             that sleep: a taker could pass on half of its gift only when its first turn is over.
 // To whom:    slots are asked in order of distance: same last-level cache, same node, then by the distance the firmware tells. To one
 //             that sleeps, or, if turns are long, that somebody else has just woken.
-// Long turns: a process that stays in its callback for a millisecond or two holds up all that waits behind it. The monitor gives that away
-//             for it, while it is out of the runtime (scheduler/rescue.h), unless it is busy sending cheap messages.
+// Long turns: a process that stays in its callback for long holds up all that waits behind it. A slot that is about to sleep takes half of
+//             it if it has seen the turn go on for as long as it was idle, and the monitor, after a millisecond or two, gives all of it to
+//             those that sleep: both for the slot, while it is out of the runtime (scheduler/rescue.h), unless it is busy sending cheap
+//             messages. One that keeps many that have not begun wakes another for that, since the first of them may be the long one.
 // Bulk:       processes that exchange many cheap messages are not shared out (scheduler/pace.h), and gather where those are that send
 //             to them (signal_follow_bulk).
 // Dropped:    stealing from a shared deque: an atomic pop for each turn, paid by those that never share.
+#include "scheduler/rescue.h"
 #include "scheduler/slot.h"
 
 enum {
@@ -234,6 +237,31 @@ static bool share_has_any(const struct apus__slot *slot, const struct share_gift
     return slot->owner.fresh && share_may_move(gift, apus_container_of(slot->owner.fresh, struct apus_process, run));
 }
 
+// The taker must be woken if it was claimed, even if nothing could be given: then false.
+static bool share_hand_over(struct apus__slot *slot, const struct share_gift *gift)
+{
+    bool must_wake = gift->is_claimed;
+    if (gift->count) {
+        // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.
+        must_wake |= apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
+        apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
+    }
+    if (must_wake)
+        apus__owner_wake(&gift->to->owner, &slot->owner);
+    return gift->count != 0;
+}
+
+// Wakes one that sleeps, with nothing, to see whether one of those that have not begun keeps the others waiting. Once in a while awake.
+static void share_show(struct apus__slot *slot)
+{
+    struct share_gift gift = {0};
+    if (slot->has_shown || share_takes_new(&slot->owner) || slot->owner.fresh_count <= FEW)
+        return;
+    slot->has_shown = true;
+    if (share_find_taker(slot, &gift))
+        share_hand_over(slot, &gift);
+}
+
 static void share_begin_pause(struct apus__slot *slot, uint32_t turns_to_clock)
 {
     slot->share_wait = slot->share_paused = turns_to_clock;
@@ -253,6 +281,7 @@ static bool share_pauses(struct apus__slot *slot)
     if (!are_long && turns < PAUSE) {
         slot->share_wait = slot->share_paused;
         slot->share_paused *= 2;
+        share_show(slot);
         return true;
     }
     if (are_long)
@@ -271,24 +300,16 @@ static bool share_is_early(struct apus__slot *slot)
     return slot->share_is_late;
 }
 
-// The taker must be woken if it was claimed, even if nothing could be given: then false.
-static bool share_hand_over(struct apus__slot *slot, const struct share_gift *gift)
+// Whether all that wait do so behind a turn; else one of them has its own next.
+static bool share_is_in_turn(const struct apus__owner *here)
 {
-    bool must_wake = gift->is_claimed;
-    if (gift->count) {
-        // It may have woken since, found nothing and parked again: this push claims it once more, and the wake-up below serves for both.
-        must_wake |= apus__inbox_push_chain(&gift->to->owner.inbox, gift->newest, gift->oldest);
-        apus_bump_relaxed(gift->is_near ? &slot->owner.counters.shared : &slot->owner.counters.shared_far, gift->count);
-    }
-    if (must_wake)
-        apus__owner_wake(&gift->to->owner, &slot->owner);
-    return gift->count != 0;
+    return here->current != NULL;
 }
 
-// The size of a part: of two or more at least one, and if none is to stay, at least one of one.
-static uint32_t share_part(uint32_t count, uint32_t parts, bool some_stay)
+// The size of a part: of two or more at least one, and of those that wait behind a turn, at least one of one.
+static uint32_t share_part(uint32_t count, uint32_t parts, bool are_behind)
 {
-    if (!some_stay)
+    if (are_behind)
         return (count + parts - 1) / parts;
     return count > 1 && count < parts ? 1 : count / parts;
 }
@@ -298,8 +319,9 @@ static uint32_t share_part(uint32_t count, uint32_t parts, bool some_stay)
 static bool share_give(struct apus__slot *slot, struct share_gift *gift, uint32_t parts, bool some_stay)
 {
     const struct apus__owner *here = &slot->owner;
-    uint32_t wanted = share_part(here->run.count + (here->next != NULL), parts, some_stay);
-    uint32_t fresh = share_part(here->fresh_count, parts, some_stay);
+    bool are_behind = share_is_in_turn(here);
+    uint32_t wanted = share_part(here->run.count + (here->next != NULL), parts, are_behind);
+    uint32_t fresh = share_part(here->fresh_count, parts, are_behind);
     bool are_two = wanted + fresh == 0; // one of each kind, or one and `next`
     if (are_two)
         wanted = here->run.count;
@@ -339,7 +361,7 @@ static bool share_out(struct apus__slot *slot, bool takes_new, bool some_stay)
     while (given < takers) {
         struct share_gift gift = {.is_near = true, .takes_new = takes_new};
         uint32_t waiting = here->run.count + here->fresh_count + (here->next != NULL);
-        if (waiting <= some_stay || !share_has_any(slot, &gift) || !share_find_taker(slot, &gift) ||
+        if (waiting <= !share_is_in_turn(here) || !share_has_any(slot, &gift) || !share_find_taker(slot, &gift) ||
             !share_give(slot, &gift, takers - given + some_stay, some_stay))
             break;
         given++;
@@ -361,14 +383,45 @@ apus_cold void apus__share(struct apus__slot *slot)
         share_begin_pause(slot, spawns_many && was_pausing ? PAUSE / 2 : 1);
 }
 
-apus_cold void apus__share_all(struct apus__slot *slot)
+apus_cold void apus__share_behind(struct apus__slot *slot, bool some_stay)
 {
     struct apus__owner *here = &slot->owner;
     here->turns_are_short = false;
     if (here->next)
         apus__run_queue_push(&here->run, &here->next->run, here->next->priority);
     here->next = NULL;
-    share_out(slot, true, false);
+    share_out(slot, true, some_stay);
+}
+
+// A hint, read from fields that belong to the slot's carrier: what counts is looked at again under the claim.
+__attribute__((no_sanitize("thread"))) static bool share_has_behind(const struct apus__slot *slot)
+{
+    const volatile struct apus__owner *here = &slot->owner;
+    return here->current && (here->run.count || here->fresh || here->next) && !here->in_bulk;
+}
+
+struct apus__behind apus__share_watch(const struct apus__slot *slot)
+{
+    for (uint32_t i = 0; i < slot->near_count; i++) {
+        struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
+        if (share_has_behind(other))
+            return (struct apus__behind){other, apus__slot_turn(other), apus__pace_acts(&other->owner), apus__now_ns()};
+    }
+    return (struct apus__behind){0};
+}
+
+apus_cold bool apus__share_ask(struct apus__slot *slot, const struct apus__behind *behind)
+{
+    struct apus__slot *other = behind->slot;
+    if (!other || apus__slot_turn(other) != behind->turn || !share_has_behind(other))
+        return false;
+    uint64_t acts = apus__pace_acts(&other->owner) - behind->acts;
+    if (acts * apus__pace_cheap_ns() >= apus__now_ns() - behind->since_ns || !apus__rescue_is_likely(other))
+        return false;
+    apus_store_relaxed(&slot->is_hungry, 1); // relaxed, here and below: read by share_claim(), on this thread
+    apus__rescue_share(other, true);
+    apus_store_relaxed(&slot->is_hungry, 0);
+    return !apus__inbox_is_empty(&slot->owner.inbox);
 }
 
 apus_cold void apus__share_aside(struct apus__slot *slot, apus_pid pid)

@@ -22,7 +22,8 @@ enum {
     TURN_LONG_NS = 1000000,    // what a turn may take while it goes on handling messages
     POLLER_LOOK_NS = 100000,   // between two looks at descriptors while there is other work
     SPINS = 400,               // pauses before a slot sleeps: 5 to 20 us, by the processor
-    SPINS_COUNT = 8            // fewer are not worth a look at the clock
+    SPINS_COUNT = 8,           // fewer are not worth a look at the clock
+    SPINS_WATCH = SPINS / 4    // and fewer than these not one at lines that the others write
 };
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
@@ -365,6 +366,7 @@ static void slot_sleep(struct apus__slot *slot)
         else
             apus__futex_wait(&here->inbox.park, parked, timeout);
         slot->woke_ns = apus__now_ns();
+        slot->has_shown = false;
         slot->woke_local = apus_load_relaxed(&here->counters.sent_local);
         slot->woke_remote = apus_load_relaxed(&here->counters.sent_remote);
         apus__pace_slept(&slot->pace, slot->woke_ns - slot->looked_ns);
@@ -407,8 +409,11 @@ static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
         spins = 0;
     slot->is_in_the_way = false;
     slot->spins = spins > 0;
+    struct apus__behind behind = {0};
     apus__inbox_say(&slot->owner.inbox, APUS__SPINNING); // for plain threads that look for an idle slot
     for (int i = 0; i < spins; i++) {
+        if (i == SPINS_WATCH)
+            behind = apus__share_watch(slot);
         // acquire: an event's cause, stored before it. Pairs with the release of whoever set it.
         if (!apus__inbox_is_empty(&slot->owner.inbox) || apus_load_acquire(&slot->events) ||
             (slot->attended_count && apus__lines_look(slot))) {
@@ -421,7 +426,8 @@ static __attribute__((noinline)) void slot_idle(struct apus__slot *slot)
     }
     apus__inbox_say(&slot->owner.inbox, APUS__AWAKE);
     slot_idled(slot, since_ns);
-    slot_sleep(slot);
+    if (!apus__share_ask(slot, &behind))
+        slot_sleep(slot);
 }
 
 static struct apus__context *slot_leave(struct apus__slot *slot)

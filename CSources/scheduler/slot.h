@@ -68,6 +68,7 @@ struct apus__slot {
     bool share_is_late;           // that pause was for a few that might have been gone after it
     bool is_in_the_way;           // has just woken a thread that waits for this very core: sleeps without spinning
     uint32_t in_the_way;          // of so many plain threads in a row it was
+    bool has_shown;               // that many wait who have not begun, since it slept last
     bool was_given;               // work by another slot, since it slept last
     uint64_t woke_ns;             // when that ended, and the time idle since,
     uint64_t woke_local;          // and what had been sent by then to its own processes,
@@ -182,12 +183,25 @@ void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_
 // Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
 apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
 
-// Gives half of what waits here to a slot that sleeps, or parts to all that sleep, if there is one; all of it, since the process that runs stays in its callback; judges by
-// how soon a slot sleeps again whether what it was given was worth it; gives one process to another slot (share.c).
+// Gives half of what waits here to a slot that sleeps, or parts to all that sleep, if there is one; parts of what waits behind the process
+// that stays in its callback, one of which stays, or none; judges by how soon a slot sleeps again whether what it was given was worth it;
+// gives one process to another slot (share.c).
 void apus__share(struct apus__slot *slot);
-void apus__share_all(struct apus__slot *slot);
+void apus__share_behind(struct apus__slot *slot, bool some_stay);
 void apus__share_judge(struct apus__slot *slot);
 void apus__give(struct apus__slot *slot, struct apus_process *process, struct apus__slot *to);
+
+// By a slot that has nothing to do: another one near it, behind whose turn others wait. Later, if that turn still goes on, and not by many
+// cheap messages, it takes some of them. False if it has none (share.c).
+struct apus__behind {
+    struct apus__slot *slot; // or NULL
+    uint64_t turn;
+    uint64_t acts;           // sent, handled and spawned until it was seen,
+    uint64_t since_ns;       // which was then
+};
+
+struct apus__behind apus__share_watch(const struct apus__slot *slot);
+bool apus__share_ask(struct apus__slot *slot, const struct apus__behind *behind);
 
 // A turn is over after `reductions` messages, or when it has taken long; the clock is read once in a chunk of messages only.
 enum { APUS__CHUNK = 64 };

@@ -814,6 +814,27 @@ TEST(work_behind, "what waits behind a long callback goes to a scheduler that sl
     stop_runtime();
 }
 
+static void done_body(apus_process *self, void *argument)
+{
+    (void)self, (void)argument;
+}
+
+TEST(work_taken, "what waits behind a callback is taken by a scheduler that has nothing to do, also if the monitor never looks")
+{
+    static const apus_behaviour outstay = {.name = "outstay", .handle = outstay_handle};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 2, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
+    CHECK_EQ(apus_start(&options), 0);
+    apus_pid pid;
+    CHECK_EQ(apus_spawn(&outstay, NULL, 0, NULL, &pid), 0);
+    send_number(pid, 1);
+    while (atomic_load(&behind_done) < BEHIND) { // the other one is woken now and then, and has nothing to do again
+        CHECK_EQ(apus_spawn_blocking(done_body, NULL, 0, NULL, NULL), 0);
+        usleep(100);
+    }
+    CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+}
+
 TEST(hooks, "what the hooks take off the thread comes along wherever the stack goes on")
 {
     static const apus_hooks hooks = {sizeof hooks, leave, enter};

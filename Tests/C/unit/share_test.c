@@ -1,6 +1,8 @@
 // Tests/C/unit/share_test.c - to whom work is given, and who moves to where its messages come from: schedulers that are made up.
 #include "../runtime_test.h"
 
+#include "os/membarrier.h"
+#include "scheduler/carrier.h"
 #include "scheduler/slot.h"
 
 enum { PROCESSES = 8, GIFT = 256 };
@@ -174,14 +176,38 @@ TEST(last_ones, "one stays that can have its turn at once, and nobody is woken f
     CHECK_EQ(giver.owner.run.count + giver.owner.fresh_count, 1);
 }
 
+// What waits does so behind a turn: all of it is shared, or all but a part.
+static void share_all(struct apus__slot *slot)
+{
+    slot->owner.current = &unbegun[0];
+    apus__share_behind(slot, false);
+}
+
+static void share_some(struct apus__slot *slot)
+{
+    slot->owner.current = &unbegun[0];
+    apus__share_behind(slot, true);
+}
+
 TEST(all_sleepers_all, "what waits behind a process that stays in its callback is shared out among all that sleep, and none is left")
 {
     begin();
-    share_with_three(apus__share_all, false, (unsigned[]){3, 3, 2});
+    share_with_three(share_all, false, (unsigned[]){3, 3, 2});
     CHECK_EQ(giver.owner.run.count, 0);
     begin_unbegun(2, 2);
-    share_with_three(apus__share_all, false, (unsigned[]){1, 1, 0});
+    share_with_three(share_all, false, (unsigned[]){1, 1, 0});
     CHECK_EQ(giver.owner.fresh_count, 0);
+}
+
+TEST(some_behind, "or but one part of it is, and of one that waits behind a turn nothing stays")
+{
+    begin();
+    share_with_three(share_some, true, (unsigned[]){2, 2, 2});
+    CHECK_EQ(giver.owner.run.count, 2);
+    begin_unbegun(0, 1);
+    giver.owner.next = &processes[0];
+    share_with_three(share_some, true, (unsigned[]){1, 0, 0});
+    CHECK_EQ(giver.owner.run.count, 0);
 }
 
 TEST(many_unbegun, "of very many that have not begun, those behind the newest few are given: the oldest are not looked for")
@@ -201,6 +227,80 @@ TEST(siblings, "while turns are short, many that have not begun stay with the on
     giver.owner.turns_are_short = true;
     apus__share(&giver);
     CHECK_EQ(taken(), 0);
+    CHECK_EQ(apus__inbox_state(&taker.owner.inbox), APUS__PARKED);
+}
+
+TEST(shown, "after a first short turn one that sleeps is woken to watch the next ones; once")
+{
+    apus_store_relaxed(&apus__virtual_ns, 1); // turns take no time
+    begin_unbegun(40, 40);
+    giver.owner.turns_are_short = true;
+    apus__share(&giver);
+    apus__share(&giver);
+    CHECK_EQ(taken(), 0);
+    CHECK_EQ(apus__inbox_state(&taker.owner.inbox), APUS__AWAKE);
+    fall_asleep();
+    apus__share(&giver);
+    CHECK_EQ(apus__inbox_state(&taker.owner.inbox), APUS__PARKED);
+    apus_store_relaxed(&apus__virtual_ns, 0);
+}
+
+// The giver is in a turn behind which PROCESSES wait, in its callback; the taker is awake and has nothing to do.
+static struct apus__behind begin_turn(void)
+{
+    static struct apus__local local;
+    static struct apus__carrier carrier;
+    static uint16_t neighbours[] = {0};
+    begin();
+    taker.neighbours = neighbours;
+    taker.near_count = 1;
+    giver.owner.current = &unbegun[0];
+    carrier = (struct apus__carrier){.slot = &giver, .local = &local, .hold = APUS__HOLD_RUNS};
+    apus_store_relaxed(&giver.carrier, &carrier);
+    apus__machine.has_membarrier = apus__membarrier_register() == 0;
+    return apus__share_watch(&taker);
+}
+
+TEST(asked, "one with nothing to do takes half of what waits behind a turn that goes on")
+{
+    struct apus__behind behind = begin_turn();
+    CHECK(behind.slot == &giver);
+    if (!apus__machine.has_membarrier)
+        return;
+    CHECK(apus__share_ask(&taker, &behind));
+    CHECK_EQ(taken(), PROCESSES / 2);
+    CHECK_EQ(giver.owner.counters.wakes, 0);
+    CHECK_EQ(apus_load_relaxed(&taker.is_hungry), 0);
+}
+
+TEST(not_asked, "but nothing behind one that is over, or that sends and spawns, or that is in the runtime")
+{
+    struct apus__behind behind = begin_turn();
+    apus_bump_relaxed(&giver.owner.counters.slices, 1);
+    CHECK(!apus__share_ask(&taker, &behind));
+    behind = begin_turn();
+    apus_bump_relaxed(&giver.owner.counters.sent_local, UINT32_MAX);
+    CHECK(!apus__share_ask(&taker, &behind));
+    behind = begin_turn();
+    apus_bump_relaxed(&giver.owner.counters.spawned, UINT32_MAX);
+    CHECK(!apus__share_ask(&taker, &behind));
+    behind = begin_turn();
+    apus_store_relaxed(&apus_load_relaxed(&giver.carrier)->local->inside, 1);
+    CHECK(!apus__share_ask(&taker, &behind));
+    CHECK_EQ(taken(), 0);
+}
+
+TEST(nobody_to_ask, "nor is one watched that has no turn, behind which nobody waits, or whose work is better off together")
+{
+    begin_turn();
+    giver.owner.current = NULL;
+    CHECK(apus__share_watch(&taker).slot == NULL);
+    begin_turn();
+    giver.owner.run = (struct apus__run_queue){0};
+    CHECK(apus__share_watch(&taker).slot == NULL);
+    begin_turn();
+    giver.owner.in_bulk = true;
+    CHECK(apus__share_watch(&taker).slot == NULL);
 }
 
 TEST(branches, "if they are the branches of a tree, the older half is given")
@@ -225,12 +325,24 @@ TEST(sent, "while turns are long, the older half of those that have been sent so
     CHECK_EQ(taken(), 2);
 }
 
+TEST(sent_some, "of three that have been sent something and wait behind a turn, two are given")
+{
+    static apus_message message;
+    begin_unbegun(20, 20);
+    for (int i = 3; i <= 5; i++)
+        unbegun[i].first = &message;
+    share_some(&giver);
+    for (int i = 1; i <= 20; i++)
+        CHECK_EQ(apus_load_relaxed(&unbegun[i].owner), i == 3 || i == 4);
+    CHECK_EQ(taken(), 2);
+}
+
 TEST(sent_all, "what waits behind a process that stays in its callback is given all, whatever it has been sent")
 {
     static apus_message message;
     begin_unbegun(20, 20);
     unbegun[3].first = &message;
-    apus__share_all(&giver);
+    share_all(&giver);
     CHECK_EQ(taken(), 20);
 }
 
