@@ -23,6 +23,19 @@ private func member(_ me: borrowing Context<Never>) throws -> Pid<Order> {
     }
 }
 
+/// Runs `body` in a process that has lost its scheduler, and waits for its end.
+private func afterDetached(_ body: @escaping @Sendable (borrowing Context<Never>) throws -> Void) async throws {
+    let stay = Stay()
+    let stayer = try spawnBlocking(of: Never.self) { own in
+        stay.stay(.computing)
+        try body(own)
+    }
+    try spawn(Counter()).send(.add(1))  // somebody must wait for the scheduler
+    while try Runtime.info().detached == 0 { await Task.yield() }
+    stay.letGo()
+    try stayer.join()
+}
+
 extension AllTests { @Suite struct RegistryTests {
     @Test("R62 a unique key has one process, a duplicate key any number")
     func keys() async throws { try await withRuntime {
@@ -107,6 +120,32 @@ extension AllTests { @Suite struct RegistryTests {
         }
     } }
 
+    @Test("R62 a process that has lost its scheduler registers, and tells a listener, as any other")
+    func detached() async throws {
+        var options = Runtime.Options()
+        options.schedulers = 1
+        options.rescueAfter = .milliseconds(1)
+        try await withRuntime(options) {
+            let registry = try Registry<String, Int>.start(keys: .unique)
+            let told = try Agent.start([String]())
+            let holder = try spawnBlocking(of: Order.self) { own in
+                try registry.register("a", value: 1, in: own)
+                _ = own.receive()
+            }
+            while registry.lookup("a").isEmpty { await Task.yield() }
+            try await afterDetached { own in
+                let code = errorOf { try registry.register("a", value: 2, in: own) }?.code
+                told.cast { $0.append(code == .taken ? "taken" : "\(String(describing: code))") }
+            }
+            registry.addListener(holder) { _ in .end }
+            try await afterDetached { own in
+                try registry.register("b", value: 3, in: own)
+                told.cast { $0.append("registered") }
+            }
+            #expect(try await told.get { $0 } == ["taken", "registered"])
+        }
+    }
+
     @Test("R62 a registry that is restarted has the entries it had, and removes those of processes that ended meanwhile")
     func restart() async throws { try await withRuntime {
         let registry = Registry<String, Int>(keys: .unique)
@@ -125,6 +164,9 @@ extension AllTests { @Suite struct RegistryTests {
             eventually(me) { registry.allKeys.isEmpty }
         }
         try tree.stop()
+        try await inProcess { me in
+            #expect(errorOf { try registry.register("c", value: 3, in: me) }?.code == .noproc)
+        }
     } }
 
     @Test("groups have the processes that joined, as often as they joined and have not left, until they end")

@@ -118,23 +118,27 @@ public final class Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable
     }
 
     func add(_ key: Key, _ pid: AnyPid, _ value: Value) throws(ApusError) {
-        guard let server = serverPid.withLock({ $0 }) else { throw ApusError(.noproc, detail: "the registry does not run") }
-        var replaced: [Entry] = []
-        let holder: AnyPid? = shard(of: key).tables.withLock { tables in
-            if keys == .unique, let entries = tables.entries[key] {
-                if let holder = entries.first(where: { $0.pid.isAlive }) { return holder.pid }
-                replaced = entries
-                tables.entries[key] = nil
-            }
-            tables.entries[key, default: []].append(Entry(pid: pid, value: value))
-            return nil
+        guard let server = serverPid.withLock({ $0 }), server.isAlive else {
+            throw ApusError(.noproc, detail: "the registry does not run")
         }
-        if let holder { throw ApusError(.taken, detail: "\(holder) is registered under \"\(key)\"") }
+        while let holder = holderUnlessAdded(key, Entry(pid: pid, value: value)) {
+            if holder.isAlive { throw ApusError(.taken, detail: "\(holder) is registered under \"\(key)\"") }
+            remove(key, holder)
+        }
         shard(of: pid).tables.withLock { $0.keys[pid, default: []].append(key) }
-        for entry in replaced { tell(.unregistered(key, entry.pid)) }
         tell(.registered(key, pid, value))
         // Last, so that what the process left is removed even if it has ended meanwhile.
         server.send(.watch(pid))
+    }
+
+    /// Adds an entry, unless the key is unique and somebody has it. Whether that one lives is not asked under the lock, for which the
+    /// same holds as for every other here: after a call of the core a process may go on upon another thread, which cannot give it back.
+    private func holderUnlessAdded(_ key: Key, _ entry: Entry) -> AnyPid? {
+        shard(of: key).tables.withLock { tables in
+            if keys == .unique, let holder = tables.entries[key]?.first { return holder.pid }
+            tables.entries[key, default: []].append(entry)
+            return nil
+        }
     }
 
     @discardableResult
@@ -209,11 +213,10 @@ public final class Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable
     }
 
     private func tell(_ event: Event) {
-        let all = listeners.withLock { listeners in
-            listeners.removeAll { !$0.pid.isAlive }
-            return listeners
-        }
+        let all = listeners.withLock { $0 }
         for listener in all { listener.tell(event) }
+        let ended = all.map(\.pid).filter { !$0.isAlive }
+        if !ended.isEmpty { listeners.withLock { $0.removeAll { ended.contains($0.pid) } } }
     }
 
     // --- Its process ------------------------------------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ public final class Registry<Key: Hashable & Sendable, Value: Sendable>: Sendable
 
     func removeAll(of pid: AnyPid) {
         while let key = shard(of: pid).tables.withLock({ $0.keys[pid]?.last }) {
-            // Entries that were replaced are gone already, their keys are not.
+            // The entry of one that ended while it registered may be gone already, its key is not.
             if !remove(key, pid) { shard(of: pid).tables.withLock { _ = $0.keys[pid]?.popLast() } }
         }
         shard(of: pid).tables.withLock { $0.keys[pid] = nil }
