@@ -8,9 +8,10 @@
 //            for the head of the accesses while one of ours is under way; and inside a task, for the word that is the current task, and
 //            beside it for a word that points into the stack. A thread's blocks are found by dl_iterate_phdr(3), once for each thread.
 //            The accesses have functions of their own in the runtime, so their word is only read: mostly it says that there are none.
-// Invariants: outside of any process a carrier runs no Swift task: both its words are NULL there, so leaving stores NULL.
+// Invariants: outside of any process a carrier runs no Swift task and binds no value: these words are NULL there, so leaving stores NULL.
 // Unknown:   if the word of the accesses is not found, the runtime's functions are called each time. If those of the task are not (a runtime
-//            that this does not know), processes whose body is asynchronous end at once, and say why.
+//            that this does not know), processes whose body is asynchronous end at once, and say why. If that of the values is not, they
+//            stay with the thread.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // dl_iterate_phdr
 #endif
@@ -18,15 +19,21 @@
 
 #include <link.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 extern __attribute__((swiftcall)) void *swift_task_getCurrent(void);
 extern void swift_beginAccess(void *word, void *access[3], size_t flags, void *where);
 extern void swift_endAccess(void *access[3]);
+extern __attribute__((swiftcall)) void swift_task_localValuePush(const void *key, void *value, const void *type);
+extern __attribute__((swiftcall)) void swift_task_localValuePop(void);
+extern const char int_type[] __asm__("$sSiN"); // the metadata of Int
 
 struct saved {
     void *accesses[2];
     void *task;
     void *executor;
+    void *locals;
     bool is_empty; // the rest is not set, since there was nothing
 };
 
@@ -39,16 +46,16 @@ struct place {
 };
 
 // Written once each, before `known` says so.
-static struct place accesses_place, task_place, executor_place;
-enum { NOTHING = 1, ACCESSES = 2, TASK = 4 };
+static struct place accesses_place, task_place, executor_place, locals_place;
+enum { NOTHING = 1, ACCESSES = 2, TASK = 4, LOCALS = 8 };
 static unsigned known = NOTHING;
 
 // What this thread has found, and of which of those that are known. In place of a word that is not known there is one of these: there may be
-// accesses, and there is no task.
+// accesses, and there is no task, nor a value.
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 static THREAD_LOCAL struct apus_swift_words mine;
 static THREAD_LOCAL unsigned mine_known;
-static THREAD_LOCAL void *no_task, *no_executor;
+static THREAD_LOCAL void *no_task, *no_executor, *no_locals;
 static void *some_access = &some_access;
 
 struct block {
@@ -82,6 +89,7 @@ static __attribute__((noinline)) void find_words(unsigned now_known)
     mine.accesses = now_known & ACCESSES ? word_at_place(&accesses_place) : &some_access;
     mine.task = now_known & TASK ? word_at_place(&task_place) : &no_task;
     mine.executor = now_known & TASK ? word_at_place(&executor_place) : &no_executor;
+    mine.locals = now_known & LOCALS ? word_at_place(&locals_place) : &no_locals;
     mine_known = now_known;
 }
 
@@ -156,6 +164,59 @@ static void learn_accesses(void)
     swift_endAccess(access);
 }
 
+static int look_for_locals(struct dl_phdr_info *info, size_t size, void *context)
+{
+    char **before = context;
+    const char *begin = info->dlpi_tls_data;
+    (void)size;
+    if (!begin || !has(info, (ElfW(Addr))(uintptr_t)&swift_task_localValuePush))
+        return 0;
+    size_t bytes = block_size(info);
+    if (!*before) {
+        *before = malloc(bytes);
+        if (*before)
+            memcpy(*before, begin, bytes);
+        return 1;
+    }
+    for (size_t at = 0; at + sizeof(void *) <= bytes; at += sizeof(void *)) {
+        if (!word_at(*before + at) && word_at(begin + at)) {
+            locals_place = (struct place){info->dlpi_addr, at};
+            learn(LOCALS);
+            return 1;
+        }
+    }
+    return 1;
+}
+
+static void bind_value(char **before)
+{
+    static const char key;
+    intptr_t value = 0;
+    swift_task_localValuePush(&key, &value, int_type);
+    if (before)
+        dl_iterate_phdr(look_for_locals, before);
+    swift_task_localValuePop();
+}
+
+// On a thread of its own, which is in no task.
+static void *learn_locals_here(void *unused)
+{
+    char *before = NULL;
+    bind_value(NULL); // what the first one makes for the thread is there before it is looked at
+    dl_iterate_phdr(look_for_locals, &before);
+    if (before)
+        bind_value(&before);
+    free(before);
+    return unused;
+}
+
+static void learn_locals(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, learn_locals_here, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
 struct search {
     const void *task;
     const char *stack; // the newest frame: the executor's record lies in an older one
@@ -211,8 +272,10 @@ static __attribute__((noinline)) void leave(struct saved *saved)
     apus_swift_accesses_leave(here, saved->accesses);
     saved->task = *here->task;
     saved->executor = *here->executor;
+    saved->locals = *here->locals;
     *here->task = NULL;
     *here->executor = NULL;
+    *here->locals = NULL;
 }
 
 static __attribute__((noinline)) void enter(struct saved *saved)
@@ -221,13 +284,14 @@ static __attribute__((noinline)) void enter(struct saved *saved)
     apus_swift_accesses_enter(here, saved->accesses);
     *here->task = saved->task;
     *here->executor = saved->executor;
+    *here->locals = saved->locals;
 }
 
-// Mostly there is nothing: no access under way, and no task.
+// Mostly there is nothing: no access under way, no task and no value.
 void apus_swift_leave(void *context)
 {
     struct saved *saved = context;
-    if (__builtin_expect(mine_known != what_is_known() || *mine.accesses || *mine.task || *mine.executor, false)) {
+    if (__builtin_expect(mine_known != what_is_known() || *mine.accesses || *mine.task || *mine.executor || *mine.locals, false)) {
         leave(saved);
         return;
     }
@@ -245,5 +309,6 @@ void apus_swift_install_hooks(void)
 {
     static const apus_hooks hooks = {.struct_size = sizeof hooks, .leave = apus_swift_leave, .enter = apus_swift_enter};
     learn_accesses();
+    learn_locals();
     apus_set_hooks(&hooks);
 }

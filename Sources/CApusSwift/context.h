@@ -9,10 +9,11 @@
 extern __attribute__((swiftcall)) void swift_task_exitThreadLocalContext(char *state);
 extern __attribute__((swiftcall)) void swift_task_enterThreadLocalContext(char *state);
 
-// Where the calling thread's head of the accesses, its current task and the record of the executor it is on lie. Asked for anew after
-// whatever may go on upon another thread, and out of line, so that the compiler keeps no address over it.
+// Where the calling thread's head of the accesses, its current task, the record of the executor it is on and the task-local values that
+// are bound outside of a task lie. Asked for anew after whatever may go on upon another thread, and out of line, so that the compiler keeps
+// no address over it.
 struct apus_swift_words {
-    void **accesses, **task, **executor;
+    void **accesses, **task, **executor, **locals;
 };
 __attribute__((noinline)) struct apus_swift_words *apus_swift_words(void);
 

@@ -112,6 +112,28 @@ extension AllTests { @Suite struct AsyncProcessTests {
         } }
     }
 
+    @Test("a task-local value that is bound outside of a task goes along with a stack that is set aside, and no other process has it")
+    func locals() async throws {
+        try await withRuntime(schedulers: 1) { try await inProcess { me in
+            let own = me.pid
+            let tasks = try (1...2).map { number in
+                try me.async { task in
+                    let before = Local.number
+                    let inside = Local.$number.withValue(number) {
+                        AnyPid(own).send(number)
+                        _ = task.receive(Int.self)
+                        return Local.number
+                    }
+                    return [before, inside, Local.number]
+                }
+            }
+            for number in 1...2 { #expect(me.receive(Int.self) == number) }
+            for task in tasks { task.pid.send(0) }
+            #expect(try tasks[0].value(in: me) == [0, 1, 0])
+            #expect(try tasks[1].value(in: me) == [0, 2, 0])
+        } }
+    }
+
     @Test("R26: what came while an asynchronous body was elsewhere keeps its order, whatever is taken out of it") func keepsOrder() async throws {
         try await withRuntime {
             let (stream, ended) = AsyncStream.makeStream(of: [Int].self)
@@ -241,6 +263,10 @@ private final class Farewell: Sendable {
     let say: @Sendable () -> Void
     init(_ say: @escaping @Sendable () -> Void) { self.say = say }
     deinit { say() }
+}
+
+private enum Local {
+    @TaskLocal static var number = 0
 }
 
 /// Variables whose accesses are looked at for exclusivity.
