@@ -140,6 +140,27 @@ void apus__supervisor_spec_rebase(struct apus__supervisor_block *block)
     }
 }
 
+// Holding -------------------------------------------------------------------------------------------------------------------------
+
+// One that is wrong, and will be refused, owns nothing.
+static const apus_type *spec_owning_type(const apus_child_spec *spec, size_t size)
+{
+    return spec->keep != NULL && size > 0 && spec->options != NULL ? spec->options->argument_type : NULL;
+}
+
+void apus__child_spec_keep(const apus_child_spec *spec, const void *argument, size_t size)
+{
+    if (spec_owning_type(spec, size) != NULL)
+        spec->keep(argument, size);
+}
+
+void apus__child_spec_forget(const apus_child_spec *spec, const void *argument, size_t size)
+{
+    const apus_type *type = spec_owning_type(spec, size);
+    if (type != NULL && type->drop != NULL)
+        type->drop((void *)(uintptr_t)argument, size, type);
+}
+
 // Checking ------------------------------------------------------------------------------------------------------------------------
 
 static int spec_wrong(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -42,6 +42,10 @@ size_t apus__supervisor_spec_size(const apus_supervisor_spec *spec);
 void apus__supervisor_spec_pack(const apus_supervisor_spec *spec, void *block);
 void apus__supervisor_spec_rebase(struct apus__supervisor_block *block);
 
+// What the spec's argument, or a copy of it, owns has one more holder, or one less.
+void apus__child_spec_keep(const apus_child_spec *spec, const void *argument, size_t size);
+void apus__child_spec_forget(const apus_child_spec *spec, const void *argument, size_t size);
+
 // 0, or -EINVAL with a sentence in `text` on what is wrong with the spec. For a child: under a supervisor with that spec.
 int apus__supervisor_spec_check(const apus_supervisor_spec *spec, char text[APUS__SPEC_TEXT]);
 int apus__child_spec_check(const apus_child_spec *spec, const apus_supervisor_spec *supervisor, char text[APUS__SPEC_TEXT]);

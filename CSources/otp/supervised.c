@@ -31,23 +31,9 @@ static size_t supervised_head_size(void)
     return (sizeof(struct apus__supervised) + 15) & ~(size_t)15;
 }
 
-// What the argument owns has one more holder, or one less.
-static void spec_keep(const apus_child_spec *spec, const void *argument, size_t size)
-{
-    if (spec->keep != NULL && size > 0)
-        spec->keep(argument, size);
-}
-
-static void spec_forget(const apus_child_spec *spec, const void *argument, size_t size)
-{
-    const apus_type *type = spec->keep != NULL && size > 0 ? spec->options->argument_type : NULL;
-    if (type != NULL && type->drop != NULL)
-        type->drop((void *)(uintptr_t)argument, size, type);
-}
-
 void apus__supervised_free(struct apus__supervisor *supervisor, struct apus__supervised *supervised)
 {
-    spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
+    apus__child_spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
     apus__store_give(&supervisor->store, supervised, supervised->size);
 }
 
@@ -67,7 +53,7 @@ struct apus__supervised *apus__supervised_new(struct apus__supervisor *superviso
         .size = size,
     };
     supervised_set_policy(supervised);
-    spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
+    apus__child_spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
     supervisor->has_custom_starts |= spec->start != NULL;
     return supervised;
 }
@@ -90,7 +76,7 @@ struct apus__supervised *apus__supervised_new_extra(struct apus__supervisor *sup
         .size = size,
     };
     supervised_set_policy(supervised);
-    spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
+    apus__child_spec_keep(supervised->spec, supervised->argument, supervised->argument_size);
     return supervised;
 }
 
@@ -116,7 +102,7 @@ int apus__supervisor_take_template(struct apus__supervisor *supervisor, const ap
     if (place == NULL)
         return -ENOMEM;
     supervisor->template = apus__child_spec_pack(spec->children, place);
-    spec_keep(&supervisor->template->spec, supervisor->template->spec.argument, supervisor->template->spec.argument_size);
+    apus__child_spec_keep(&supervisor->template->spec, supervisor->template->spec.argument, supervisor->template->spec.argument_size);
     supervisor_complete_options(supervisor, supervisor->template);
     supervisor->has_custom_starts = spec->children->start != NULL;
     return 0;
@@ -126,12 +112,12 @@ int apus__supervised_spawn(const struct apus__supervised *supervised, apus_pid *
 {
     const apus_child_spec *spec = supervised->spec;
     if (spec->supervisor == NULL) {
-        spec_keep(spec, supervised->argument, supervised->argument_size);
+        apus__child_spec_keep(spec, supervised->argument, supervised->argument_size);
         int result = spec->behaviour != NULL
                          ? apus_spawn(spec->behaviour, supervised->argument, supervised->argument_size, spec->options, pid)
                          : apus_spawn_blocking(spec->body, supervised->argument, supervised->argument_size, spec->options, pid);
         if (result != 0)
-            spec_forget(spec, supervised->argument, supervised->argument_size);
+            apus__child_spec_forget(spec, supervised->argument, supervised->argument_size);
         return result;
     }
     struct apus__supervisor_argument argument = {.by_address = spec->supervisor};
@@ -143,10 +129,10 @@ void apus__supervisor_forget_children(struct apus__supervisor *supervisor)
     apus__supervisor_free_dropped(supervisor);
     for (struct apus__child *child = supervisor->decision.children.first; child != NULL; child = child->next) {
         const struct apus__supervised *supervised = (struct apus__supervised *)child;
-        spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
+        apus__child_spec_forget(supervised->spec, supervised->argument, supervised->argument_size);
     }
     if (supervisor->template != NULL) {
         const apus_child_spec *spec = &supervisor->template->spec;
-        spec_forget(spec, spec->argument, spec->argument_size);
+        apus__child_spec_forget(spec, spec->argument, spec->argument_size);
     }
 }

@@ -155,8 +155,7 @@ static int supervisor_init(apus_process *self, void *state, const void *argument
     apus__stash_init(&supervisor->stash, &supervisor->store);
     if (spec == NULL) {
         // The argument is the process's own copy, made by spawn; it is put right in place.
-        struct apus__supervisor_block *block =
-            (struct apus__supervisor_block *)((uintptr_t)argument + APUS__SUPERVISOR_ARGUMENT_SIZE);
+        struct apus__supervisor_block *block = apus__supervisor_packed(argument);
         apus__supervisor_spec_rebase(block);
         spec = &block->spec;
     }

@@ -18,6 +18,12 @@ struct apus__supervisor_argument {
 
 #define APUS__SUPERVISOR_ARGUMENT_SIZE ((sizeof(struct apus__supervisor_argument) + 15) & ~(size_t)15)
 
+// The packed spec behind it.
+static inline struct apus__supervisor_block *apus__supervisor_packed(const void *argument)
+{
+    return (struct apus__supervisor_block *)((uintptr_t)argument + APUS__SUPERVISOR_ARGUMENT_SIZE);
+}
+
 // Requests, with their payloads. Each is answered by an apus__supervisor_answer, but for `which` and `count`; `stop` is answered by
 // the supervisor's end.
 extern const apus_type apus__supervisor_begin;        // nothing

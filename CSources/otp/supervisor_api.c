@@ -143,9 +143,29 @@ static void *api_pack(const apus_supervisor_spec *spec, bool begins_on_request, 
     if (argument == NULL)
         return NULL;
     argument->begins_on_request = begins_on_request;
-    apus__supervisor_spec_pack(spec, (char *)argument + APUS__SUPERVISOR_ARGUMENT_SIZE);
+    apus__supervisor_spec_pack(spec, apus__supervisor_packed(argument));
     return argument;
 }
+
+// What the children's arguments own is held until the supervisor has taken the spec, or has ended before: whoever starts it may have to end
+// meanwhile.
+static void api_keep(void *argument)
+{
+    const apus_supervisor_spec *spec = &apus__supervisor_packed(argument)->spec;
+    for (size_t i = 0; i < spec->child_count; i++)
+        apus__child_spec_keep(&spec->children[i], spec->children[i].argument, spec->children[i].argument_size);
+}
+
+static void api_argument_drop(void *argument, size_t size, const apus_type *type)
+{
+    (void)size, (void)type;
+    apus__supervisor_spec_rebase(apus__supervisor_packed(argument));
+    const apus_supervisor_spec *spec = &apus__supervisor_packed(argument)->spec;
+    for (size_t i = 0; i < spec->child_count; i++)
+        apus__child_spec_forget(&spec->children[i], spec->children[i].argument, spec->children[i].argument_size);
+}
+
+static const apus_type api_argument_type = {.name = "supervisor.argument", .drop = api_argument_drop};
 
 static int api_spawn(const apus_supervisor_spec *spec, unsigned flags, bool begins_on_request, apus_pid *pid)
 {
@@ -157,8 +177,12 @@ static int api_spawn(const apus_supervisor_spec *spec, unsigned flags, bool begi
         .struct_size = sizeof options,
         .flags = flags | APUS_SPAWN_TRAP_EXITS,
         .name = spec->name,
+        .argument_type = &api_argument_type,
     };
+    api_keep(argument);
     int result = apus_spawn(&apus__supervisor_behaviour, argument, size, &options, pid);
+    if (result != 0)
+        api_argument_drop(argument, size, &api_argument_type);
     free(argument);
     return result;
 }
@@ -171,7 +195,7 @@ static bool api_match_started(const apus_message *message, void *context)
 }
 
 // A wait that has succeeded leaves behind what the next one needs, so after it `apus_receive` cannot fail before anything has been
-// started that nobody would wait for.
+// started that nobody would wait for: NULL says that the process must end.
 static int api_make_sure_of_waiting(apus_process *self)
 {
     return apus_yield(self);
@@ -187,7 +211,7 @@ static int api_start_from_process(apus_process *parent, const apus_supervisor_sp
     apus_pid started_pid = *pid;
     apus_message *message = apus_receive(parent, api_match_started, &started_pid, APUS_INFINITY);
     if (message == NULL)
-        return api_error(-ENOMEM);
+        return api_error(-ECANCELED);
     const apus_started *started = apus_message_payload(message);
     result = started->status;
     if (result < 0) {
@@ -236,7 +260,7 @@ static int api_await_answer(apus_process *self, apus_ref ref, apus_pid *child)
 {
     apus_message *outcome = apus_receive(self, api_match_ref, &ref, APUS_INFINITY);
     if (outcome == NULL)
-        return api_error(-ENOMEM);
+        return api_error(-ECANCELED);
     if (apus_message_is_reply(outcome))
         return api_take_answer(outcome, child);
     const apus_down_message *down = apus_message_payload(outcome);

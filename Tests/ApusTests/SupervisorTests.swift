@@ -80,6 +80,39 @@ extension AllTests { @Suite struct SupervisorTests {
         }
     }
 
+    @Test("who must end while a supervisor starts is told so, and what its children are made of is there as long as they need it")
+    func ending() async throws {
+        final class Gone: Sendable { let isSo = Atomic(false) }
+        final class Origin: Sendable {
+            let gone: Gone
+            init(_ gone: Gone) { self.gone = gone }
+            deinit { gone.isSo.store(true, ordering: .relaxed) }
+        }
+        struct Made: GenServer, Sendable {
+            let origin: Origin, gone: Gone, hears: AnyPid
+            mutating func initialize(in context: borrowing Context<Never>) throws -> InitResult {
+                hears.send("begun after it was \(gone.isSo.load(ordering: .relaxed) ? "gone" : "there")")
+                return .ok
+            }
+            mutating func handle(_ message: consuming Never, in context: borrowing Context<Never>) -> Next {}
+        }
+        try await withRuntime(schedulers: 1) { try await inProcess { me in
+            let gone = Gone(), own = AnyPid(me.pid)
+            var soon = SpawnOptions(), first = SpawnOptions()
+            soon.priority = .high
+            first.priority = .max
+            let killer = try spawnBlocking(of: AnyPid.self, options: soon) { killer in killer.receive()?.exit(.kill) }
+            try spawnBlocking(of: Never.self, options: first) { starter in
+                killer.send(AnyPid(starter.pid))
+                let error = errorOf { _ = try Supervisor.start { Child(Made(origin: Origin(gone), gone: gone, hears: own)) } }
+                own.send(error?.code == .ending)
+            }
+            #expect(me.receive(Bool.self) == true)
+            #expect(me.receive(String.self) == "begun after it was there")
+            eventually(me) { gone.isSo.load(ordering: .relaxed) }
+        } }
+    }
+
     @Test("R54: a child that unlinks itself and dies is noticed all the same") func unlinked() async throws {
         struct Loner: GenServer, Sendable {
             enum Message: Sendable { case leave }

@@ -59,9 +59,9 @@ typedef struct apus_child_spec {
                                          /* ... or your own: spawn, linked, in the supervisor's process; 0, APUS_IGNORE or an error */
     const void *argument;                /* copied */
     size_t argument_size;
-    /* For an argument that owns something: called with the copy when the supervisor takes the spec, and once for each start. Each call
-     * is paid back by the `drop` of options->argument_type, or by init that takes the argument (`apus_argument_take`). On a scheduler's
-     * thread; must not wait or call Apus. A supervisor that is killed while it waits does not come to its own drops. */
+    /* For an argument that owns something: called with the copy when a supervisor is started with the spec, when the supervisor takes it,
+     * and once for each start. Each call is paid back by the `drop` of options->argument_type, or by init that takes the argument
+     * (`apus_argument_take`). On a scheduler's thread, or that of who starts the supervisor; must not wait or call Apus. A supervisor that is killed while it waits does not come to its own drops. */
     void (*keep)(const void *argument, size_t size);
     const apus_spawn_options *options;   /* copied; LINK and ACK are added; no MONITOR */
     apus_restart restart;

@@ -57,7 +57,8 @@ public struct Supervisor: ProcessIdentifier, Sendable, Hashable {
     ///   - stopBudget: beyond OTP: total time for stopping all children, then kill; nil: none.
     ///   - children: in start order.
     /// - Throws: ``ApusError`` of the first child that failed, with its error in ``ApusError/reason``, and ``ApusError/detail`` names it; the
-    ///   siblings started before it are stopped in reverse. ``ApusError/Code/taken`` the name, or an id, is.
+    ///   siblings started before it are stopped in reverse. ``ApusError/Code/taken`` the name, or an id, is. ``ApusError/Code/ending`` this
+    ///   process must end, as it does if a child fails and it does not trap exits.
     /// - Threads: a plain thread or a process; it waits. **OTP**: `supervisor:start_link/3`.
     @_disfavoredOverload
     public static func start(

@@ -115,6 +115,40 @@ TEST(templates, "R52: a template's argument is kept by each child of it, until t
     CHECK_EQ(atomic_load(&holders), 0);
 }
 
+static void starter(apus_process *self, void *argument)
+{
+    apus_child_spec children[] = {child("a"), child("b")};
+    apus_supervisor_spec spec = {.struct_size = sizeof spec, .children = children, .child_count = 2};
+    apus_pid pid, own = apus_pid_of(self);
+    argument_keep(&value, sizeof value);
+    CHECK_EQ(apus_send(*(apus_pid *)argument, &type_crash, &own, sizeof own), 0);
+    CHECK_EQ(apus_supervisor_start(self, &spec, &pid), -ECANCELED);
+    CHECK(atomic_fetch_sub(&holders, 1) > 1); // others hold it still
+}
+
+static void killer(apus_process *self, void *argument)
+{
+    (void)argument;
+    apus_message *message = apus_receive(self, NULL, NULL, APUS_INFINITY);
+    CHECK_EQ(apus_exit_signal(*(apus_pid *)apus_message_payload(message), apus_reason_of(APUS_REASON_KILL)), 0);
+    apus_message_release(message);
+}
+
+TEST(ended, "what arguments own is held for a supervisor that has not begun when the one who starts it must end")
+{
+    start_runtime(1);
+    apus_pid killing, starting;
+    apus_spawn_options soon = {.struct_size = sizeof soon, .priority = APUS_PRIORITY_HIGH};
+    apus_spawn_options first = {.struct_size = sizeof first, .priority = APUS_PRIORITY_MAX, .flags = APUS_SPAWN_UNWIND};
+    atomic_store(&starts, 0);
+    CHECK_EQ(apus_spawn_blocking(killer, NULL, 0, &soon, &killing), 0);
+    CHECK_EQ(apus_spawn_blocking(starter, &killing, sizeof killing, &first, &starting), 0);
+    CHECK_EQ(apus_join(starting, APUS_INFINITY, NULL), 0);
+    stop_runtime();
+    CHECK_EQ(atomic_load(&starts), 2);
+    CHECK_EQ(atomic_load(&holders), 0);
+}
+
 TEST(refused, "an argument that owns something needs keep, and keep an argument that does")
 {
     start_runtime(1);
