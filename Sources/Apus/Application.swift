@@ -118,7 +118,14 @@ public final class ApplicationEnvironment: Sendable {
     /// The value of a setting; nil if there is none, or none of that type. Setting it to nil takes it away.
     public subscript<Value: Sendable>(name: String) -> Value? {
         get { values.withLock { $0[name] } as? Value }
-        set { values.withLock { $0[name] = newValue } }
+        set {
+            // The old value is destroyed when the lock is free: that may be code which asks for another.
+            _ = values.withLock { values in
+                let old = values[name]
+                values[name] = newValue
+                return old
+            }
+        }
     }
 
     /// The names of all settings, sorted.

@@ -38,6 +38,18 @@ private func application(_ name: String, _ log: Log, dependencies: [Application]
 }
 
 extension AllTests { @Suite struct ApplicationTests {
+    @Test("a setting may look at others when it is destroyed") func settings() {
+        final class Last: Sendable {
+            let environment: ApplicationEnvironment
+            init(_ environment: ApplicationEnvironment) { self.environment = environment }
+            deinit { environment["left"] = environment.names }
+        }
+        let environment = application("settings", Log()).environment
+        environment["last"] = Last(environment)
+        environment["last"] = Int?.none
+        #expect(environment["left"] == ["count"])
+    }
+
     @Test("an application starts after what it depends on, with its environment, and stops its tree")
     func startAndStop() async throws { try await withRuntime {
         try await inProcess { me in

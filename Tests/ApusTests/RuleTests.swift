@@ -129,6 +129,29 @@ extension AllTests { @Suite("rules") struct RuleTests {
         } }
     }
 
+    @Test("R7: an error that is forgotten may make another when it is destroyed") func forgotten() async throws {
+        final class Last: Sendable {
+            let pid: AnyPid
+            init(_ pid: AnyPid) { self.pid = pid }
+            deinit { pid.exit(ExitReason(throwing: Failure(text: "gone"))) }
+        }
+        struct Heavy: Error { let last: Last }
+        try await withRuntime { try await inProcess { me in
+            me.trapExits()
+            let own = AnyPid(me.pid)
+            own.exit(ExitReason(throwing: Heavy(last: Last(own))))
+            for _ in 0..<1100 { own.exit(ExitReason(throwing: CancellationError())) }
+            let end = me.receiveInfo {
+                switch $0 {
+                case .exit(let exit): exit.reason.error is Failure
+                default: false
+                }
+            }
+            guard case .exit(let exit)? = end else { throw Failure(text: "no exit") }
+            #expect((exit.reason.error as? Failure)?.text == "gone")
+        } }
+    }
+
     @Test("R10: a pid is not used again: the old one stays dead while others take its place") func pids() async throws {
         try await withRuntime { try await inProcess { me in
             let (old, monitor) = try me.spawnMonitor(Puppet())

@@ -14,12 +14,15 @@ enum ThrownErrors {
     private static let ring = Mutex(Ring())
 
     static func remember(_ error: any Error) -> UInt64 {
-        ring.withLock { ring in
+        // What is forgotten is destroyed when the lock is free: that may be code which throws, calls the core, or traps.
+        let (number, _) = ring.withLock { ring in
             ring.count += 1
             if ring.errors.isEmpty { ring.errors = Array(repeating: nil, count: Int(size)) }
+            let forgotten = ring.errors[Int(ring.count % size)]
             ring.errors[Int(ring.count % size)] = error
-            return ring.count
+            return (ring.count, forgotten)
         }
+        return number
     }
 
     static func find(_ number: UInt64) -> (any Error)? {
