@@ -195,6 +195,16 @@ extension AllTests { @Suite struct StateMachineTests {
         }
     } }
 
+    @Test("actions are done in order: a time-out that is started and then cancelled does not come")
+    func ordered() async throws { try await withRuntime {
+        try await inProcess { me in
+            let machine = try me.spawnLink(Scripted())
+            machine.send(.act("start") { _ in .keep(.timeout("mine", .zero), .cancel(.named("mine"))) })
+            machine.send(.act("again") { _ in .keep(.cancel(.named("mine")), .timeout("mine", .zero)) })
+            #expect(try log(of: machine, count: 4, me) == ["a>a", "a start", "a again", "a named(\"mine\")"])
+        }
+    } }
+
     @Test("entering is called at the start, at a change, and when a state repeats itself; its actions count")
     func enter() async throws { try await withRuntime {
         try await inProcess { me in

@@ -139,7 +139,7 @@ struct StateMachineServer<Machine: StateMachine>: GenServer {
         _ actions: [StateAction<Message>], postponing event: Event?, isChange: Bool = false, in context: borrowing Context<Message>
     ) throws {
         var inserted: [Event] = []
-        var timeouts: [(StateTimeout, Duration)] = []
+        var timeouts: [(StateTimeout, Duration?)] = []
         for action in actions {
             switch action.kind {
             case .postpone:
@@ -147,7 +147,7 @@ struct StateMachineServer<Machine: StateMachine>: GenServer {
                 postponed.append(event)
             case .nextEvent(let message): inserted.append(.message(message))
             case .start(let timeout, let time): timeouts.append((timeout, time))
-            case .cancel(let timeout): cancel(timeout)
+            case .cancel(let timeout): timeouts.append((timeout, nil))
             case .hibernate: hibernates = true
             }
         }
@@ -158,6 +158,7 @@ struct StateMachineServer<Machine: StateMachine>: GenServer {
         queue.append(contentsOf: inserted.reversed())
         for (timeout, time) in timeouts {
             cancel(timeout)
+            guard let time else { continue }
             if time <= .zero {
                 queue.insert(.timeout(timeout), at: 0)
                 hasQueuedTimeouts = true
