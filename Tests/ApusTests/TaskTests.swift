@@ -64,6 +64,33 @@ extension AllTests { @Suite struct TaskTests {
         }
     } }
 
+    @Test("an owner that must end while it waits for its task is told so, and one that shuts it down has it killed")
+    func endingOwner() async throws { try await withRuntime {
+        try await inProcess { me in
+            let own = me.pid
+            let waits: [@Sendable (ProcessTask<Int>, borrowing Context<Never>) throws -> Void] = [
+                { task, owner in _ = try task.value(in: owner, timeout: nil) },
+                { task, owner in _ = try task.yield(in: owner, timeout: nil) },
+                { task, owner in _ = try task.shutdown(in: owner, timeout: .seconds(1000)) },
+            ]
+            var trapping = SpawnOptions()
+            trapping.trapsExits = true
+            for (wait, isKilled) in zip(waits, [false, false, true]) {
+                let owner = try spawnBlocking(of: Never.self) { [trapping] owner in
+                    let task = try owner.asyncNoLink(options: trapping) { task in task.receive(Int.self) ?? 0 }
+                    AnyPid(own).send(task.pid)
+                    let error = errorOf { try wait(task, owner) }
+                    AnyPid(own).send(error?.code == .ending)
+                }
+                guard let task = me.receive(AnyPid.self) else { throw Failure(text: "no task") }
+                owner.exit(.shutdown)
+                #expect(me.receive(Bool.self) == true)
+                #expect(task.isAlive != isKilled)
+                task.exit(.kill)
+            }
+        }
+    } }
+
     @Test("a value that has been taken does not come again: the time-out does")
     func takenValue() async throws { try await withRuntime {
         try await inProcess { me in

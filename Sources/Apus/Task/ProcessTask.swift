@@ -32,7 +32,8 @@ public struct ProcessTask<Value: Sendable>: Sendable {
     ///   - context: of the owner.
     ///   - timeout: when it is up the task is killed, so that no message of it can come later. nil waits for ever.
     /// - Throws: ``ApusError/Code/notPermitted`` by another process than the owner; ``ApusError/Code/exited`` it failed, with the reason;
-    ///   ``ApusError/Code/timeout``. Await once: what has been taken does not come again, and a second time waits for the time-out.
+    ///   ``ApusError/Code/timeout``; ``ApusError/Code/ending``. Await once: what has been taken does not come again, and a second time waits
+    ///   for the time-out.
     /// - **OTP**: `Task.await/2`, which exits on a time-out instead of throwing.
     public func value<Own: ~Copyable>(in context: borrowing Context<Own>, timeout: Duration? = .seconds(5)) throws(ApusError) -> Value {
         guard let outcome = try yield(in: context, timeout: timeout) else {
@@ -56,7 +57,10 @@ public struct ProcessTask<Value: Sendable>: Sendable {
     ) throws(ApusError) -> Result<Value, ExitReason>? {
         try checkOwner(context)
         let wanted = reference.id
-        guard let message = receive(context.process, timeout: timeout, where: { apus_message_ref($0).id == wanted }) else { return nil }
+        guard let message = receive(context.process, timeout: timeout, where: { apus_message_ref($0).id == wanted }) else {
+            if !context.pid.isAlive { throw ApusError(.ending) }
+            return nil
+        }
         return takeOutcome(of: message, as: Value.self)
     }
 
@@ -79,7 +83,7 @@ public struct ProcessTask<Value: Sendable>: Sendable {
         }
         if timeout > .zero {
             pid.exit(.shutdown)
-            if let outcome = try yield(in: context, timeout: timeout) { return outcome }
+            if let outcome = try? yield(in: context, timeout: timeout) { return outcome }
         }
         pid.exit(.kill)
         guard let outcome = try yield(in: context, timeout: nil) else { throw ApusError(.ending) }
