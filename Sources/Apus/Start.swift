@@ -14,7 +14,8 @@ import CApusSwift
 /// do {
 ///     let store = try await start(Store(file: "tea.db"), timeout: .seconds(5))
 ///     store.send(.open)
-/// } catch where error.code == .failed {
+/// } catch {
+///     guard error.code == .failed else { throw error }
 ///     print("no store: \(error.reason!)")  // whose `error` is what `initialize` threw
 /// }
 /// ```
