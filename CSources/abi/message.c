@@ -25,17 +25,23 @@ int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *m
     }
 }
 
-int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *message, uint64_t timeout_ms)
+static int message_await_space(struct apus__owner *here, apus_pid to, size_t size, uint64_t timeout_ms)
 {
     apus_message *outcome;
+    int result = apus__ask(here, to, APUS__SPACE, size, timeout_ms, &outcome);
+    if (!result)
+        apus__message_drop(here, outcome);
+    return result;
+}
+
+int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *message, uint64_t timeout_ms)
+{
     if (!apus__extra(here, here->current))
         return -ENOMEM;
     // Held meanwhile, so that it goes with the process, and its payload is dropped, if that is ended in its wait.
     apus__hold(here->current, message);
-    int result = apus__ask(here, to, APUS__SPACE, message->size, timeout_ms, &outcome);
+    int result = message_await_space(here, to, message->size, timeout_ms);
     apus__unhold(here, here->current, message);
-    if (!result)
-        apus__message_drop(here, outcome);
     return result;
 }
 
@@ -43,41 +49,50 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
 struct send_errand {
     struct apus__errand errand;
     apus_pid to;
-    apus_message *message;
+    apus_message *message; // the thread's until it is delivered, also if the process is ended in its wait
 };
 
 static void send_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct send_errand *send = apus_container_of(errand, struct send_errand, errand);
-    apus_message *message = send->message;
-    send->message = NULL; // the process's while it waits
-    errand->result = apus__deliver_or_wait(here, send->to, message);
-    if (errand->result)
-        send->message = message;
+    int result;
+    while ((result = apus__deliver(here, send->to, send->message)) == -EAGAIN)
+        if (message_await_space(here, send->to, send->message->size, APUS_INFINITY)) {
+            result = -ENOBUFS;
+            break;
+        }
+    errand->result = result;
 }
 
-// Delivers for any caller to a mailbox that was full. Takes the message when it returns 0; on error *message is the caller's, or NULL
-// if it is gone. *here becomes NULL, and is not to be left, if the runtime has been stopped meanwhile.
-apus_cold static int message_deliver_waiting(struct apus__owner **here, apus_pid to, apus_message **message)
+// Delivers for any caller to a mailbox that was full. Takes the message when it returns 0. *here becomes NULL, and is not to be left, if
+// the runtime has been stopped meanwhile.
+apus_cold static int message_deliver_waiting(struct apus__owner **here, apus_pid to, apus_message *message)
 {
     int result;
     if (!(*here)->is_foreign)
-        return apus__deliver_or_wait(*here, to, *message);
+        return apus__deliver_or_wait(*here, to, message);
     struct send_errand *send = apus__errand_new(sizeof *send, send_errand_run);
     if (!send)
         return -ENOMEM;
     send->to = to;
-    send->message = *message;
+    send->message = message;
     apus__foreign_leave();
     bool is_mine; // always: the wait has no limit
     result = apus__run_errand(&send->errand, APUS_NOBODY, APUS_NOBODY, APUS_INFINITY, &is_mine);
-    *message = send->message;
     apus__errand_dispose(&send->errand);
     int error;
     *here = apus__foreign_enter(&error);
-    if (!*here)
-        *message = NULL; // if it was still ours, it is lost with the pools
     return result;
+}
+
+// Frees a plain thread's message after the runtime has been stopped: the pool is there as long as a block of it is in use.
+apus_cold static void message_free_late(apus_message *message)
+{
+    struct apus__heap heap;
+    if (apus__heap_init(&heap, &apus__world.pool, 0))
+        return; // lost
+    apus__heap_free(&heap, message, message->block);
+    apus__heap_retire(&heap);
 }
 
 // As apus__leave(), after message_deliver_waiting().
@@ -120,9 +135,11 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     if (apus_likely(!result)) {
         result = apus__deliver(here, to, message);
         if (apus_unlikely(result == -EAGAIN))
-            result = message_deliver_waiting(&here, to, &message);
-        if (apus_unlikely(result && message))
+            result = message_deliver_waiting(&here, to, message);
+        if (apus_unlikely(result && here))
             apus__message_free(here, message);
+        else if (apus_unlikely(result))
+            message_free_late(message);
     }
     message_leave(here);
     return result;
@@ -302,8 +319,8 @@ int apus_send_message(apus_pid to, apus_message *message)
     message->from = apus__sender(here);
     result = apus__deliver(here, to, message);
     if (result == -EAGAIN)
-        result = message_deliver_waiting(&here, to, &message);
-    if (result && message) {
+        result = message_deliver_waiting(&here, to, message);
+    if (result) {
         message->kind = kind;
         message->from = from;
         message->flags = flags & ~APUS__HELD;
@@ -358,8 +375,11 @@ static __attribute__((noinline)) void message_release_otherwise(apus_message *me
         return;
     }
     struct apus__owner *here = apus__enter(&error);
-    if (!here)
+    if (!here) {
+        if (error == -ESHUTDOWN) // one that a plain thread has made, and kept over the stop: no process has one then
+            message_free_late(message);
         return;
+    }
     if (message_disown(here, message)) {
         if (message->kind == APUS__REQUEST && !(message->flags & APUS__ANSWERED) && here->current)
             message_put_by(here, here->current, message);

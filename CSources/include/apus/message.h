@@ -94,8 +94,8 @@ APUS_API bool apus_message_is_reply(const apus_message *message);
 APUS_API int apus_send(apus_pid to, const apus_type *type, const void *payload, size_t size);
 
 /* Makes a message to be filled in place. The payload is not zeroed.
- * Ownership: yours until `apus_send_message` takes it; `apus_message_release` drops it unsent. One made by a process that ends
- *            goes with the process; its `drop` is called only once it has been sent.
+ * Ownership: yours until `apus_send_message` takes it; `apus_message_release` drops it unsent, also after the runtime has been
+ *            stopped. One made by a process that ends goes with the process; its `drop` is called only once it has been sent.
  * Errors:    returns NULL if type is NULL, size is over APUS_MESSAGE_SIZE_MAX, there is no memory, or the runtime is stopped. */
 APUS_API apus_message *apus_message_new(const apus_type *type, size_t size);
 

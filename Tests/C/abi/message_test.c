@@ -314,6 +314,71 @@ static void take_five(apus_process *self, void *argument)
     expect_number(self, 5);
 }
 
+// --- Over the stop --------------------------------------------------------------------------------------------------------------
+
+static apus_pid full;
+
+static int stay(apus_process *self, void *state, apus_message *message)
+{
+    (void)state, (void)message;
+    return apus_sleep(self, APUS_INFINITY);
+}
+
+static const apus_behaviour stays = {.name = "stays", .handle = stay};
+
+// The receiver may end first.
+static void *send_into_stop(void *argument)
+{
+    int64_t value = 77;
+    int result = argument ? apus_send_message(full, argument) : apus_send(full, &type_owned, &value, 8);
+    CHECK(result == -ESHUTDOWN || result == -ESRCH);
+    apus_message_release(argument);
+    return NULL;
+}
+
+static apus_message *new_owned(void)
+{
+    apus_message *message = apus_message_new(&type_owned, 8);
+    CHECK(message != NULL);
+    *(int64_t *)apus_message_payload(message) = 77;
+    return message;
+}
+
+TEST(stopped_in_wait, "a plain thread that waits for room when the runtime is stopped keeps its payload, or its message")
+{
+    apus_spawn_options bounded = {.struct_size = sizeof bounded, .mailbox_messages = 1, .mailbox_policy = APUS_MAILBOX_BLOCK};
+    pthread_t senders[2];
+    start_runtime(2);
+    CHECK_EQ(apus_spawn(&stays, NULL, 0, &bounded, &full), 0);
+    CHECK_EQ(apus_send(full, &type_number, NULL, 0), 0);
+    while (runtime_info().stacks_parked < 1)
+        usleep(500);
+    CHECK_EQ(apus_send(full, &type_number, NULL, 0), 0);
+    pthread_create(&senders[0], NULL, send_into_stop, NULL);
+    pthread_create(&senders[1], NULL, send_into_stop, new_owned());
+    while (runtime_info().stacks_parked < 3)
+        usleep(500);
+    CHECK_EQ(apus_stop(0), 0);
+    pthread_join(senders[0], NULL);
+    pthread_join(senders[1], NULL);
+    CHECK_EQ(atomic_load(&drops), 0);
+    start_runtime(1);
+    stop_runtime();
+}
+
+TEST(released_late, "a message that a plain thread has made is released after the stop as well, and leaves nothing")
+{
+    start_runtime(1);
+    apus_message *small = new_owned(), *large = apus_message_new(&type_owned, 100000);
+    CHECK_EQ(apus_stop(5000), 0);
+    CHECK_EQ(runtime_info().blocks_in_use, 2);
+    apus_message_release(small);
+    apus_message_release(large);
+    CHECK_EQ(atomic_load(&drops), 0);
+    start_runtime(1);
+    stop_runtime();
+}
+
 TEST(thread_passes_on, "a plain thread sends a reply on; the outcome of a call that failed it cannot")
 {
     apus_pid server, taker;
