@@ -341,7 +341,11 @@ static int message_keep(struct apus__owner *here, apus_message *message)
         return -EINVAL;
     if (!apus__extra(here, here->current))
         return -ENOMEM;
-    return apus__hold_received(here, here->current, message, false) ? 0 : -ENOMEM;
+    apus_message *holder = apus__holder_for(here, message);
+    if (!holder)
+        return -ENOMEM;
+    apus__hold_by(here->current, message, holder);
+    return 0;
 }
 
 int apus_message_keep(apus_message *message)

@@ -361,13 +361,13 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     wait.match = match;
     wait.context = context;
     wait.takes_messages = true;
-    apus_message *message = apus__wait_take(self, &wait);
+    apus_message *message = apus__wait_take(here, self, &wait);
     if (!message && !apus__inbox_is_empty(&here->inbox)) {
         apus__slot_receive(apus__slot_of(here));
-        message = apus__wait_take(self, &wait);
+        message = apus__wait_take(here, self, &wait);
     }
     // A process that must end waits in any case, and so ends here.
-    if (!message && (timeout_ms > 0 || self->flags & APUS__EXITING)) {
+    if (!message && ((timeout_ms > 0 && !wait.lacks_memory) || self->flags & APUS__EXITING)) {
         if (apus__wait_prepare(apus__slot_of(here), &wait))
             return NULL;
         apus__slot_wait(apus__slot_of(here), &wait, timeout_ms);
@@ -375,7 +375,6 @@ static apus_message *receive_here(struct apus__owner *here, apus_process *self, 
     }
     if (message) {
         apus__bound_discount(here, self, message);
-        apus__hold_received(here, self, message, true);
         self->extra->serving = 0;
         apus__record(here, message->from.id, apus__pid(self).id, message->type);
         apus_bump_relaxed(&self->tally, UINT64_C(1) << APUS__TALLY_REDUCTIONS);

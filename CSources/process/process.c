@@ -115,21 +115,12 @@ apus_message *apus__mailbox_extend_slow(struct apus__owner *here, struct apus_pr
     return message;
 }
 
-bool apus__hold_received(struct apus__owner *here, struct apus_process *process, apus_message *message, bool certain)
+apus_message *apus__holder_new(struct apus__owner *here, apus_message *message)
 {
-    if (apus_likely(!(message->flags & APUS__SHORT))) {
-        apus__hold(process, message);
-        return true;
-    }
-    apus_message *holder = certain ? apus__message_alloc_certain(here, sizeof message, APUS__HOLDER)
-                                   : apus__message_alloc(here, sizeof message, APUS__HOLDER);
-    if (!holder)
-        return false;
-    memcpy(apus_message_payload(holder), &message, sizeof message);
-    apus__hold(process, holder);
-    apus__message_set_next(message, holder);
-    message->flags |= APUS__HELD;
-    return true;
+    apus_message *holder = apus__message_alloc(here, sizeof message, APUS__HOLDER);
+    if (holder)
+        memcpy(apus_message_payload(holder), &message, sizeof message);
+    return holder;
 }
 
 void apus__unhold(struct apus__owner *here, struct apus_process *process, apus_message *message)

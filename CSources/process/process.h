@@ -79,6 +79,7 @@ struct apus__wait {
     uint8_t take_back;
     bool takes_messages;  // false: only the reply to `ref`, or time
     bool yields;          // it is over at once, but others come first
+    bool lacks_memory;    // for what would hold the message, which stays in the mailbox
     bool is_detached; // it does not wait: its thread has lost the scheduler and still runs its callback (scheduler/rescue.h)
     struct apus_process *process;
     apus_message *handling; // what the callback that waits was given
@@ -441,9 +442,22 @@ apus_inline void apus__hold(struct apus_process *process, apus_message *message)
     extra->held = message;
 }
 
-// Holds a message that was received, short or not. If there is no memory for its holder, that is of the reserve if it is `certain`, else
-// false is returned.
-bool apus__hold_received(struct apus__owner *here, struct apus_process *process, apus_message *message, bool certain);
+// What is to hold a message in the list: itself, or for a short one a HOLDER. NULL if there is no memory for that.
+apus_message *apus__holder_new(struct apus__owner *here, apus_message *message);
+apus_inline apus_message *apus__holder_for(struct apus__owner *here, apus_message *message)
+{
+    return apus_likely(!(message->flags & APUS__SHORT)) ? message : apus__holder_new(here, message);
+}
+
+// Holds a message that was received, by that.
+apus_inline void apus__hold_by(struct apus_process *process, apus_message *message, apus_message *holder)
+{
+    apus__hold(process, holder);
+    if (apus_likely(holder == message))
+        return;
+    apus__message_set_next(message, holder);
+    message->flags |= APUS__HELD;
+}
 
 // The message that `held`, from the list, is or stands for.
 static inline apus_message *apus__held_message(apus_message *held)

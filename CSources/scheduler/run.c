@@ -195,32 +195,42 @@ static bool run_match(struct apus_process *process, struct apus__wait *wait, con
     return matches;
 }
 
-apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait)
+// Takes `message`, which comes after `before`, and holds it. NULL if there is no memory for that: then it stays where it is.
+static apus_message *run_take(struct apus__owner *here, struct apus_process *process, struct apus__wait *wait, apus_message *before,
+                              apus_message *message)
+{
+    apus_message *holder = apus__holder_for(here, message);
+    wait->lacks_memory = !holder;
+    if (apus_unlikely(!holder))
+        return NULL;
+    apus__mailbox_take(process, before, message);
+    apus__hold_by(process, message, holder);
+    return message;
+}
+
+apus_message *apus__wait_take(struct apus__owner *here, struct apus_process *process, struct apus__wait *wait)
 {
     if (apus_unlikely(process->flags & APUS__EXITING))
         return NULL; // it ends here; its first message is the reason
     apus_message *before = wait->seen;
     apus_message *message = before ? apus__mailbox_next(process, before) : process->first;
     for (; message; before = message, message = apus__mailbox_next(process, message)) {
-        if (!wait->match || run_match(process, wait, message)) {
-            apus__mailbox_take(process, before, message);
-            return message;
-        }
+        if (!wait->match || run_match(process, wait, message))
+            return run_take(here, process, wait, before, message);
     }
     wait->seen = before;
     return NULL;
 }
 
-static bool run_wait_is_over(struct apus_process *process)
+static bool run_wait_is_over(struct apus__owner *here, struct apus_process *process)
 {
     struct apus__wait *wait = process->extra->wait;
     if (process->flags & APUS__READY)
         return true;
     if (!wait->takes_messages)
         return false;
-    apus_message *message = apus__wait_take(process, wait);
-    wait->result = message;
-    return message != NULL;
+    wait->result = apus__wait_take(here, process, wait);
+    return wait->result || wait->lacks_memory;
 }
 
 // Whether a process that must end goes on from its wait, to return from its callback by itself.
@@ -362,7 +372,7 @@ apus_cold struct apus__context *apus__run_slow(struct apus__slot *slot, struct a
         return NULL;
     }
     if (process->flags & APUS__WAITING) {
-        if (run_wait_is_over(process))
+        if (run_wait_is_over(&slot->owner, process))
             return apus__slot_resume(slot, process);
         process->flags &= ~(uint32_t)APUS__SCHEDULED;
         return NULL;

@@ -180,8 +180,9 @@ void apus__slot_need_fiber(struct apus__slot *slot);
 // Buries a process that has departed (run.c). `has_returned`: from the callback it was in, so that its state is as it left it.
 void apus__run_bury(struct apus__slot *slot, struct apus_process *process, apus_message *handling, bool has_returned);
 
-// Takes the first message the wait wants out of the mailbox, looking only at those it has not seen; NULL if there is none (run.c).
-apus_message *apus__wait_take(struct apus_process *process, struct apus__wait *wait);
+// Takes the first message the wait wants out of the mailbox, looking only at those it has not seen, and holds it; NULL if there is none, or
+// no memory to hold it (run.c).
+apus_message *apus__wait_take(struct apus__owner *here, struct apus_process *process, struct apus__wait *wait);
 
 // Gives half of what waits here to a slot that sleeps, or parts to all that sleep, if there is one; parts of what waits behind the process
 // that stays in its callback, one of which stays, or none; judges by how soon a slot sleeps again whether what it was given was worth it;

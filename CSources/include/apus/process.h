@@ -162,8 +162,8 @@ typedef bool(apus_match)(const apus_message *message, void *context);
 /* Waits for a message that matches and takes it out of the mailbox; the others stay, in order.
  * match:      NULL takes the first one.
  * timeout_ms: 0 looks through what is there and does not wait.
- * Returns:    the message, now the caller's (`apus_message_release` it); NULL after the time-out, if self is not the caller, or if it
- *             would have to wait and there is no memory for a stack to go on with.
+ * Returns:    the message, now the caller's (`apus_message_release` it); NULL after the time-out, if self is not the caller, or if there
+ *             is no memory for a stack to go on with while it waits, or for what holds the message, which then stays in the mailbox.
  * Order:      oldest match first. While it waits the process takes no other message, but signals still act on it: a signal that
  *             ends the process ends it here, its stack is dropped and nothing after the wait runs, unless APUS_SPAWN_UNWIND was asked
  *             for: then it returns NULL.

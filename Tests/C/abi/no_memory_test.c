@@ -411,6 +411,89 @@ TEST(messages, "sending, making, keeping and receiving without memory fail and c
     TRY_ALL(operations);
 }
 
+enum { SHORT_BYTES = APUS_MESSAGE_SHORT + 8, SHORT_ONES = 100 }; // more than a scheduler has blocks in reserve
+
+static void send_short(apus_pid to, char number)
+{
+    char payload[SHORT_BYTES] = {number};
+    while (is_lack(apus_send(to, &type_note, payload, sizeof payload))) {
+    }
+}
+
+static char short_number(const apus_message *message)
+{
+    CHECK(message && message->flags & APUS_MESSAGE_SHORT && apus_message_size(message) == SHORT_BYTES);
+    return *(char *)apus_message_payload(message);
+}
+
+static int short_sender_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self, (void)state;
+    send_short(*(const apus_pid *)argument, 1);
+    return APUS_DONE;
+}
+
+// Receives with the nth block failing. NULL, and true, if that has left the message where it was.
+static bool receive_with_failure(apus_process *self, uint32_t nth, uint64_t timeout_ms, apus_message **message)
+{
+    uint64_t hits = apus__inject_hits();
+    apus__inject_arm(1u << APUS__INJECT_HEAP, nth);
+    *message = apus_receive(self, is_note, NULL, timeout_ms);
+    apus__inject_arm(0, 0);
+    was_hit = apus__inject_hits() != hits;
+    return !*message;
+}
+
+static void receive_without_memory(apus_process *self)
+{
+    apus_message *message;
+    CHECK_EQ(apus_set_label(self, "has what holds messages"), 0);
+    for (char i = 0; i < SHORT_ONES; i++)
+        send_short(apus_pid_of(self), i);
+    for (char i = 0; i < SHORT_ONES; i++) {
+        CHECK(receive_with_failure(self, 1, APUS_INFINITY, &message));
+        CHECK_EQ(short_number(apus_receive(self, is_note, NULL, 0)), i);
+    }
+}
+
+static void wait_without_memory(apus_process *self)
+{
+    static const apus_behaviour short_sender = {.name = "sender", .init = short_sender_init, .handle = idle_handle};
+    const apus_pid me = apus_pid_of(self);
+    int lacks = 0;
+    uint32_t nth = 0;
+    do {
+        apus_message *message;
+        CHECK_EQ(apus_spawn(&short_sender, &me, sizeof me, NULL, NULL), 0);
+        if (receive_with_failure(self, ++nth, APUS_INFINITY, &message)) {
+            message = apus_receive(self, is_note, NULL, 0);
+            lacks++;
+        }
+        CHECK_EQ(short_number(message), 1);
+    } while (was_hit);
+    CHECK(lacks > 0);
+}
+
+static int receiver_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)state, (void)message;
+    receive_without_memory(self);
+    wait_without_memory(self);
+    was_attempted = true;
+    return APUS_DONE;
+}
+
+TEST(short_messages, "a short message that a callback has no memory to hold stays in the mailbox, in its place")
+{
+    static const apus_behaviour receiver = {.name = "receiver", .handle = receiver_handle};
+    apus_options options = {.struct_size = sizeof options, .schedulers = 1};
+    CHECK_EQ(apus__simulation_begin(&options, 1), 0);
+    CHECK_EQ(apus_send(spawn_one(&receiver), &type_try, NULL, 0), 0);
+    CHECK(apus__simulation_run(STEPS_MAX));
+    CHECK(was_attempted);
+    end();
+}
+
 // Waiting takes no block: what it needs is there from the first time.
 static void expiry_body(apus_process *self, void *argument)
 {
