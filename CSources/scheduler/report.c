@@ -15,7 +15,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FATAL_WAIT_MS = 2000, LINE_MAX_BYTES = 512 };
+// How long a program that is about to end waits for the monitor to name the frames. That takes the allocator's and the linker's locks, and the
+// program's for its log, any of which the thread that waits may hold: so it cannot wait for ever, and then tells what it can by itself.
+enum { FATAL_WAIT_MS = 2000 };
+
+enum { LINE_MAX_BYTES = 512 };
 
 static struct {
     void (*log)(const apus_log *entry, void *context);
