@@ -132,7 +132,6 @@ static void line_begin(struct apus__owner *here, struct apus__line *line, bool h
             apus__schedule(here, asks);
         return;
     }
-    line_say(line, result, APUS__LINE_SAYS_RESULT, APUS_NOBODY, NULL);
     apus__errand_refuse(here, &line->errand, result);
 }
 

@@ -53,7 +53,7 @@ enum { APUS__LINE_REQUEST = 80, APUS__LINE_REPLY = 80 }; // bytes of payload tha
 
 // What an answer says.
 enum apus__line_says {
-    APUS__LINE_SAYS_NOTHING, // the process was ended before
+    APUS__LINE_SAYS_NOTHING, // the process was ended before, or could not be made
     APUS__LINE_SAYS_RESULT,
     APUS__LINE_SAYS_REPLY,
     APUS__LINE_SAYS_WHERE // the reply is

@@ -25,6 +25,7 @@ FILES = {
     "CSources/queue/inbox.h": INBOX, "CSources/process/segment.h": LINES, "CSources/process/process.h": LINES,
     "CSources/process/signal.h": MAILBOX, "CSources/scheduler/line.c": ["unit/line_test", "unit/foreign_test", *CALLS],
     "CSources/scheduler/foreign.c": ["unit/foreign_test", *CALLS],
+    "CSources/abi/line.c": ["unit/foreign_test", *CALLS, "simulation/simulate_test"],
 }
 # Where a test lies, if not in Tests/C.
 ELSEWHERE = {"play": "Tests/otp/play.c", "weak": "Tests/weak/weak_test.c"}

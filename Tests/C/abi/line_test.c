@@ -5,7 +5,11 @@
 #include "runtime_test.h"
 
 #include "memory/inject.h"
+#include "process/owner.h"
+#include "scheduler/foreign.h"
+#include "scheduler/line.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -13,6 +17,7 @@
 #include <unistd.h>
 
 static atomic_uint drops, handled, strays;
+static _Atomic uint64_t put_by; // the last caller whose request was
 static atomic_bool may_go;
 
 static void count_drop(void *payload, size_t size, const apus_type *type)
@@ -54,6 +59,7 @@ static int clerk_handle(apus_process *self, void *state, apus_message *message)
         return clerk_do(clerk, *(enum act *)apus_message_payload(message));
     uint64_t number;
     memcpy(&number, apus_message_payload(message), sizeof number);
+    CHECK_EQ(apus_load_relaxed(&apus__local.pinned), 0);
     if (number == STRAY) {
         atomic_fetch_add(&strays, 1);
     } else {
@@ -64,6 +70,7 @@ static int clerk_handle(apus_process *self, void *state, apus_message *message)
         return apus_message_is_request(message) ? APUS_DONE : APUS_OK;
     if (clerk->act == ACT_PUT_BY) {
         clerk->late = (apus_caller){apus_message_from(message), apus_message_ref(message)};
+        atomic_store(&put_by, clerk->late.pid.id);
         return APUS_OK;
     }
     while (clerk->act == ACT_STAY && !atomic_load(&may_go))
@@ -170,7 +177,7 @@ TEST(sizes, "payloads and replies of each size go there and back, whether or not
     stop_runtime();
 }
 
-TEST(late, "a reply that comes too late is not that of the next call")
+TEST(late, "a reply that comes too late is not that of the next call, and a call whose time is up leaves no process")
 {
     start_runtime(2);
     apus_pid clerk = spawn_clerk();
@@ -179,6 +186,8 @@ TEST(late, "a reply that comes too late is not that of the next call")
         next = call_on(clerk, next, OFTEN);
         tell(clerk, ACT_PUT_BY);
         CHECK_EQ(call(clerk, &type_owned, STRAY, 1), -ETIMEDOUT);
+        while (apus_is_alive((apus_pid){atomic_load(&put_by)}))
+            usleep(100);
         CHECK_EQ(call(clerk, &type_owned, STRAY, 0), -ETIMEDOUT);
         tell(clerk, ACT_ANSWER_LATE);
     }
@@ -218,23 +227,28 @@ static void stay_end(const struct stay *stay)
     tell(stay->clerk, ACT_REPLY);
 }
 
-TEST(given_up, "a request that its thread gives up while its scheduler is stuck is begun no more, and its payload is dropped once")
+TEST(given_up, "a request that its thread gives up while its scheduler is stuck is begun no more, its payload is dropped once, no line left")
 {
+    enum { ROUNDS = 8, WARM = 3, EACH = 3, LEFT_MAX = (ROUNDS - WARM) * EACH * sizeof(struct apus__line) / 2 };
+    size_t before = 0;
     apus_options options = {.struct_size = sizeof options, .schedulers = 1, .binding = APUS_BIND_NONE, .rescue_ms = APUS_RESCUE_OFF};
     CHECK_EQ(apus_start(&options), 0);
     apus_pid clerk = spawn_clerk();
     uint64_t next = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < ROUNDS; i++) {
+        if (i == WARM)
+            before = mallinfo2().uordblks;
         next = call_on(clerk, next, OFTEN);
         struct stay stay = {.clerk = clerk, .next = next++};
         stay_begin(&stay);
-        for (int j = 0; j < 3; j++)
+        for (int j = 0; j < EACH; j++)
             CHECK_EQ(call(clerk, &type_owned, STRAY, 1), -ETIMEDOUT);
-        CHECK_EQ(atomic_load(&drops), 3 * (unsigned)i);
+        CHECK_EQ(atomic_load(&drops), EACH * (unsigned)i);
         stay_end(&stay);
         next = call_on(clerk, next, OFTEN);
-        CHECK_EQ(atomic_load(&drops), 3 * (unsigned)(i + 1));
+        CHECK_EQ(atomic_load(&drops), EACH * (unsigned)(i + 1));
     }
+    CHECK(mallinfo2().uordblks < before + LEFT_MAX);
     CHECK_EQ(atomic_load(&strays), 0);
     stop_runtime();
 }
@@ -248,6 +262,7 @@ TEST(ends, "a callee that ends in a call fails it with the reason, and the calls
         uint64_t next = call_on(clerk, 0, OFTEN);
         tell(clerk, ACT_END);
         CHECK_EQ(apus_call(clerk, &type_owned, &next, sizeof next, APUS_INFINITY, &down), -ECONNABORTED);
+        CHECK(apus_message_type(down) == &apus_type_down && !apus_message_is_reply(down));
         CHECK_EQ(((apus_down_message *)apus_message_payload(down))->reason.kind, APUS_REASON_NORMAL);
         apus_message_release(down);
         for (int j = 0; j < 5; j++)
@@ -407,6 +422,21 @@ TEST(rescued, "a scheduler that was taken from a callback that stays goes on att
         stay_end(&stay);
     }
     CHECK(runtime_info().rescues >= 5);
+    stop_runtime();
+}
+
+TEST(spare, "with the answer to a caller that was made before mostly comes a cell for the next one")
+{
+    int spares = 0;
+    start_runtime(1);
+    apus_pid clerk = spawn_clerk();
+    for (uint64_t i = 0; i < OFTEN; i++) {
+        apus_caller caller;
+        CHECK_EQ(apus_caller_make(APUS_NOBODY, &caller), 0);
+        CHECK_EQ(apus_call_as(caller, clerk, &type_number, &i, sizeof i, APUS_INFINITY, NULL), 0);
+        spares += apus__foreign_keeps_now()->spare.pid.id != 0;
+    }
+    CHECK(spares > OFTEN / 2);
     stop_runtime();
 }
 

@@ -163,8 +163,18 @@ TEST(reserve, "a thread that has entered holds what its signals need that are pr
     stop_runtime();
 }
 
+static int ignore(apus_process *self, void *state, apus_message *message)
+{
+    (void)self, (void)state, (void)message;
+    return APUS_OK;
+}
+
+static const apus_behaviour mute = {.name = "mute", .handle = ignore};
+static apus_pid mute_pid;
+
 static void *call_and_leave_rooms(void *unused)
 {
+    CHECK_EQ(apus_call(mute_pid, &type_number, NULL, 0, 1, NULL), -ETIMEDOUT);
     CHECK_EQ(apus_call(told, &type_number, NULL, 0, APUS_INFINITY, NULL), 0);
     struct apus__keeps *keeps = apus__foreign_keeps_now();
     apus_message *room = apus__foreign_room(keeps), *more = apus__foreign_room(keeps);
@@ -179,6 +189,7 @@ TEST(memory, "of threads that have called and ended no memory is left")
     size_t before = 0;
     start_runtime(1);
     CHECK_EQ(apus_spawn(&server, NULL, 0, NULL, &told), 0);
+    CHECK_EQ(apus_spawn(&mute, NULL, 0, NULL, &mute_pid), 0);
     for (int i = 0; i < 2 * THREADS; i++) {
         pthread_t thread;
         if (i == THREADS)
