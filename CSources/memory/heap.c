@@ -264,6 +264,8 @@ static unsigned heap_carve(struct apus__heap *heap, unsigned class)
         span->next += size;
     }
     heap->carved += count * size;
+    if (size >= APUS__HEAP_BYTES_MANY)
+        apus_bump_relaxed(&heap->carved_pages, count * size);
     return count;
 }
 

@@ -45,6 +45,7 @@ enum {
     APUS__HEAP_CLASSES = 13,
     APUS__HEAP_LARGE = 255, // not a class of the pools: a block of its own, with its size remembered
     APUS__HEAP_BYTES_MAX = 32768,
+    APUS__HEAP_BYTES_MANY = 8192, // a block of so many takes whole pages, which the system clears when it is first written to
     APUS__HEAP_SLOTS = 6 * 256 + 2 * 128 + 2 * 64 + 3 * 16 + APUS__HEAP_CLASSES, // see heap_limits in memory/heap.c
     APUS__HEAP_NODES_MAX = 64,
     APUS__LARGE_KEPT = 8,                // large blocks a heap keeps: the system clears the pages of each new one
@@ -163,6 +164,7 @@ struct apus__heap {
     size_t kept_bytes;
     void *kept[APUS__LARGE_KEPT];
     // Written by the heap's thread, read by any.
+    _Atomic uint64_t carved_pages;    // bytes of `carved` that went to blocks of APUS__HEAP_BYTES_MANY and more
     _Atomic uint64_t received;        // blocks that came in: carved, or from a shelf
     _Atomic uint64_t delivered;       // blocks that went to a shelf
     _Atomic uint64_t freed_far;       // blocks of another node, freed here

@@ -21,7 +21,7 @@ enum { SPARES_AHEAD = 2, MILLION = 1000000 };
 struct watch {
     uint64_t slices;
     uint64_t since_ns; // when that count of turns was first seen,
-    uint64_t signals;  // and how many signals there had been by then
+    uint64_t cheap_ns;  // and apus__pace_cheap_ns() then
     uint64_t tried_ns; // when taking it was tried last
     uint64_t told;     // the count of turns for which its process was told of
 };
@@ -185,9 +185,9 @@ static void monitor_take(struct apus__slot *slot, bool for_others, struct watch 
 // The slot has been in one turn since the last look at least: what waits behind it may go to another that sleeps.
 static void monitor_share(struct apus__slot *slot, const struct watch *watch, uint64_t for_ns)
 {
-    uint64_t signals = apus__pace_signals(&slot->owner) - watch->signals;
+    uint64_t cheap_ns = apus__pace_cheap_ns(&slot->owner) - watch->cheap_ns;
     // relaxed: a hint that somebody sleeps.
-    if (signals * apus__pace_cheap_ns() < for_ns && apus_load_relaxed(&apus__machine.parked) != 0 && apus__rescue_is_likely(slot))
+    if (cheap_ns < for_ns && apus_load_relaxed(&apus__machine.parked) != 0 && apus__rescue_is_likely(slot))
         apus__rescue_share(slot, false);
 }
 
@@ -200,7 +200,7 @@ static bool monitor_look_at(struct apus__slot *slot, struct watch *watch, uint64
     if (slices != watch->slices) {
         watch->slices = slices;
         watch->since_ns = now;
-        watch->signals = apus__pace_signals(&slot->owner);
+        watch->cheap_ns = apus__pace_cheap_ns(&slot->owner);
     }
     bool may_wait = monitor_may_wait(slot);
     *waits = *waits || may_wait;

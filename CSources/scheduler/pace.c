@@ -5,6 +5,7 @@
 enum {
     SHORT_TURN_NS = 1000, // and for each signal to another slot
     SPAWN_NS = 200,
+    FRESH_NS = 1,        // a byte
     CHEAP_NS = 200,      // or less, if there are many slots:
     ALL_TO_ALL_NS = 260, // of a slot, for a signal, where all send to all
     WORTH_TIMES = 6,     // as fast must all slots be in bulk as one of them, to be worth it
@@ -46,10 +47,22 @@ void apus__pace_pass_on(const struct apus__pace *pace, struct apus__pace *other)
     }
 }
 
-uint64_t apus__pace_cheap_ns(void)
+// How many signals the slot's processes have sent and handled.
+static uint64_t pace_signals(const struct apus__owner *here)
+{
+    const struct apus__counters *counters = &here->counters;
+    return apus_load_relaxed(&counters->sent_local) + apus_load_relaxed(&counters->sent_remote) + apus_load_relaxed(&counters->handled);
+}
+
+uint64_t apus__pace_cheap_ns(const struct apus__owner *here)
 {
     uint64_t worth_ns = WORTH_TIMES * ALL_TO_ALL_NS / apus__machine.slot_count;
-    return worth_ns < CHEAP_NS ? worth_ns : CHEAP_NS;
+    return pace_signals(here) * (worth_ns < CHEAP_NS ? worth_ns : CHEAP_NS) + apus_load_relaxed(&here->heap.carved_pages) * FRESH_NS;
+}
+
+uint64_t apus__pace_busy_ns(const struct apus__owner *here)
+{
+    return apus__pace_cheap_ns(here) + apus_load_relaxed(&here->counters.spawned) * SPAWN_NS;
 }
 
 static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns)
@@ -57,11 +70,11 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
     const struct apus__counters *counters = &here->counters;
     uint64_t slices = apus_load_relaxed(&counters->slices), took_ns = now_ns - pace->window_ns, turns = slices - pace->window_slices;
     uint64_t remote = apus_load_relaxed(&counters->sent_remote), sent = apus_load_relaxed(&counters->sent_local) + remote;
-    uint64_t signals = apus__pace_signals(here) - pace->window_signals;
+    uint64_t signals = pace_signals(here) - pace->window_signals, cheap_ns = apus__pace_cheap_ns(here) - pace->window_cheap_ns;
     if (turns < WINDOW_TURNS && took_ns < WINDOW_NS && signals < WINDOW_SIGNALS)
         return;
     uint64_t remote_now = remote - pace->window_remote;
-    bool in_bulk = signals * apus__pace_cheap_ns() > took_ns && signals >= BULK_SIGNALS * turns;
+    bool in_bulk = cheap_ns > took_ns && signals >= BULK_SIGNALS * turns;
     // With the time asleep: a slot that does little but hand out work, and waits for that, is not apart from those who do it.
     bool is_apart = remote_now * APART_PART > sent - pace->window_sent && remote_now * APUS__APART_NS > now_ns - pace->window_began_ns;
     bool are_together = pace_look_apart(pace, is_apart, now_ns) && took_ns <= turns * APUS__TURN_IS_LONG_NS;
@@ -71,6 +84,7 @@ static void pace_look_at_window(struct apus__pace *pace, struct apus__owner *her
     pace->window_sent = sent;
     pace->window_remote = remote;
     pace->window_signals += signals;
+    pace->window_cheap_ns += cheap_ns;
 }
 
 void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns, uint64_t took_ns)

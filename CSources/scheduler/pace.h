@@ -22,8 +22,12 @@
 // A turn that takes longer is worth to be done by another slot, if there are not so many signals in it that they are cheap.
 enum { APUS__TURN_IS_LONG_NS = 5000 };
 
-// Signals, many of them in each turn, that take less are better left to one slot.
-uint64_t apus__pace_cheap_ns(void);
+// How long it may have taken the slot to do what it has done, and was cheap: up to 200 ns for each signal that was sent or handled, and one
+// for each byte of fresh memory in large blocks. What takes no longer is better left to one slot.
+uint64_t apus__pace_cheap_ns(const struct apus__owner *here);
+
+// The same with what it has spawned, for who looks at a turn that goes on.
+uint64_t apus__pace_busy_ns(const struct apus__owner *here);
 
 // A slot that sends to others more often talks with them most of the time.
 enum { APUS__APART_NS = 3000 };
@@ -38,7 +42,8 @@ struct apus__pace {
     uint64_t window_slices;    // and of then: turns given,
     uint64_t window_sent;      // signals sent,
     uint64_t window_remote;    // of them to others,
-    uint64_t window_signals;   // and signals sent and messages handled
+    uint64_t window_signals;   // signals sent and messages handled,
+    uint64_t window_cheap_ns;  // and apus__pace_cheap_ns()
     uint32_t apart;            // windows in a row in which many went to others
     _Atomic uint64_t together_until_ns; // when the slot's processes may be shared out again,
     _Atomic uint64_t together_ns;       // after having stayed together for so long
@@ -46,19 +51,6 @@ struct apus__pace {
 
 // Looks at what was done since the last look, `took_ns` ago without the time asleep or idle. Sets the owner's in_bulk and turns_are_short.
 void apus__pace_look(struct apus__pace *pace, struct apus__owner *here, uint64_t now_ns, uint64_t took_ns);
-
-// How many signals the slot's processes have sent and handled.
-static inline uint64_t apus__pace_signals(const struct apus__owner *here)
-{
-    const struct apus__counters *counters = &here->counters;
-    return apus_load_relaxed(&counters->sent_local) + apus_load_relaxed(&counters->sent_remote) + apus_load_relaxed(&counters->handled);
-}
-
-// The same and how many they have spawned: what a turn that goes on has done that would not be done sooner by another slot.
-static inline uint64_t apus__pace_acts(const struct apus__owner *here)
-{
-    return apus__pace_signals(here) + apus_load_relaxed(&here->counters.spawned);
-}
 
 // The slot has slept, or had nothing to do: that does not count.
 static inline void apus__pace_slept(struct apus__pace *pace, uint64_t slept_ns)

@@ -266,7 +266,7 @@ static void share_begin_pause(struct apus__slot *slot, uint32_t turns_to_clock)
 {
     slot->share_wait = slot->share_paused = turns_to_clock;
     slot->share_paused_ns = apus__now_ns();
-    slot->share_paused_signals = apus__pace_signals(&slot->owner);
+    slot->share_paused_cheap_ns = apus__pace_cheap_ns(&slot->owner);
 }
 
 // Whether this is no time to look for something to give. The clock is looked at after 1, 2, 4, 8 ... turns of a pause, up to PAUSE.
@@ -276,8 +276,8 @@ static bool share_pauses(struct apus__slot *slot)
     if (turns == 0)
         return false;
     uint64_t took_ns = apus__now_ns() - slot->share_paused_ns;
-    uint64_t signals = apus__pace_signals(&slot->owner) - slot->share_paused_signals;
-    bool are_long = took_ns >= turns * APUS__TURN_IS_LONG_NS && took_ns >= signals * apus__pace_cheap_ns();
+    uint64_t cheap_ns = apus__pace_cheap_ns(&slot->owner) - slot->share_paused_cheap_ns;
+    bool are_long = took_ns >= turns * APUS__TURN_IS_LONG_NS && took_ns >= cheap_ns;
     if (!are_long && turns < PAUSE) {
         slot->share_wait = slot->share_paused;
         slot->share_paused *= 2;
@@ -405,7 +405,7 @@ struct apus__behind apus__share_watch(const struct apus__slot *slot)
     for (uint32_t i = 0; i < slot->near_count; i++) {
         struct apus__slot *other = apus__machine.slots[slot->neighbours[i]];
         if (share_has_behind(other))
-            return (struct apus__behind){other, apus__slot_turn(other), apus__pace_acts(&other->owner), apus__now_ns()};
+            return (struct apus__behind){other, apus__slot_turn(other), apus__pace_busy_ns(&other->owner), apus__now_ns()};
     }
     return (struct apus__behind){0};
 }
@@ -415,8 +415,8 @@ apus_cold bool apus__share_ask(struct apus__slot *slot, const struct apus__behin
     struct apus__slot *other = behind->slot;
     if (!other || apus__slot_turn(other) != behind->turn || !share_has_behind(other))
         return false;
-    uint64_t acts = apus__pace_acts(&other->owner) - behind->acts;
-    if (acts * apus__pace_cheap_ns() >= apus__now_ns() - behind->since_ns || !apus__rescue_is_likely(other))
+    uint64_t busy_ns = apus__pace_busy_ns(&other->owner) - behind->busy_ns;
+    if (busy_ns >= apus__now_ns() - behind->since_ns || !apus__rescue_is_likely(other))
         return false;
     apus_store_relaxed(&slot->is_hungry, 1); // relaxed, here and below: read by share_claim(), on this thread
     apus__rescue_share(other, true);

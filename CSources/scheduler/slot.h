@@ -64,7 +64,7 @@ struct apus__slot {
     uint32_t share_wait;          // turns until the next look for work to be offered, or at the clock
     uint32_t share_paused;        // turns by then, since the last time nothing could be given; 0: there is no pause
     uint64_t share_paused_ns;     // which was then,
-    uint64_t share_paused_signals; // so many signals ago
+    uint64_t share_paused_cheap_ns; // and apus__pace_cheap_ns() then
     bool share_is_late;           // that pause was for a few that might have been gone after it
     bool is_in_the_way;           // has just woken a thread that waits for this very core: sleeps without spinning
     uint32_t in_the_way;          // of so many plain threads in a row it was
@@ -197,7 +197,7 @@ void apus__give(struct apus__slot *slot, struct apus_process *process, struct ap
 struct apus__behind {
     struct apus__slot *slot; // or NULL
     uint64_t turn;
-    uint64_t acts;           // sent, handled and spawned until it was seen,
+    uint64_t busy_ns;        // apus__pace_busy_ns() when it was seen,
     uint64_t since_ns;       // which was then
 };
 

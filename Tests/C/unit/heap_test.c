@@ -79,6 +79,21 @@ TEST(last_freed_comes_first, "the block freed last is the next one handed out")
     CHECK_EQ(apus__pool_destroy(&pool), 0);
 }
 
+TEST(fresh_is_counted, "fresh memory is counted that goes to large blocks, and not what is used again")
+{
+    CHECK_EQ(apus__pool_init(&pool, 1, NULL), 0);
+    struct apus__heap *heap = heap_new(0);
+    unsigned small = apus__heap_class(APUS__HEAP_BYTES_MANY) - 1, large = small + 1;
+    apus__heap_free(heap, apus__heap_alloc(heap, small), small);
+    CHECK_EQ(apus_load_relaxed(&heap->carved_pages), 0);
+    for (int i = 0; i < 100; i++)
+        apus__heap_free(heap, apus__heap_alloc(heap, large), large);
+    uint64_t carved = apus_load_relaxed(&heap->carved_pages);
+    CHECK(carved >= APUS__HEAP_BYTES_MANY && carved < 100 * APUS__HEAP_BYTES_MANY);
+    heap_end(heap);
+    CHECK_EQ(apus__pool_destroy(&pool), 0);
+}
+
 TEST(counts_are_exact, "allocations and frees are counted one by one, large blocks and retired heaps included")
 {
     struct apus__heap_counts counts;

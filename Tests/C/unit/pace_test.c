@@ -84,6 +84,16 @@ TEST(bulk, "many cheap messages in each turn are bulk, as long as it lasts; the 
     CHECK(!slot.owner.in_bulk);
 }
 
+TEST(fresh, "messages are cheap for a nanosecond more with each byte of fresh memory that they take in large blocks")
+{
+    begin(2);
+    apus_bump_relaxed(&slot.owner.heap.carved_pages, 64 * 20 * 16384);
+    work(64, 20 * 16000, 0, 20, 0);
+    CHECK(slot.owner.in_bulk);
+    work(64, 20 * 16000, 0, 20, 0); // the memory is used again
+    CHECK(!slot.owner.in_bulk);
+}
+
 // Time goes by, and a window begins.
 static void pass(uint64_t ns)
 {

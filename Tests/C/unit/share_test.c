@@ -245,6 +245,23 @@ TEST(shown, "after a first short turn one that sleeps is woken to watch the next
     apus_store_relaxed(&apus__virtual_ns, 0);
 }
 
+TEST(fresh_memory, "a turn that filled fresh memory is none that ends the pause")
+{
+    apus_store_relaxed(&apus__virtual_ns, 1);
+    begin_unbegun(40, 40);
+    giver.owner.turns_are_short = true;
+    apus__share(&giver);
+    apus_store_relaxed(&apus__virtual_ns, 16384);
+    apus_bump_relaxed(&giver.owner.heap.carved_pages, 16384);
+    apus__share(&giver);
+    CHECK_EQ(taken(), 0);
+    fall_asleep();
+    apus_store_relaxed(&apus__virtual_ns, 3 * 16384); // the second turn fills what has been used before
+    apus__share(&giver);
+    CHECK_EQ(taken(), 20);
+    apus_store_relaxed(&apus__virtual_ns, 0);
+}
+
 // The giver is in a turn behind which PROCESSES wait, in its callback; the taker is awake and has nothing to do.
 static struct apus__behind begin_turn(void)
 {
