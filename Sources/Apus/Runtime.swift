@@ -9,6 +9,9 @@ public enum Runtime {
     /// How the runtime is set up; the defaults use every CPU the program may.
     public struct Options: Sendable {
         /// Where the threads that carry the schedulers may run.
+        ///
+        /// A thread made in a handler may use all CPUs of the program all the same. A program that a handler starts by Foundation's
+        /// `Process`, or `posix_spawn`, has those of its scheduler, as Linux has it: start it from a task or a thread made for that.
         public enum Binding: UInt32, Sendable {
             /// One scheduler for one CPU, unless the cgroup's CPU quota is smaller than the set of allowed CPUs.
             case automatic = 0
