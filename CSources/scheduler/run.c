@@ -185,14 +185,18 @@ static bool run_start(struct apus__slot *slot, struct apus_process *process)
 
 // --- Waiting --------------------------------------------------------------------------------------------------------------------
 
-static bool run_match(struct apus_process *process, struct apus__wait *wait, const apus_message *message)
+// The first message from this one on that the wait's match function wants, or NULL; *before becomes the one in front of it, or the last.
+static apus_message *run_match(struct apus_process *process, const struct apus__wait *wait, apus_message *message, apus_message **before)
 {
     uint32_t inside = apus__pin();
     apus_store_relaxed(&apus__local.matching, process);
-    bool matches = wait->match(message, wait->context);
+    while (message && !wait->match(message, wait->context)) {
+        *before = message;
+        message = apus__mailbox_next(process, message);
+    }
     apus_store_relaxed(&apus__local.matching, NULL);
     apus__unpin(inside);
-    return matches;
+    return message;
 }
 
 // Takes `message`, which comes after `before`, and holds it. NULL if there is no memory for that: then it stays where it is.
@@ -214,10 +218,10 @@ apus_message *apus__wait_take(struct apus__owner *here, struct apus_process *pro
         return NULL; // it ends here; its first message is the reason
     apus_message *before = wait->seen;
     apus_message *message = before ? apus__mailbox_next(process, before) : process->first;
-    for (; message; before = message, message = apus__mailbox_next(process, message)) {
-        if (!wait->match || run_match(process, wait, message))
-            return run_take(here, process, wait, before, message);
-    }
+    if (message && wait->match)
+        message = run_match(process, wait, message, &before);
+    if (message)
+        return run_take(here, process, wait, before, message);
     wait->seen = before;
     return NULL;
 }
