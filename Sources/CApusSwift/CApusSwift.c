@@ -76,12 +76,29 @@ void apus_swift_keep(const void *argument, size_t size)
     swift_retain(((void *const *)argument)[1]);
 }
 
+// glibc returns to the system what lies free at the end of a thread's memory beyond twice the largest block that was mapped by itself and
+// freed, at first 256 KB (M_MMAP_THRESHOLD in mallopt(3)). Messages are arrays here, made by one process and freed by another: of a few on the
+// way of 256 KB each would be found anew, page by page. So one that is large enough, and is never touched, goes first. Limits that the user has
+// set do not move by this.
+static void malloc_raise_limits(void)
+{
+    enum { KEPT_BLOCK = 8 << 20 };
+    void *volatile block = malloc(KEPT_BLOCK);
+    free(block);
+}
+
+static void prepare(void)
+{
+    malloc_raise_limits();
+    apus_swift_install_hooks();
+}
+
 void apus_swift_program_make(apus_swift_program *program, const char *name, size_t state_size, size_t argument_offset,
                              apus_swift_closure start, apus_swift_closure handle, apus_swift_closure terminate,
                              apus_swift_closure cleanup, apus_swift_closure discard)
 {
-    static pthread_once_t hooks = PTHREAD_ONCE_INIT;
-    pthread_once(&hooks, apus_swift_install_hooks);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare);
     *program = (apus_swift_program){
         .behaviour = {.name = name,
                       .state_size = state_size,

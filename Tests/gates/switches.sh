@@ -3,10 +3,10 @@
 # own choice, in a ping-pong of 10,000,000 messages less those in one of 1,000,000.
 . "$(dirname "$0")/gate.bash"
 benchmarks
-program switches
+program usage
 
 switches() { # switches SCALE
-    benchmark pingpong "$1" taskset -c 0 "$OUT/switches" "$work/switches" >/dev/null && cat "$work/switches"
+    benchmark pingpong "$1" taskset -c 0 "$OUT/usage" "$work/usage" >/dev/null && cut -d" " -f1 "$work/usage"
 }
 short=$(switches 0.5)
 long=$(switches 5)

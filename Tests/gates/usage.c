@@ -1,5 +1,5 @@
-// Tests/gates/switches.c - usage: switches FILE COMMAND... - runs a command and writes to FILE how often its threads waited, that is,
-// their voluntary context switches. Exits with the command's status.
+// Tests/gates/usage.c - usage: usage FILE COMMAND... - runs a command and writes to FILE how often its threads waited, that is, their
+// voluntary context switches, and how often the kernel had to find a page for them. Exits with the command's status.
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -21,6 +21,6 @@ int main(int argc, char **argv)
     FILE *file = fopen(argv[1], "w");
     if (!file)
         return 1;
-    fprintf(file, "%ld\n", usage.ru_nvcsw);
+    fprintf(file, "%ld %ld\n", usage.ru_nvcsw, usage.ru_minflt);
     return fclose(file) == 0 ? WEXITSTATUS(status) : 1;
 }
