@@ -66,7 +66,10 @@ struct apus__record {
 
 enum { APUS__RECORDS = 32 };
 
-enum { APUS__FRESH_IN_A_ROW = 8 }; // turns of processes that have not begun, while others wait
+enum {
+    APUS__FRESH_IN_A_ROW = 8,  // turns of processes that have not begun, while others wait
+    APUS__ROUND_AT_LEAST = 64  // turns of others, if there are as many, where those give way to all
+};
 
 enum { APUS__RESERVE = 64, APUS__RESERVE_FOREIGN = 4, APUS__RESERVE_CLASS = 5 /* 512 bytes */ };
 
@@ -93,7 +96,8 @@ struct apus__owner {
     uint32_t alone_in_a_row;      // how often what came from an idle owner was all there was to do (signal_takes_turns)
     uint32_t fresh_turns;         // how many turns in a row went to them
     uint32_t fresh_least;         // how many had not begun when, after such a row, all that waited had a turn
-    uint32_t round;               // turns that others have yet to have before the next row
+    uint32_t round;               // turns that others have yet to have before the next row,
+    uint32_t round_more;          // and after these, unless more have not begun by then
     bool piles_up;                // a mailbox has grown by a further segment since the last round began
     struct apus__run_queue run;
     struct apus__heap heap;

@@ -7,7 +7,6 @@ enum {
     FIBERS_KEPT = 64,
     FREE_MAX = 1024,                // ... and not more than so many bytes of stack, all pages counted as touched:
     FREE_BYTES_MAX = 256 << 20,
-    PUT_OFF_TURNS = 64,
     UNUSED_NS = 50 * 1000000,
     TRIM_MAX = 32,                  // stacks unmapped at one look
     ROW_MAX = 16,                   // with more, each costs hardly less
@@ -56,7 +55,7 @@ static void fiber_put_off_fresh(struct apus__owner *here)
     uint64_t waiting = apus_load_relaxed(&here->counters.waits_begun) - apus_load_relaxed(&here->counters.waits_ended);
     if (waiting > FIBERS_KEPT) {
         here->fresh_turns = APUS__FRESH_IN_A_ROW;
-        here->round = PUT_OFF_TURNS;
+        here->round = APUS__ROUND_AT_LEAST;
     }
 }
 

@@ -258,7 +258,8 @@ static __attribute__((noinline)) void slot_put_off(struct apus__owner *here, str
 }
 
 // A turn of the round that comes after a row of those that have not begun. A round is one turn, but if messages are piled up, one for each
-// that waits, who may have to handle them. Not unless they become fewer: else more might be born than begin.
+// that waits, who may have to handle them, and where these are few as many more as make a round of some length: they may be those through whom
+// all messages go. Not unless those that have not begun become fewer: else more might be born than begin.
 static __attribute__((noinline)) void slot_go_round(struct apus__owner *here)
 {
     if (here->round == 0) {
@@ -267,9 +268,16 @@ static __attribute__((noinline)) void slot_go_round(struct apus__owner *here)
             here->fresh_least = here->fresh ? here->fresh_count : UINT32_MAX;
         here->piles_up = false;
         here->round = gives_way ? here->run.count : 1;
+        here->round_more = gives_way && here->round < APUS__ROUND_AT_LEAST ? APUS__ROUND_AT_LEAST - here->round : 0;
     }
-    if (--here->round == 0)
+    if (--here->round > 0)
+        return;
+    if (here->round_more > 0 && here->fresh_count <= here->fresh_least) {
+        here->round_more--;
+        here->round = 1;
+    } else {
         here->fresh_turns = 0;
+    }
 }
 
 // The process that was woken last, then the one that was spawned last, for some turns in a row each; then those that wait. What is

@@ -74,6 +74,70 @@ TEST(round, "those that have not begun give way to all whom they pile up message
     CHECK(under_way_max < UNDER_WAY_MAX);
 }
 
+// --- All through one --------------------------------------------------------------------------------------------------------------
+
+// Makers send parcels to takers when they begin, through one carrier, which has several turns for those of one maker: a turn ends after 64 messages
+// if these pile up. 7 of 200 makers' parcels are under way at most if it has them before further makers begin; nearly all if it has one turn for
+// each row of makers.
+enum { MAKERS = 200, PARCELS = 100, PARCELS_MAX = 20 * PARCELS };
+
+static apus_pid carrier;
+static int taken;
+
+static int maker_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self;
+    (void)state;
+    for (int i = 0; i < PARCELS; i++) {
+        CHECK_EQ(apus_send(carrier, &type_go, argument, sizeof(apus_pid)), 0);
+        if (++under_way > under_way_max)
+            under_way_max = under_way;
+    }
+    return APUS_DONE;
+}
+
+static int carrier_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self;
+    (void)state;
+    send_to(*(const apus_pid *)apus_message_payload(message), &type_go);
+    return APUS_OK;
+}
+
+static int taker_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self;
+    (void)state;
+    (void)message;
+    under_way--;
+    if (++taken == MAKERS * PARCELS)
+        send_to(director, &type_pong);
+    return APUS_OK;
+}
+
+static const apus_behaviour maker = {.name = "maker", .init = maker_init};
+static const apus_behaviour carries = {.name = "carrier", .handle = carrier_handle};
+static const apus_behaviour taker = {.name = "taker", .handle = taker_handle};
+
+static void direct_parcels(apus_process *self, void *argument)
+{
+    (void)argument;
+    director = apus_pid_of(self);
+    CHECK_EQ(apus_spawn(&carries, NULL, 0, NULL, &carrier), 0);
+    for (int i = 0; i < MAKERS; i++) {
+        apus_pid to;
+        CHECK_EQ(apus_spawn(&taker, NULL, 0, NULL, &to), 0);
+        CHECK_EQ(apus_spawn(&maker, &to, sizeof to, NULL, NULL), 0);
+    }
+    apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+}
+
+TEST(through_one, "those that have not begun give way to one through whom all messages go, for as many turns as it takes")
+{
+    direct(direct_parcels);
+    CHECK(under_way_max < PARCELS_MAX);
+}
+
 // --- Waiting for each other -----------------------------------------------------------------------------------------------------
 
 // Each is sent several errands before it has begun, and for each asks one of higher number, which has its own before it in its mailbox. If
@@ -191,6 +255,61 @@ TEST(births, "one who spawns many who pile up messages cannot keep them from beg
 {
     direct(direct_births);
     CHECK(unbegun_max < UNBEGUN_MAX);
+}
+
+// --- Without end ----------------------------------------------------------------------------------------------------------------
+
+// Two play without end while others have not begun, each of which piles up messages for them. All have begun after 13,100 strokes.
+enum { LATE = 100, STROKES_MAX = 100000 };
+
+static int strokes, strokes_then; // when all had begun
+
+static int late_init(apus_process *self, void *state, const void *argument)
+{
+    (void)self;
+    (void)state;
+    (void)argument;
+    for (int i = 0; i < PILE; i++)
+        send_to(players[i % 2], &type_pong);
+    if (++begun < LATE)
+        return APUS_DONE;
+    strokes_then = strokes;
+    send_to(director, &type_pong);
+    return APUS_DONE;
+}
+
+static int endless_handle(apus_process *self, void *state, apus_message *message)
+{
+    (void)self;
+    (void)state;
+    if (apus_message_type(message) != &type_ping)
+        return APUS_OK;
+    if (++strokes == STROKES_MAX)
+        send_to(director, &type_pong);
+    send_to(players[strokes % 2], &type_ping);
+    return APUS_OK;
+}
+
+static const apus_behaviour late = {.name = "late", .init = late_init};
+static const apus_behaviour endless = {.name = "endless", .handle = endless_handle};
+
+static void direct_endless(apus_process *self, void *argument)
+{
+    (void)argument;
+    director = apus_pid_of(self);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(apus_spawn(&endless, NULL, 0, NULL, &players[i]), 0);
+    for (int i = 0; i < LATE; i++)
+        CHECK_EQ(apus_spawn(&late, NULL, 0, NULL, NULL), 0);
+    send_to(players[0], &type_ping);
+    apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
+}
+
+TEST(endless, "those that have not begun give way to two who never stop for some turns only")
+{
+    direct(direct_endless);
+    CHECK_EQ(begun, LATE);
+    CHECK(strokes_then < STROKES_MAX);
 }
 
 int main(int argc, char **argv)
