@@ -3,6 +3,7 @@
  * Code:      CSources/scheduler/rescue.c (claim, decide, rejoin), carrier.c (hold, come back, die), quarantine.c (a fault meanwhile),
  *            process/owner.h (arrive, depart), run.c and process/exit.c (departing, burying).
  * Modelled:  one slot and its carrier A, which goes in and out of the runtime; the monitor, which tries to take the slot at any time;
+ *            another slot's carrier, which acts for it once, to share its work, and gives it back;
  *            carrier B, which has the slot afterwards. A's store of `inside` lies in a store buffer until it, or a membarrier, empties
  *            it, so that A's load of `here` may come first, as on real processors. B may kill A's process while A is in its callback;
  *            A may have a fault there. With -DKEEPS the process keeps its thread: it is not its stack that B goes on with, A gets the
@@ -14,7 +15,7 @@
  *            resumed<=1      and only once
  *            finished        in the end the process has gone on, or is buried, or has been ended for its fault
  *            !forgotten      a keeper is given the slot, or let go
- * Planted:   -DBUG_NO_BARRIER, NO_INSIDE, REJOIN_AT_ONCE, BURY_EARLY, FAULT_UNDECIDED, BACK_BEFORE_LEFT
+ * Planted:   -DBUG_NO_BARRIER, NO_INSIDE, CLAIM_UNCHECKED, REJOIN_AT_ONCE, BURY_EARLY, FAULT_UNDECIDED, BACK_BEFORE_LEFT
  *            and of a keeper: WAITS_LATE, NOT_DISMISSED, STILL_USED
  */
 #if defined(BUG_WAITS_LATE) || defined(BUG_NOT_DISMISSED) || defined(BUG_STILL_USED)
@@ -200,6 +201,28 @@ next:   skip
     monitor_done = true
 }
 
+/* Another slot's carrier, which has nothing to do: acts for the slot, and gives it back at once. */
+proctype Sharer() {
+    if
+#ifndef BUG_CLAIM_UNCHECKED
+    :: atomic { hold == RUNS && !has_b -> hold = CLAIMED };
+#else
+    :: !has_b -> hold = CLAIMED;
+#endif
+        here = false;
+#ifndef BUG_NO_BARRIER
+        flush();
+#endif
+        if
+        :: !inside -> use_slot()
+        :: else
+        fi;
+        here = true;
+        hold = RUNS
+    :: true
+    fi
+}
+
 /* Has the slot after a hand-over: runs others, and sees to the process. */
 proctype CarrierB() {
 end_unneeded:
@@ -248,6 +271,7 @@ init {
     atomic {
         run CarrierA();
         run Monitor();
+        run Sharer();
         run CarrierB()
     }
     /* All have come to their end: the process has too. */
