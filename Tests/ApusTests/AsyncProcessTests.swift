@@ -134,6 +134,23 @@ extension AllTests { @Suite struct AsyncProcessTests {
         } }
     }
 
+    @Test("an asynchronous body waits until its time is up, also when there are no timers left") func noTimers() async throws {
+        var options = Runtime.Options()
+        options.schedulers = 1
+        options.maxTimers = 1
+        try await withRuntime(options) { try await inAsyncProcess { me in
+            var timers: [Reference] = []
+            while let timer = try? me.inProcess({ try $0.startTimer(after: .seconds(1000)) }) { timers.append(timer) }
+            let none = await me.receive(Int.self, timeout: .milliseconds(1))
+            #expect(none == nil)
+            try await me.sleep(for: .milliseconds(1))
+            AnyPid(me.pid).send(7)
+            let seven = await me.receive(Int.self, timeout: .seconds(1000))
+            #expect(seven == 7)
+            for timer in timers { cancelTimer(timer) }
+        } }
+    }
+
     @Test("R26: what came while an asynchronous body was elsewhere keeps its order, whatever is taken out of it") func keepsOrder() async throws {
         try await withRuntime {
             let (stream, ended) = AsyncStream.makeStream(of: [Int].self)

@@ -118,7 +118,7 @@ actor ProcessActor: SerialExecutor {
         if let timeout {
             guard startTimer(timeout) else {
                 await comeDirect()
-                return lookThrough(wanted)
+                return lookThrough(wanted, timeout)
             }
         }
         state.pointee.wanted = wanted
@@ -126,23 +126,24 @@ actor ProcessActor: SerialExecutor {
         return state.pointee.takeArrived()
     }
 
-    /// Begins a time limit; false if it is zero.
+    /// Begins a time limit; false if it is zero, or there is no timer for it: then the core waits, which needs none.
     private nonisolated func startTimer(_ timeout: Duration) -> Bool {
         let milliseconds = milliseconds(timeout)
         guard milliseconds != 0 else { return false }
+        guard milliseconds != apus_swift_infinity() else { return true }
         var ref = apus_ref()
-        if milliseconds != apus_swift_infinity(), apus_send_after(milliseconds, pid, WaitTimeout.type, nil, 0, &ref) == 0 {
-            state.pointee.timer = ref.id
-        }
+        guard apus_send_after(milliseconds, pid, WaitTimeout.type, nil, 0, &ref) == 0 else { return false }
+        state.pointee.timer = ref.id
         return true
     }
 
-    /// What is wanted of what is there already.
-    private nonisolated func lookThrough(_ wanted: Wanted) -> Arrival? {
+    /// What is wanted of what is there already, or comes in time.
+    private nonisolated func lookThrough(_ wanted: Wanted, _ timeout: Duration) -> Arrival? {
         guard !state.pointee.isEnding else { return nil }
+        let time = milliseconds(timeout)
         let message = withUnsafeMutablePointer(to: &state.pointee.wanted) { place in
             place.pointee = wanted
-            return apus_receive(process, { asyncWanted(in: $1!).pointee.takes(UnsafeMutablePointer(mutating: $0!)) }, place, 0)
+            return apus_receive(process, { asyncWanted(in: $1!).pointee.takes(UnsafeMutablePointer(mutating: $0!)) }, place, time)
         }
         return message.map { Arrival($0, isOwned: true) }
     }
