@@ -33,10 +33,13 @@ static atomic_bool is_stopping; // the runtime is about to be stopped in the mid
 static atomic_uint_fast64_t balls_sent, balls_got, beats_due, beats_got, calls_made, calls_answered;
 static atomic_uint_fast64_t children_made, children_seen, sleeps, stays;
 
-// Out of line: a stack may go on on another thread, where the address of this thread's variables is another one.
+// Out of line: a stack may go on on another thread, where the address of this thread's variables is another one. On a machine that is busy
+// the process may have lost its slot by itself already.
 __attribute__((noinline)) static void ask_for_handoff(void)
 {
-    apus__slot_request_handoff(apus__slot_of(apus_load_relaxed(&apus__local.here)));
+    struct apus__owner *here = apus_load_relaxed(&apus__local.here);
+    if (here != NULL)
+        apus__slot_request_handoff(apus__slot_of(here));
 }
 
 // The result of a send; only while the runtime is being stopped may the receiver be gone.
