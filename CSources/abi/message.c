@@ -121,8 +121,8 @@ static bool message_send_wide(apus_pid to, const apus_type *type, const void *pa
     return true;
 }
 
-// Any send, by any thread.
-static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size)
+// Any send, by any thread. `flags`: APUS__TAKEN or 0.
+static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *type, const void *payload, size_t size, uint8_t flags)
 {
     if (size > APUS__LINE_PAYLOAD && size <= APUS__WIDE_PAYLOAD && message_send_wide(to, type, payload, size))
         return 0;
@@ -133,6 +133,7 @@ static __attribute__((noinline)) int message_send(apus_pid to, const apus_type *
     apus_message *message;
     result = apus__message_make(here, apus__sender(here), type, payload, size, APUS__MESSAGE, APUS_NO_REF, &message);
     if (apus_likely(!result)) {
+        message->flags |= flags;
         result = apus__deliver(here, to, message);
         if (apus_unlikely(result == -EAGAIN))
             result = message_deliver_waiting(&here, to, message);
@@ -177,7 +178,7 @@ static apus_hot __attribute__((noinline)) int message_send_short(apus_pid to, co
     struct apus_process *process;
     if (apus_unlikely(!here) || apus_unlikely(!type || !payload || !here->current) || apus_unlikely(!apus__find_near(here, to, &process)) ||
         apus_unlikely(process->flags & APUS__BLOCKING))
-        return message_send(to, type, payload, size);
+        return message_send(to, type, payload, size, 0);
     uint8_t block;
     apus_message *message = apus__mailbox_extend(here, process, &block);
     if (apus_unlikely(!message))
@@ -195,10 +196,10 @@ apus_hot int apus_send(apus_pid to, const apus_type *type, const void *payload, 
 {
     struct apus__owner *here = apus__arrive();
     if (apus_unlikely(!here) || apus_unlikely(size > APUS__LINE_PAYLOAD))
-        return size <= APUS__SHORT_PAYLOAD ? message_send_short(to, type, payload, size) : message_send(to, type, payload, size);
+        return size <= APUS__SHORT_PAYLOAD ? message_send_short(to, type, payload, size) : message_send(to, type, payload, size, 0);
     struct apus_process *process;
     if (apus_unlikely(!type || (!payload && size) || !here->current) || apus_unlikely(!apus__find_near(here, to, &process)))
-        return message_send(to, type, payload, size);
+        return message_send(to, type, payload, size, 0);
     uint8_t block;
     apus_message *message = apus__mailbox_extend(here, process, &block);
     if (apus_unlikely(!message))
@@ -293,7 +294,7 @@ int apus_send_message(apus_pid to, apus_message *message)
     if (apus__message_is_threads(message)) {
         if (message->kind > APUS__REPLY)
             return -EINVAL; // its text lies behind its payload
-        result = apus_send(to, message->type, apus_message_payload(message), message->size);
+        result = message_send(to, message->type, apus_message_payload(message), message->size, message->flags & APUS__TAKEN);
         if (!result)
             apus__foreign_free(message);
         return result;

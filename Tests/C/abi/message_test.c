@@ -379,6 +379,35 @@ TEST(released_late, "a message that a plain thread has made is released after th
     stop_runtime();
 }
 
+static int answer_owned(apus_process *self, void *state, apus_message *message)
+{
+    int64_t value = 77;
+    (void)self, (void)state;
+    if (apus_message_is_request(message))
+        CHECK_EQ(apus_reply(message, &type_owned, &value, sizeof value), 0);
+    return APUS_OK;
+}
+
+static const apus_behaviour answers_owned = {.name = "answers_owned", .handle = answer_owned};
+
+TEST(thread_takes, "what a plain thread has taken out of a reply is not dropped where it sends the reply on, and dropped where it has not")
+{
+    apus_message *reply;
+    start_runtime(1);
+    apus_pid pid = spawn_one(&answers_owned);
+    for (int taken = 1; taken >= 0; taken--) {
+        CHECK_EQ(apus_call(pid, &type_number, NULL, 0, PATIENCE_MS, &reply), 0);
+        if (taken)
+            apus_message_take(reply);
+        CHECK_EQ(apus_send_message(pid, reply), 0);
+        CHECK_EQ(apus_call(pid, &type_number, NULL, 0, PATIENCE_MS, &reply), 0); // comes after it
+        CHECK_EQ(atomic_load(&drops), 1 - taken);
+        apus_message_take(reply);
+        apus_message_release(reply);
+    }
+    stop_runtime();
+}
+
 TEST(thread_passes_on, "a plain thread sends a reply on; the outcome of a call that failed it cannot")
 {
     apus_pid server, taker;
