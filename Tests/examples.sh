@@ -2,7 +2,7 @@
 # Tests/examples.sh PREFIX - builds and runs Examples/C as a program outside this tree would: the installed copy, found by pkg-config.
 #
 # Each is built twice, against the shared library and against the archive (pkg-config --static). The shared build must need no Swift
-# library. An example has 30 s and ends with status 0. The last line is "examples: N passed, N failed".
+# library. An example has 30 s and ends with status 0. Tests/loaded.c loads the library by itself. The last line is "examples: N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 prefix=$(cd "$1" && pwd)
@@ -63,6 +63,8 @@ for source in Examples/C/*.c Examples/C/*.cpp; do
 done
 LD_LIBRARY_PATH=$prefix/lib timeout 60 "$out/echo_server" --self-test 10000 >"$out/log" 2>&1
 result $? "echo_server with 10,000 connections at once"
+build Tests/loaded.c "$out/loaded" >"$out/log" 2>&1 && LD_LIBRARY_PATH=$prefix/lib timeout 30 "$out/loaded" >>"$out/log" 2>&1
+result $? "a program that loads the library by dlopen"
 Tests/readme.sh "$prefix" >"$out/log" 2>&1
 result $? "README.md"
 echo "examples: $passed passed, $failed failed"

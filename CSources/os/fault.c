@@ -167,7 +167,7 @@ static void fault_look_around(void)
 
 bool apus__fault_can_judge(void)
 {
-    return fault.libc_count > 0 && fault.loader_count > 0;
+    return fault.libc_count > 0 && fault.loader_count > 0 && apus__interposes();
 }
 
 // --- Handlers -------------------------------------------------------------------------------------------------------------------

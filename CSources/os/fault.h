@@ -6,7 +6,7 @@
 // Safe:     in the handler nothing allocates or locks: the unwinder finds its tables by _dl_find_object(3), which is made for that
 //           (glibc 2.35), and is called once before, so that everything it needs is loaded.
 // Static:   a program without a dynamic linker cannot be told apart from its C library, so rule 3 of docs/guides/faults.md cannot be
-//           checked: apus__fault_can_judge() is false there.
+//           checked, nor rule 5 in one that has loaded the library by dlopen(3) (os/interpose.h): apus__fault_can_judge() is false there.
 #ifndef APUS_OS_FAULT_H
 #define APUS_OS_FAULT_H
 

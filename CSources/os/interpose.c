@@ -101,8 +101,8 @@ static int (*real_timedlock)(pthread_mutex_t *, const struct timespec *);
 static int (*real_clocklock)(pthread_mutex_t *, clockid_t, const struct timespec *);
 static int (*real_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
-#define LOOK_UP(name) (dlsym ? dlsym(RTLD_NEXT, name) : NULL)
-#define FIND(pointer, name) (pointer = (__typeof__(pointer))LOOK_UP(#name), pointer ? pointer : (pointer = __##name))
+#define LOOK_UP(where, name) (dlsym ? dlsym(where, name) : NULL)
+#define FIND(pointer, name) (pointer = (__typeof__(pointer))LOOK_UP(RTLD_NEXT, #name), pointer ? pointer : (pointer = __##name))
 
 // Before any other constructor, and again by whoever is earlier still.
 __attribute__((constructor(101))) static void interpose_find(void)
@@ -161,6 +161,20 @@ INTERPOSED int pthread_mutex_unlock(pthread_mutex_t *mutex)
     return result;
 }
 
+bool apus__interposes(void)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    int (*lock)(pthread_mutex_t *) = LOOK_UP(RTLD_DEFAULT, "pthread_mutex_lock");
+    int (*unlock)(pthread_mutex_t *) = LOOK_UP(RTLD_DEFAULT, "pthread_mutex_unlock");
+    int32_t before = apus__held.mutexes;
+    if (!lock || !unlock)
+        return false;
+    lock(&mutex);
+    bool is_counted = apus__held.mutexes > before;
+    unlock(&mutex);
+    return is_counted;
+}
+
 // --- Threads --------------------------------------------------------------------------------------------------------------------
 
 // In a static program the C library's pthread_create is only there if something needs it: thrd_create does.
@@ -217,6 +231,13 @@ INTERPOSED void __cxa_guard_abort(uint64_t *guard)
 {
     __atomic_store_n((uint8_t *)guard + 1, 0, __ATOMIC_RELEASE);
     apus__held.guards--;
+}
+
+#else
+
+bool apus__interposes(void)
+{
+    return false;
 }
 
 #endif

@@ -31,6 +31,10 @@ struct apus__held {
     const struct apus__cpus *cpus; // that threads made by this one, and children forked by it, may use; NULL: its own
 };
 
+// Whether the program's calls come here: locks a mutex as the program would, and looks whether that was counted. They do not in a program
+// that has loaded the library by dlopen(3), whose calls have been bound to the C library before; nor, as if so, in one without dlsym(3).
+bool apus__interposes(void);
+
 extern __thread struct apus__held apus__held __attribute__((tls_model("initial-exec")));
 
 #endif
