@@ -362,13 +362,65 @@ static struct heap_large *heap_large_of(const void *block)
     return (struct heap_large *)((char *)(uintptr_t)block - APUS_CACHE_LINE);
 }
 
-// A kept block that is large enough, and not more than twice as large as need be; NULL if there is none.
+// Whether a kept block is large enough, and not more than twice as large as need be.
+static bool heap_large_fits(const struct heap_large *large, size_t whole)
+{
+    return large->whole >= whole && large->whole / 2 <= whole;
+}
+
+// Puts a block into an empty place of the pool's; false if there is none, or no room for its bytes.
+static bool pool_keep(struct apus__pool *pool, struct heap_large *large)
+{
+    size_t whole = large->whole;
+    // relaxed, here and below: a limit, and the blocks are handed over by their places.
+    bool has_room = apus_add_relaxed(&pool->kept_bytes, whole) + whole <= APUS__LARGE_KEPT_BYTES;
+    apus__poison(large, whole);
+    for (unsigned i = 0; has_room && i < APUS__LARGE_KEPT; i++) {
+        void *empty = NULL;
+        // release: all uses of the block. Pairs with the exchange in pool_take_kept().
+        if (!apus_load_relaxed(&pool->kept[i]) && apus_cas_strong_acq_rel(&pool->kept[i], &empty, large))
+            return true;
+    }
+    apus__unpoison(large, whole);
+    apus_add_relaxed(&pool->kept_bytes, -whole);
+    return false;
+}
+
+// Takes a block from a place, which is empty then; NULL if it was.
+static struct heap_large *pool_empty_place(struct apus__pool *pool, unsigned place)
+{
+    if (!apus_load_relaxed(&pool->kept[place]))
+        return NULL;
+    // acquire: all uses of the block. Pairs with pool_keep().
+    struct heap_large *large = apus_exchange_acquire(&pool->kept[place], NULL);
+    if (large) {
+        apus__unpoison(large, sizeof *large);
+        apus__unpoison(large, large->whole);
+        apus_add_relaxed(&pool->kept_bytes, -large->whole);
+    }
+    return large;
+}
+
+// A block of the pool's that fits, or NULL. It is looked at when it has been taken, by nobody else, and put back if it does not.
+static struct heap_large *pool_take_kept(struct apus__pool *pool, size_t whole)
+{
+    for (unsigned i = 0; i < APUS__LARGE_KEPT; i++) {
+        struct heap_large *large = pool_empty_place(pool, i);
+        if (large && heap_large_fits(large, whole))
+            return large;
+        if (large && !pool_keep(pool, large))
+            free(large);
+    }
+    return NULL;
+}
+
+// A block that the heap keeps and that fits, or NULL.
 static struct heap_large *heap_take_kept(struct apus__heap *heap, size_t whole)
 {
     for (unsigned i = 0; i < heap->kept_count; i++) {
         struct heap_large *large = heap->kept[i];
         apus__unpoison(large, sizeof *large);
-        if (large->whole >= whole && large->whole / 2 <= whole) {
+        if (heap_large_fits(large, whole)) {
             heap->kept[i] = heap->kept[--heap->kept_count];
             heap->kept_bytes -= large->whole;
             apus__unpoison(large, large->whole);
@@ -383,13 +435,15 @@ static struct heap_large *heap_take_kept(struct apus__heap *heap, size_t whole)
 static void heap_keep(struct apus__heap *heap, struct heap_large *large)
 {
     // With several nodes nobody knows here on which one its pages lie.
-    if (heap->outgoing != NULL || heap->kept_count == APUS__LARGE_KEPT || heap->kept_bytes + large->whole > APUS__LARGE_KEPT_BYTES) {
+    if (heap->outgoing != NULL) {
         free(large);
-        return;
+    } else if (heap->kept_count < APUS__LARGE_KEPT && heap->kept_bytes + large->whole <= APUS__LARGE_KEPT_BYTES) {
+        heap->kept[heap->kept_count++] = large;
+        heap->kept_bytes += large->whole;
+        apus__poison(large, large->whole);
+    } else if (!pool_keep(heap->pool, large)) {
+        free(large);
     }
-    heap->kept[heap->kept_count++] = large;
-    heap->kept_bytes += large->whole;
-    apus__poison(large, large->whole);
 }
 
 static void heap_empty_kept(struct apus__heap *heap)
@@ -409,6 +463,8 @@ void *apus__heap_alloc_large(struct apus__heap *heap, size_t bytes)
         return NULL;
     size_t whole = (bytes + 2 * APUS_CACHE_LINE - 1) & ~(size_t)(APUS_CACHE_LINE - 1);
     struct heap_large *large = heap_take_kept(heap, whole);
+    if (large == NULL && heap->outgoing == NULL)
+        large = pool_take_kept(heap->pool, whole);
     if (large == NULL) {
         large = aligned_alloc(APUS_CACHE_LINE, whole);
         if (large == NULL)
@@ -611,6 +667,8 @@ uint64_t apus__pool_destroy(struct apus__pool *pool)
         apus__pages_release(chunk, CHUNK_BYTES);
         chunk = next;
     }
+    for (unsigned i = 0; i < APUS__LARGE_KEPT; i++)
+        free(pool_empty_place(pool, i));
     free(pool->nodes);
     pthread_mutex_destroy(&pool->lock);
     memset(pool, 0, sizeof *pool);

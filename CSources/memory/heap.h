@@ -19,7 +19,8 @@
 //             I5 blocks in use = the sum over all heaps, retired ones included, of allocated - freed; exact when nobody is at work.
 // Who:        alloc, free, flush, retire: the thread that uses the heap. Counts, in_use: any thread, approximate while others work.
 // Ordering:   see the shelf in memory/heap.c. Fields read by other threads are relaxed atomics with one writer.
-// Large:      a block above 32 KB comes from the system, which clears each page of it; so a heap keeps a few that it has freed.
+// Large:      a block above 32 KB comes from the system, which clears each page of it; so a heap keeps a few that it has freed, and the
+//             pool a few more, for a heap whose blocks are freed by another.
 // Progress:   alloc and free are lock-free, and wait-free until they need the shelf. Creating, retiring and summing up heaps takes
 //             a mutex: these happen when a thread comes or goes, not when a message does.
 // Dropped:    lists through free blocks; a tagged stack of batches (its pop reads a block that may be in use by then). Numbers in
@@ -48,7 +49,7 @@ enum {
     APUS__HEAP_BYTES_MANY = 8192, // a block of so many takes whole pages, which the system clears when it is first written to
     APUS__HEAP_SLOTS = 6 * 256 + 2 * 128 + 2 * 64 + 3 * 16 + APUS__HEAP_CLASSES, // see heap_limits in memory/heap.c
     APUS__HEAP_NODES_MAX = 64,
-    APUS__LARGE_KEPT = 8,                // large blocks a heap keeps: the system clears the pages of each new one
+    APUS__LARGE_KEPT = 8,                // large blocks a heap keeps, and the pool: the system clears the pages of each new one
     APUS__LARGE_KEPT_BYTES = 8 * 1024 * 1024 // in all of them
 };
 
@@ -100,6 +101,9 @@ struct apus__pool {
     // Changed when a chunk is mapped.
     apus_cache_aligned _Atomic(struct apus__chunk *) chunks;
     _Atomic uint64_t bytes_mapped;
+    // Large blocks that were freed by heaps that keep enough: empty places, or blocks that whoever exchanges them has alone.
+    apus_cache_aligned _Atomic(void *) kept[APUS__LARGE_KEPT];
+    _Atomic uint64_t kept_bytes; // in them, and in those on their way there or from there
     // Guarded by `lock`: the heaps that live, and the sums of those that have retired.
     pthread_mutex_t lock;
     struct apus__list heaps;

@@ -158,6 +158,60 @@ TEST(large_again, "a large block that was freed is used again for one of about i
     CHECK_EQ(apus__pool_destroy(&pool), 0);
 }
 
+static unsigned kept_by_pool(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < APUS__LARGE_KEPT; i++)
+        count += apus_load_relaxed(&pool.kept[i]) != NULL;
+    return count;
+}
+
+TEST(large_elsewhere, "what another heap frees beyond what it keeps is used again by the heap it came from")
+{
+    CHECK_EQ(apus__pool_init(&pool, 1, NULL), 0);
+    struct apus__heap *heap = heap_new(0), *other = heap_new(0);
+    void *blocks[3 * APUS__LARGE_KEPT];
+    unsigned count = sizeof blocks / sizeof *blocks;
+    for (unsigned i = 0; i < count; i++)
+        CHECK((blocks[i] = apus__heap_alloc_large(heap, 300000)) != NULL);
+    for (unsigned i = 0; i < count; i++)
+        apus__heap_free(other, blocks[i], APUS__HEAP_LARGE);
+    CHECK_EQ(other->kept_count, APUS__LARGE_KEPT);
+    CHECK_EQ(kept_by_pool(), APUS__LARGE_KEPT);
+    void *small = apus__heap_alloc_large(heap, 100000); // less than half of those
+    CHECK_EQ(kept_by_pool(), APUS__LARGE_KEPT);
+    for (unsigned i = APUS__LARGE_KEPT; i < 2 * APUS__LARGE_KEPT; i++) {
+        bool is_one_of_them = false;
+        void *again = apus__heap_alloc_large(heap, 290000);
+        for (unsigned j = APUS__LARGE_KEPT; j < 2 * APUS__LARGE_KEPT; j++)
+            is_one_of_them = is_one_of_them || again == blocks[j];
+        CHECK(is_one_of_them);
+        memset(again, 1, 290000);
+        apus__heap_free(heap, again, APUS__HEAP_LARGE);
+        CHECK_EQ(heap->kept_count, 1);
+        CHECK_EQ(kept_by_pool(), APUS__LARGE_KEPT - 1);
+    }
+    apus__heap_free(heap, small, APUS__HEAP_LARGE);
+    heap_end(other);
+    heap_end(heap);
+    CHECK_EQ(apus__pool_destroy(&pool), 0);
+}
+
+TEST(large_limit, "the pool keeps no more bytes of large blocks than a heap does")
+{
+    CHECK_EQ(apus__pool_init(&pool, 1, NULL), 0);
+    struct apus__heap *heap = heap_new(0);
+    void *blocks[8];
+    for (unsigned i = 0; i < 8; i++)
+        CHECK((blocks[i] = apus__heap_alloc_large(heap, APUS__LARGE_KEPT_BYTES / 3)) != NULL);
+    for (unsigned i = 0; i < 8; i++)
+        apus__heap_free(heap, blocks[i], APUS__HEAP_LARGE);
+    CHECK_EQ(heap->kept_count, 2);
+    CHECK_EQ(kept_by_pool(), 2);
+    heap_end(heap);
+    CHECK_EQ(apus__pool_destroy(&pool), 0);
+}
+
 TEST(large_remembers_size, "a large block remembers its size, is aligned and wholly usable")
 {
     static const size_t sizes[] = {0, 1, 64, 32769, 100000, 5000000};
