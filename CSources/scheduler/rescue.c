@@ -96,8 +96,9 @@ static bool rescue_claim(struct apus__carrier *carrier, struct apus__slot *slot)
     if (carrier->slot == slot) {
         apus_store_relaxed(&carrier->local->here, NULL);
         apus__membarrier_all();
-        // acquire: what the carrier did inside. Pairs with apus__depart() and apus__unpin().
-        if (!apus_load_acquire(&carrier->local->inside) && !apus_load_acquire(&carrier->local->pinned))
+        // acquire, both: what the carrier did inside. Pairs with apus__unpin() and apus__depart(). In this order: unpinning stores
+        // `inside` first, so who finds no pin any more finds that, and who comes in now waits for what this comes to.
+        if (!apus_load_acquire(&carrier->local->pinned) && !apus_load_acquire(&carrier->local->inside))
             return true;
     }
     rescue_unclaim(carrier, carrier->slot);

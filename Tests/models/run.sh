@@ -124,6 +124,7 @@ holds rescue -DROUNDS=4
 catches rescue NO_BARRIER 'users==1'
 catches rescue NO_INSIDE 'users==1'
 catches rescue CLAIM_UNCHECKED 'users==1'
+catches rescue PIN_LAST 'users==1'
 catches rescue REJOIN_AT_ONCE 'users==1'
 catches rescue FAULT_UNDECIDED 'back'
 catches rescue BURY_EARLY '!(freed)'

@@ -1,7 +1,7 @@
 /* rescue.pml - taking a slot from a carrier that stays in a callback, and what becomes of its process.
  *
  * Code:      CSources/scheduler/rescue.c (claim, decide, rejoin), carrier.c (hold, come back, die), quarantine.c (a fault meanwhile),
- *            process/owner.h (arrive, depart), run.c and process/exit.c (departing, burying).
+ *            process/owner.h (arrive, depart, pin), run.c and process/exit.c (departing, burying).
  * Modelled:  one slot and its carrier A, which goes in and out of the runtime; the monitor, which tries to take the slot at any time;
  *            another slot's carrier, which acts for it once, to share its work, and gives it back;
  *            carrier B, which has the slot afterwards. A's store of `inside` lies in a store buffer until it, or a membarrier, empties
@@ -15,7 +15,7 @@
  *            resumed<=1      and only once
  *            finished        in the end the process has gone on, or is buried, or has been ended for its fault
  *            !forgotten      a keeper is given the slot, or let go
- * Planted:   -DBUG_NO_BARRIER, NO_INSIDE, CLAIM_UNCHECKED, REJOIN_AT_ONCE, BURY_EARLY, FAULT_UNDECIDED, BACK_BEFORE_LEFT
+ * Planted:   -DBUG_NO_BARRIER, NO_INSIDE, CLAIM_UNCHECKED, PIN_LAST, REJOIN_AT_ONCE, BURY_EARLY, FAULT_UNDECIDED, BACK_BEFORE_LEFT
  *            and of a keeper: WAITS_LATE, NOT_DISMISSED, STILL_USED
  */
 #if defined(BUG_WAITS_LATE) || defined(BUG_NOT_DISMISSED) || defined(BUG_STILL_USED)
@@ -30,6 +30,7 @@ mtype = { BUSY, RUNS, CLAIMED, DETACHED, ASSIGNED, WAITS, SPARE };
 mtype hold = RUNS;
 mtype word = ASSIGNED;     /* A's: WAITS is APUS__CARRIER_KEEPS */
 bool here = true;          /* A's `here` is the slot */
+bool pinned = false;       /* A calls the program's code from inside, and acts for the slot when that has returned */
 bool inside = true;        /* as others see it */
 bool buffered = false;     /* A's store of 1 to `inside` is under way */
 byte users = 0;            /* who acts for the slot now */
@@ -64,12 +65,35 @@ inline depart() {
     inside = false
 }
 
+/* Whether A is out, for who has a claim: it looks at one after the other. */
+inline look_at_carrier() {
+#ifdef BUG_PIN_LAST
+    is_out = !inside;
+    is_out = is_out && !pinned
+#else
+    is_out = !pinned;
+    is_out = is_out && !inside
+#endif
+}
+
 inline await_decision() {
 #ifndef BUG_REJOIN_AT_ONCE
     (hold != CLAIMED)
 #else
     skip
 #endif
+}
+
+/* A calls the program's code in the middle of something, and that calls Apus, and returns. */
+inline call_pinned() {
+    flush();
+    pinned = true;
+    arrive();
+    if :: seen :: else -> await_decision() fi;
+    depart();
+    inside = true;
+    pinned = false;
+    use_slot()
 }
 
 /* A leaves the process's stack for its own, and then says so. */
@@ -121,7 +145,9 @@ proctype CarrierA() {
         :: true -> /* calls Apus, or returns */
             arrive();
             if
-            :: seen -> use_slot()
+            :: seen ->
+                use_slot();
+                if :: call_pinned() :: true fi
             :: else ->
                 await_decision();
                 if
@@ -174,7 +200,7 @@ proctype Monitor() {
 #ifndef BUG_NO_BARRIER
         flush();
 #endif
-        is_out = !inside;
+        look_at_carrier();
         if
         :: is_out ->
             /* Acts for the slot: detaches, or finds that nobody waits. */
@@ -203,6 +229,7 @@ next:   skip
 
 /* Another slot's carrier, which has nothing to do: acts for the slot, and gives it back at once. */
 proctype Sharer() {
+    bool is_out;
     if
 #ifndef BUG_CLAIM_UNCHECKED
     :: atomic { hold == RUNS && !has_b -> hold = CLAIMED };
@@ -213,8 +240,9 @@ proctype Sharer() {
 #ifndef BUG_NO_BARRIER
         flush();
 #endif
+        look_at_carrier();
         if
-        :: !inside -> use_slot()
+        :: is_out -> use_slot()
         :: else
         fi;
         here = true;
