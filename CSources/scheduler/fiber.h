@@ -35,7 +35,8 @@ struct apus__fiber {
     bool unwinds;      // its process does (APUS_SPAWN_UNWIND)
     bool has_returned; // from its callback
     uint32_t refusals; // of its calls, since its process has departed
-    struct apus__fault *fault; // it will not come back, because of this
+    struct apus__fault *fault; // it will not come back, because of this: written before the fiber is pushed, read after it has been received
+    bool has_crashed;          // which has been heard: the slot's own
     const char *fault_text;
     void *fault_room;
 };

@@ -254,7 +254,7 @@ static void run_depart(struct apus__slot *slot, struct apus_process *process)
     struct apus__fiber *fiber = process->extra->wait->fiber;
     apus__process_depart(here, process, process->extra->wait->handling, apus__reason_in(why));
     apus__message_free(here, why);
-    if (fiber->fault) // it has crashed meanwhile, and will not come back
+    if (fiber->has_crashed) // and will not come back; if it is about to say so, it is buried when it has (apus__slot_come_back)
         apus__fiber_crashed(slot, fiber);
 }
 

@@ -93,6 +93,7 @@ int apus__slot_detach(struct apus__slot *slot)
     mine->back.run = slot_back_run;
     mine->unwinds = process->flags & APUS__UNWINDS;
     mine->has_returned = false;
+    mine->has_crashed = false;
     mine->refusals = 0;
     process->flags &= ~(uint32_t)APUS__SCHEDULED;
     if (process->flags & APUS__EXITING)
@@ -109,6 +110,7 @@ void apus__slot_come_back(struct apus__slot *slot, struct apus__fiber *fiber)
     struct apus_process *process = fiber->detached.process;
     if (apus_unlikely(fiber->fault)) {
         // One that must end already is on its way to that, and waits in the run queue.
+        fiber->has_crashed = true;
         if (!(process->flags & APUS__SCHEDULED))
             apus__fiber_crashed(slot, fiber);
         return;

@@ -5,6 +5,9 @@
 #define _GNU_SOURCE 1 // pipe2
 #include "fault.h"
 
+#include "os/fault.h"
+#include "scheduler/slot.h"
+
 #include <fcntl.h>
 
 enum callback { IN_INIT, IN_HANDLE, IN_TERMINATE, IN_BODY, CALLBACKS };
@@ -304,8 +307,11 @@ static int stay_then_fall(apus_process *self, void *state, apus_message *message
 
 static const apus_behaviour stayer = {.name = "stayer", .handle = stay_then_fall};
 
-static void fall_detached(bool kill_first, bool keeps_thread)
+enum { IS_NOT_KILLED, IS_KILLED_BEFORE, IS_KILLED_WHILE_IT_FALLS, WAYS_TO_FALL };
+
+static void fall_detached(int how, bool keeps_thread)
 {
+    static struct apus__fault fault;
     apus_pid pid;
     apus_spawn_options options = {.struct_size = sizeof options, .flags = keeps_thread ? APUS_SPAWN_KEEP_THREAD : 0};
     atomic_store(&stage, 0);
@@ -314,7 +320,10 @@ static void fall_detached(bool kill_first, bool keeps_thread)
     while (atomic_load(&stage) == 0)
         usleep(500);
     scheduler_works(); // so it has lost its scheduler
-    if (kill_first) {
+    struct apus__fiber *fiber = apus__find(pid)->extra->wait->fiber;
+    if (how == IS_KILLED_WHILE_IT_FALLS) // it has noted its fault, and has not told its scheduler yet
+        fiber->fault = &fault;
+    if (how != IS_NOT_KILLED) {
         CHECK_EQ(apus_exit_signal(pid, apus_reason_of(APUS_REASON_KILL)), 0);
         CHECK_EQ(apus_join(pid, APUS_INFINITY, NULL), 0);
     }
@@ -327,12 +336,13 @@ TEST(detached, "a fault of a process that has lost its scheduler, or has been ki
 {
     NEEDS_CONTAINMENT();
     start_with_faults(1);
-    for (unsigned i = 0; i < 6; i++) {
-        fall_detached(i % 2, i / 2 % 2);
+    enum { FALLS = 4 * WAYS_TO_FALL };
+    for (unsigned i = 0; i < FALLS; i++) {
+        fall_detached((int)(i % WAYS_TO_FALL), i / WAYS_TO_FALL % 2);
         await_logged(i + 1);
         CHECK_EQ(logged.kind, APUS_LOG_CRASH);
     }
-    CHECK_EQ(runtime_info().faults, 6);
+    CHECK_EQ(runtime_info().faults, FALLS);
     CHECK_EQ(runtime_info().detached, 0);
     stop_runtime();
 }
