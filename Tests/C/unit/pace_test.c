@@ -327,43 +327,6 @@ TEST(idle_spinning, "nor is the time in which it spins, and then sleeps")
     CHECK_EQ(apus__simulation_end(), 0);
 }
 
-static int spin_init(apus_process *self, void *state, const void *argument)
-{
-    (void)self, (void)state;
-    for (uint64_t end = apus__now_ns() + *(const uint64_t *)argument; apus__now_ns() < end;)
-        ;
-    return APUS_DONE;
-}
-
-// Processes with one turn each of so many nanoseconds, all there before the first begins.
-static void spawn_and_wait(apus_process *self, int count, uint64_t turn_ns)
-{
-    static const apus_behaviour behaviour = {.name = "spin", .init = spin_init};
-    apus_ref ref;
-    apus_spawn_options options = {.struct_size = sizeof options, .flags = APUS_SPAWN_MONITOR, .monitor = &ref};
-    for (int i = 0; i < count; i++)
-        CHECK_EQ(apus_spawn(&behaviour, &turn_ns, sizeof turn_ns, &options, NULL), 0);
-    for (int i = 0; i < count; i++)
-        apus_message_release(apus_receive(self, NULL, NULL, APUS_INFINITY));
-}
-
-static void short_then_long(apus_process *self, void *argument)
-{
-    (void)argument;
-    spawn_and_wait(self, 640, 0);
-    uint64_t before = runtime_info().shared;
-    spawn_and_wait(self, 60, 2 * MS);
-    // Half of what is left after some turns; at the end of the pause it would be few, or none.
-    CHECK(runtime_info().shared - before >= 16);
-}
-
-TEST(long_turns, "processes with long turns are shared out before the pause of 64 turns is over")
-{
-    start_runtime(2);
-    run_process(short_then_long, NULL, 0);
-    stop_runtime();
-}
-
 int main(int argc, char **argv)
 {
     return test_main(argc, argv);

@@ -245,7 +245,7 @@ TEST(shown, "after a first short turn one that sleeps is woken to watch the next
     apus_store_relaxed(&apus__virtual_ns, 0);
 }
 
-TEST(fresh_memory, "a turn that filled fresh memory is none that ends the pause")
+TEST(fresh_memory, "the first long turn ends the pause before it is over, but not if what it did was to fill fresh memory")
 {
     apus_store_relaxed(&apus__virtual_ns, 1);
     begin_unbegun(40, 40);
