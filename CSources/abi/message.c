@@ -13,18 +13,6 @@ bool apus_message_is_reply(const apus_message *message)
     return message && message->kind == APUS__REPLY;
 }
 
-int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message)
-{
-    for (;;) {
-        int result = apus__deliver(here, to, message);
-        if (apus_likely(result != -EAGAIN))
-            return result;
-        if (!here->current || apus_pid_equal(to, apus__pid(here->current)) ||
-            apus__wait_for_space(here, to, message, APUS_INFINITY))
-            return -ENOBUFS;
-    }
-}
-
 static int message_await_space(struct apus__owner *here, apus_pid to, size_t size, uint64_t timeout_ms)
 {
     apus_message *outcome;
@@ -45,6 +33,24 @@ int apus__wait_for_space(struct apus__owner *here, apus_pid to, apus_message *me
     return result;
 }
 
+// `is_ours`: the message is the process's while it waits; else that of the plain thread it waits for.
+static int message_deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message, bool is_ours)
+{
+    for (;;) {
+        int result = apus__deliver(here, to, message);
+        if (apus_likely(result != -EAGAIN))
+            return result;
+        if (!here->current || apus_pid_equal(to, apus__pid(here->current)) ||
+            (is_ours ? apus__wait_for_space(here, to, message, APUS_INFINITY) : message_await_space(here, to, message->size, APUS_INFINITY)))
+            return -ENOBUFS;
+    }
+}
+
+int apus__deliver_or_wait(struct apus__owner *here, apus_pid to, apus_message *message)
+{
+    return message_deliver_or_wait(here, to, message, true);
+}
+
 // A plain thread that must wait for space sends by way of a process, which can.
 struct send_errand {
     struct apus__errand errand;
@@ -55,13 +61,7 @@ struct send_errand {
 static void send_errand_run(struct apus__owner *here, struct apus__errand *errand)
 {
     struct send_errand *send = apus_container_of(errand, struct send_errand, errand);
-    int result;
-    while ((result = apus__deliver(here, send->to, send->message)) == -EAGAIN)
-        if (message_await_space(here, send->to, send->message->size, APUS_INFINITY)) {
-            result = -ENOBUFS;
-            break;
-        }
-    errand->result = result;
+    errand->result = message_deliver_or_wait(here, send->to, send->message, false);
 }
 
 // Delivers for any caller to a mailbox that was full. Takes the message when it returns 0. *here becomes NULL, and is not to be left, if
