@@ -362,6 +362,13 @@ static struct heap_large *heap_large_of(const void *block)
     return (struct heap_large *)((char *)(uintptr_t)block - APUS_CACHE_LINE);
 }
 
+// The block is in use again, from its header to its end.
+static void heap_large_unpoison(struct heap_large *large)
+{
+    apus__unpoison(large, sizeof *large);
+    apus__unpoison(large, large->whole);
+}
+
 // Whether a kept block is large enough, and not more than twice as large as need be.
 static bool heap_large_fits(const struct heap_large *large, size_t whole)
 {
@@ -377,7 +384,7 @@ static bool pool_keep(struct apus__pool *pool, struct heap_large *large)
     apus__poison(large, whole);
     for (unsigned i = 0; has_room && i < APUS__LARGE_KEPT; i++) {
         void *empty = NULL;
-        // release: all uses of the block. Pairs with the exchange in pool_take_kept().
+        // release: all uses of the block. Pairs with the exchange in pool_empty_place().
         if (!apus_load_relaxed(&pool->kept[i]) && apus_cas_strong_acq_rel(&pool->kept[i], &empty, large))
             return true;
     }
@@ -394,8 +401,7 @@ static struct heap_large *pool_empty_place(struct apus__pool *pool, unsigned pla
     // acquire: all uses of the block. Pairs with pool_keep().
     struct heap_large *large = apus_exchange_acquire(&pool->kept[place], NULL);
     if (large) {
-        apus__unpoison(large, sizeof *large);
-        apus__unpoison(large, large->whole);
+        heap_large_unpoison(large);
         apus_add_relaxed(&pool->kept_bytes, -large->whole);
     }
     return large;
@@ -450,8 +456,7 @@ static void heap_empty_kept(struct apus__heap *heap)
 {
     while (heap->kept_count > 0) {
         struct heap_large *large = heap->kept[--heap->kept_count];
-        apus__unpoison(large, sizeof *large);
-        apus__unpoison(large, large->whole);
+        heap_large_unpoison(large);
         free(large);
     }
     heap->kept_bytes = 0;
