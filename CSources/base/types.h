@@ -13,7 +13,7 @@
 #define apus_container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 // Begins with a cache line, so that what it takes does not depend on the size of the code in front of it (2 to 3 % of pairs).
-#define apus_hot __attribute__((hot, aligned(64)))
+#define apus_hot __attribute__((hot, aligned(APUS_CACHE_LINE)))
 #define apus_cold __attribute__((cold, noinline))
 #define apus_inline static inline __attribute__((always_inline))
 

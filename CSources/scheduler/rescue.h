@@ -28,7 +28,8 @@
 // Killed:     such a process departs at once and is buried when its thread is back (process/life.h): its memory stays while its code
 //             may be using it. A call of Apus by it loses the stack there; with APUS_SPAWN_UNWIND it is refused, so that the code returns
 //             and what it owns is released.
-// Who:        claim: the monitor (scheduler/monitor.c), and to share a carrier whose slot is idle (share.c). rejoin: a carrier that finds `here` not to be its slot.
+// Who:        claim: the monitor (scheduler/monitor.c), and to share a carrier whose slot is idle (share.c). rejoin: a carrier that finds
+//             `here` not to be its slot.
 // Ordering:   inside = 0 releases what the carrier did, the claimer acquires it; `hold` and the assignment of the spare carry it on
 //             (carrier.h). The store-load order of both sides comes from membarrier(2).
 // Progress:   an entry waits for at most one decision, microseconds. A claim never waits.

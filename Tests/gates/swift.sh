@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests/gates/swift.sh BUILD - instructions and allocations per message, call and spawn of the Swift package, resident bytes of an idle
-# process, and pages that have to be found for messages that are arrays, in a release build, by the workloads of Benchmarks/Peers/apus-swift on one scheduler. The core in it is the one that SwiftPM
-# compiles.
+# process, and pages that have to be found for messages that are arrays, in a release build, by the workloads of Benchmarks/Peers/apus-swift
+# on one scheduler. The core in it is the one that SwiftPM compiles.
 . "$(dirname "$0")/gate.bash"
 command -v swift >/dev/null || {
     echo "no Swift toolchain on this machine, left out"

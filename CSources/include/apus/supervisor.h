@@ -61,7 +61,8 @@ typedef struct apus_child_spec {
     size_t argument_size;
     /* For an argument that owns something: called with the copy when a supervisor is started with the spec, when the supervisor takes it,
      * and once for each start. Each call is paid back by the `drop` of options->argument_type, or by init that takes the argument
-     * (`apus_argument_take`). On a scheduler's thread, or that of who starts the supervisor; must not wait or call Apus. A supervisor that is killed while it waits does not come to its own drops. */
+     * (`apus_argument_take`). On a scheduler's thread, or that of who starts the supervisor; must not wait or call
+     * Apus. A supervisor that is killed while it waits does not come to its own drops. */
     void (*keep)(const void *argument, size_t size);
     const apus_spawn_options *options;   /* copied; LINK and ACK are added; no MONITOR */
     apus_restart restart;

@@ -330,28 +330,27 @@ TEST(branches, "if they are the branches of a tree, the older half is given")
     CHECK_EQ(taken(), 20);
 }
 
-TEST(sent, "while turns are long, the older half of those that have been sent something before they began is given, and nobody else")
+// Of twenty that have not begun, those from 3 to `last` have been sent something; 3 and 4 are given, and nobody else.
+static void share_of_sent(int last, void (*share)(struct apus__slot *))
 {
     static apus_message message;
     begin_unbegun(20, 20);
-    for (int i = 3; i <= 6; i++)
+    for (int i = 3; i <= last; i++)
         unbegun[i].first = &message;
-    apus__share(&giver);
+    share(&giver);
     for (int i = 1; i <= 20; i++)
         CHECK_EQ(apus_load_relaxed(&unbegun[i].owner), i == 3 || i == 4);
     CHECK_EQ(taken(), 2);
 }
 
+TEST(sent, "while turns are long, the older half of those that have been sent something before they began is given, and nobody else")
+{
+    share_of_sent(6, apus__share);
+}
+
 TEST(sent_some, "of three that have been sent something and wait behind a turn, two are given")
 {
-    static apus_message message;
-    begin_unbegun(20, 20);
-    for (int i = 3; i <= 5; i++)
-        unbegun[i].first = &message;
-    share_some(&giver);
-    for (int i = 1; i <= 20; i++)
-        CHECK_EQ(apus_load_relaxed(&unbegun[i].owner), i == 3 || i == 4);
-    CHECK_EQ(taken(), 2);
+    share_of_sent(5, share_some);
 }
 
 TEST(sent_all, "what waits behind a process that stays in its callback is given all, whatever it has been sent")
